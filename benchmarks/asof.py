@@ -48,8 +48,8 @@ def ours(folder: Path) -> Prepared:
     import pyarrow.parquet as pq
 
     from bottega.data.log import Log
-    from bottega.design.data import Table
     from bottega.design.features import Lookup
+    from bottega.design.tables import Table
     from bottega.features.lookups import lookup_columns
 
     rows = pq.read_table(folder / "rows.parquet").combine_chunks()

@@ -6,37 +6,30 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from bottega.design.data import (
-    Allowed,
     Cuts,
     Data,
     Downsample,
     FromPositives,
     GivenSplit,
     GroupSplit,
+    InversePropensity,
     Label,
     Logged,
-    MonotoneTime,
-    NotNull,
-    Pattern,
+    PositionFeature,
     RandomSplit,
-    Range,
     Retrieved,
     SameValue,
     Sampled,
-    Table,
     TimeSplit,
-    Unique,
+    Upsample,
 )
 from bottega.design.design import Design
 from bottega.design.evaluation import Evaluation, Experiment, Goal, View
-from bottega.design.features import Cross, Expression, Image, Lookup, Window
+from bottega.design.features import Categories, Cross, Expression, Image, Lookup, TargetRate, Window
 from bottega.design.models import (
-    BoostedTrees,
     CoPurchase,
     Factorization,
-    HistoricalRate,
     ImageEncoder,
-    Logistic,
     PersonalHistory,
     Popularity,
     TextSimilarity,
@@ -44,7 +37,23 @@ from bottega.design.models import (
 from bottega.design.monitoring import Canary, Monitoring, Retrain, Shadow, Watch
 from bottega.design.reading import load as load_design
 from bottega.design.scope import Limits, Objective, Scope, Traffic
-from bottega.design.serving import Auction, Candidates, Decide, Nearest, Quantize, Rank, Retrieve, Score, Serving, Show
+from bottega.design.scorers import DCN, DLRM, BoostedTrees, DeepFM, HistoricalRate, Logistic
+from bottega.design.serving import (
+    Auction,
+    Candidates,
+    Decide,
+    Distill,
+    Nearest,
+    Pace,
+    Prune,
+    Quantize,
+    Rank,
+    Retrieve,
+    Score,
+    Serving,
+    Show,
+)
+from bottega.design.tables import Allowed, MonotoneTime, NotNull, Pattern, Range, Table, Unique
 from bottega.design.writing import schema, to_json, to_python, to_yaml
 
 if TYPE_CHECKING:
@@ -59,17 +68,22 @@ if TYPE_CHECKING:
 _VERBS = ("explain", "load", "release", "report", "rollback", "run", "serve")
 
 __all__ = [
+    "DCN",
+    "DLRM",
     "Allowed",
     "Auction",
     "BoostedTrees",
     "Canary",
     "Candidates",
+    "Categories",
     "CoPurchase",
     "Cross",
     "Cuts",
     "Data",
     "Decide",
+    "DeepFM",
     "Design",
+    "Distill",
     "Downsample",
     "Evaluation",
     "Experiment",
@@ -82,6 +96,7 @@ __all__ = [
     "HistoricalRate",
     "Image",
     "ImageEncoder",
+    "InversePropensity",
     "Label",
     "Limits",
     "Logged",
@@ -92,9 +107,12 @@ __all__ = [
     "Nearest",
     "NotNull",
     "Objective",
+    "Pace",
     "Pattern",
     "PersonalHistory",
     "Popularity",
+    "PositionFeature",
+    "Prune",
     "Quantize",
     "RandomSplit",
     "Range",
@@ -110,10 +128,12 @@ __all__ = [
     "Shadow",
     "Show",
     "Table",
+    "TargetRate",
     "TextSimilarity",
     "TimeSplit",
     "Traffic",
     "Unique",
+    "Upsample",
     "View",
     "Watch",
     "Window",

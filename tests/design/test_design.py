@@ -10,13 +10,13 @@ import pytest
 from misfits import auction, fraud, visual_search
 
 import bottega as bt
-from bottega.design import data, design, evaluation, features, models, monitoring, part, scope, serving
+from bottega.design import data, design, evaluation, features, models, monitoring, part, scope, scorers, serving, tables
 from bottega.design.writing import field_docs
 from bottega.errors import DesignError
 from bottega.systems.shop_recommendation import design as shop
 
 DESIGNS = [fraud, visual_search, auction, shop]
-MODULES = [scope, data, features, models, evaluation, serving, monitoring, design]
+MODULES = [scope, tables, data, features, models, scorers, evaluation, serving, monitoring, design]
 
 
 def parts() -> list[type[part.Part]]:

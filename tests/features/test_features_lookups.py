@@ -14,8 +14,8 @@ from oracle import Event, length, lookup
 from test_features_windows import START, logs, make_log, questions
 
 from bottega.data.log import Log
-from bottega.design.data import Table
 from bottega.design.features import Lookup
+from bottega.design.tables import Table
 from bottega.errors import DataError, DesignError
 from bottega.features.lookups import lookup_columns, lookup_entities, lookup_names
 

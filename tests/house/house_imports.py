@@ -12,7 +12,9 @@ ROOMS = (
     "review", "reporting", "worlds", "systems", "testing", "verbs", "cli",
     "__main__",
 )  # fmt: skip
-STEPS = ("part", "scope", "data", "features", "models", "evaluation", "serving", "monitoring", "design")
+STEPS = (
+    "part", "scope", "tables", "data", "features", "scorers", "models", "evaluation", "serving", "monitoring", "design",
+)  # fmt: skip
 USERS = ("worlds", "systems")  # rooms that may use the package's face, as a person does
 
 

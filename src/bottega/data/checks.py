@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from bottega.data.keys import as_text
 from bottega.data.source import no_column
 from bottega.data.times import Times, moment, parse
-from bottega.design.data import Allowed, Check, MonotoneTime, NotNull, Pattern, Range, Table, Unique
+from bottega.design.tables import Allowed, Check, MonotoneTime, NotNull, Pattern, Range, Table, Unique
 from bottega.errors import DataError
 
 Mask = NDArray[np.bool_]

@@ -16,8 +16,8 @@ from bottega.data.checks import Refusal, missing, numbers, refusals, repeated
 from bottega.data.log import Log
 from bottega.data.source import Place, read
 from bottega.data.times import Times, parse
-from bottega.design.data import Range, Table
 from bottega.design.part import microseconds
+from bottega.design.tables import Range, Table
 from bottega.errors import DataError
 from bottega.files import read_json, write_json, writing
 

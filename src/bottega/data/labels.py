@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from bottega.data.checks import numbers
 from bottega.data.log import Log
 from bottega.data.times import parse
-from bottega.design.data import Label, Table
+from bottega.design.data import Label
 from bottega.design.part import microseconds
+from bottega.design.tables import Table
 from bottega.errors import DataError, nearest
 
 

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from bottega.data.csv_files import read_csv
 from bottega.data.warehouse import read_warehouse
-from bottega.design.data import Pattern, Table
+from bottega.design.tables import Pattern, Table
 from bottega.errors import DataError, nearest
 from bottega.files import sha256
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from bottega.design.data import Table
+from bottega.design.tables import Table
 from bottega.errors import DataError, nearest
 
 

@@ -1,116 +1,13 @@
-"""Step 2, data: the tables, what one example is, its label, the split and the sampling."""
+"""Step 2, data: what one example is, its label, the split and the sampling."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
-from bottega.design.part import Choice, Part
-
-
-class NotNull(Choice, frozen=True):
-    """Refuse rows in which one of the columns is null, NaN, or an empty text."""
-
-    columns: Sequence[str]
-    """The columns that must be filled."""
-
-
-class Unique(Choice, frozen=True):
-    """Refuse rows whose values in these columns together were seen in an earlier row; the first one stays."""
-
-    columns: Sequence[str]
-    """The columns that together name a row."""
-
-
-class Range(Choice, frozen=True):
-    """Refuse rows whose value lies outside the bounds; a null passes (`NotNull` is for those)."""
-
-    column: str
-    """The column: a number or a time."""
-    at_least: float | str | None = None
-    """Smallest value allowed; larger refuses more. For a time column, an ISO date."""
-    at_most: float | str | None = None
-    """Largest value allowed; larger refuses less."""
-    above: float | str | None = None
-    """Values must lie above this, itself excluded."""
-    below: float | str | None = None
-    """Values must lie below this, itself excluded."""
-
-    def check(self) -> None:
-        if self.at_least is self.at_most is self.above is self.below is None:
-            raise self.refuse("column", "no bound", "at_least, at_most, above or below", "Range(…, above=0)")
-
-
-class Allowed(Choice, frozen=True):
-    """Refuse rows whose value is not in the list; a null passes."""
-
-    column: str
-    """The column."""
-    values: Sequence[str | int | float | bool]
-    """The values allowed; more values refuse less."""
-
-
-class Pattern(Choice, frozen=True):
-    r"""Refuse rows whose text does not match a regular expression as a whole; a null passes."""
-
-    column: str
-    """The column, read as text."""
-    regex: str
-    r"""The expression, in the syntax of RE2: `\d{5}[A-Za-z]*`."""
-
-    def check(self) -> None:
-        try:
-            re.compile(self.regex)
-        except re.error as error:
-            raise self.refuse("regex", f"{self.regex!r}: {error}", "a regular expression") from None
-
-
-class MonotoneTime(Choice, frozen=True):
-    """Refuse rows whose time lies before that of an earlier row in the order of arrival."""
-
-    by: Sequence[str] = ()
-    """Judge the order within each value of these columns; none: over the whole table."""
-
-
-Check = NotNull | Unique | Range | Allowed | Pattern | MonotoneTime
-
-
-class Table(Part, frozen=True):
-    """A batch table: where it is, what its columns mean in time, and what is checked on the way in."""
-
-    name: str
-    """The name by which the design speaks of it."""
-    source: str = ""
-    """A file or glob below the data folder (`orders/*.parquet`, `.csv`, `.csv.gz`), or the name of a table of the
-    warehouse; nothing: the table's own name in the warehouse."""
-    time: str | None = None
-    """The column with the event's time; nothing: the table is static."""
-    key: str | Sequence[str] | None = None
-    """The column or columns that name a row, for look-ups; of equal keys the last row counts."""
-    created: str | None = None
-    """The column that says when the row became known; a row counts from the later of the two times."""
-    event_id: str | None = None
-    """The column that names an event: a repeated one is dropped. Without it equal rows all stay."""
-    available_after: str = "0s"
-    """How long after that a row can be used, as a span; larger hides more of the recent past."""
-    timezone: str = "UTC"
-    """The zone of times that carry none, as an IANA name: `Europe/London`."""
-    time_format: str | None = None
-    """How a time that is text is written, as in `strptime`: `%m/%d/%Y %H:%M`. ISO 8601 needs none."""
-    encoding: str = "utf-8"
-    """The encoding of CSV files: `latin-1` for many that a spreadsheet wrote."""
-    columns: Mapping[str, str] = {}
-    """Names to use for columns of the source, `{ours: theirs}`; columns not named keep theirs."""
-    checks: Sequence[Check] = ()
-    """What a row must meet; a row that does not is kept in quarantine with its reason."""
-    licence: str = ""
-    """Under which terms the data are used, and whether they are personal."""
-
-    def check(self) -> None:
-        self.check_span("available_after")
-        if not re.fullmatch(r"[A-Za-z_]\w*", self.name):
-            raise self.refuse("name", f"{self.name!r}", "letters, digits and _, not beginning with a digit")
+from bottega.design.part import Choice, Part, microseconds
+from bottega.design.tables import Table
 
 
 class Cuts(Choice, frozen=True):
@@ -159,6 +56,9 @@ class Logged(Choice, frozen=True):
     """The columns that describe the request: equal values at an equal time are one request."""
     candidate: str | None = None
     """The column that names the candidate; nothing: there is none, and the event itself is scored."""
+    propensity: str | None = None
+    """The column with the probability by which the candidate was shown, above 0 to 1: kept beside the predictions, for
+    estimates of what another policy would have earned."""
 
 
 class FromPositives(Choice, frozen=True):
@@ -203,9 +103,24 @@ class Label(Part, frozen=True):
     """The column that says when the label came; it decides instead of `matures_after` where it is filled."""
     censored_when: str | None = None
     """A condition in SQL under which the label can never be known: `action = 'block'`."""
+    given: str | None = None
+    """Another label of the same log: only rows where that one is above 0 are examples of this one (bought, given
+    clicked)."""
+    window: str | None = None
+    """Learn already from what came within this span after the event, and correct the probability by the share of labels
+    that come later, as matured examples tell; needs `observed_at`. Shorter is fresher and noisier."""
 
     def check(self) -> None:
-        self.check_span("matures_after")
+        self.check_span("matures_after", "window")
+        if self.given == self.name:
+            raise self.refuse("given", f"{self.given!r}", "another label")
+        if self.window is None:
+            return
+        if self.observed_at is None:
+            raise self.refuse("window", f"{self.window!r} and no observed_at", "the column with the label's time too")
+        if not 0 < microseconds(self.window) < microseconds(self.matures_after):
+            allowed = f"above 0 and shorter than matures_after={self.matures_after!r}"
+            raise self.refuse("window", f"{self.window!r}", allowed)
 
 
 class TimeSplit(Choice, frozen=True):
@@ -218,9 +133,12 @@ class TimeSplit(Choice, frozen=True):
     """Length of the part before it, as a span; nothing: as long as the horizon of the examples, else as the test."""
     embargo: str | None = None
     """Gap between parts, as a span; nothing: the label's maturity. Larger wastes data, smaller leaks labels."""
+    calibrate: str | None = None
+    """Length of the end of what is learnt from that calibrators learn on and models do not, as a span; nothing: its
+    last tenth. Larger calibrates finer and leaves models less, and older, examples."""
 
     def check(self) -> None:
-        self.check_span("validate", "embargo")
+        self.check_span("validate", "embargo", "calibrate")
         if not re.fullmatch(r"\d{4}-\d\d-\d\d", self.test):
             self.check_span("test")
 
@@ -234,10 +152,13 @@ class _Shares(Choice, frozen=True):
     """Share for the test, above 0 and under 1."""
     seed: int = 0
     """Another seed draws another part."""
+    calibrate: float = 0.1
+    """Share of what is learnt from that calibrators learn on and models do not, above 0 to 0.5."""
 
     def check(self) -> None:
         self.check_range("validate", 0, 0.9, low_open=True)
         self.check_range("test", 0, 0.9, low_open=True)
+        self.check_range("calibrate", 0, 0.5, low_open=True)
         if self.validate + self.test >= 1:
             raise self.refuse("test", f"validate + test = {self.validate + self.test:g}", "together under 1")
 
@@ -264,18 +185,84 @@ class GivenSplit(Choice, frozen=True):
     """The value that means: choose on it."""
     test: str = "test"
     """The value that means: test on it, once."""
+    calibrate: float = 0.1
+    """Share of what is learnt from that calibrators learn on and models do not, above 0 to 0.5."""
+
+    def check(self) -> None:
+        self.check_range("calibrate", 0, 0.5, low_open=True)
 
 
-class Downsample(Part, frozen=True):
-    """Keep only a share of the negatives in training; those kept are learnt with the weight that undoes it."""
+class Downsample(Choice, frozen=True):
+    """Keep only a share of the negatives in training; the probability learnt from them is corrected.
+
+    p = q / (q + (1 − q) / w), q what the model says and w the share kept. Undone once: by the correction, or by
+    weights, never by both and never by neither.
+    """
 
     keep_negatives: float
     """Share kept, above 0 to 1; smaller is faster and noisier."""
     correct: bool = True
-    """Undo the distortion of the probability; without it the model over-estimates by about 1 ÷ share."""
+    """Undo the distortion of the probability in closed form."""
+    weight: bool = False
+    """Undo it by learning each negative with the weight 1 ÷ share instead: slower to learn well, and noisier."""
 
     def check(self) -> None:
         self.check_range("keep_negatives", 0, 1, low_open=True)
+        if self.correct == self.weight:
+            found = "corrects and weights" if self.correct else "neither corrects nor weights"
+            times = f"over-estimates by about {1 / self.keep_negatives:.3g} times"
+            why = "undoes the sampling twice" if self.correct else times
+            fix = f"Downsample({self.keep_negatives:g}), which corrects"
+            raise self.refuse("correct", f"a sampling that {found}: it {why}", "exactly one of correct, weight", fix)
+
+
+class Upsample(Choice, frozen=True):
+    """Repeat the positives in training; the probability learnt from them is corrected.
+
+    p = q / (q + (1 − q) · r), q what the model says and r the times that a positive stands there.
+    """
+
+    times: int
+    """How often each positive stands in training, 2 to 10,000; larger makes positives count more in each step."""
+    correct: bool = True
+    """Undo the distortion of the probability in closed form."""
+
+    def check(self) -> None:
+        self.check_range("times", 2, 10_000)
+        if not self.correct:
+            raise self.refuse(
+                "correct",
+                f"a sampling without correction: it over-estimates by about {self.times} times",
+                "correct=True",
+                f"Upsample({self.times}), which corrects",
+            )
+
+
+class PositionFeature(Choice, frozen=True):
+    """Let models see the place in which a candidate stood while they learn; in serving all stand in the same one."""
+
+    column: str
+    """The column of the log with the place: a whole number, 1 the best."""
+    served_as: int = 1
+    """The place that serving takes for all, at least 1."""
+
+    def check(self) -> None:
+        self.check_range("served_as", 1, 1e6)
+
+
+class InversePropensity(Choice, frozen=True):
+    """Let each click count by one over the chance that its place is looked at, measured from the log itself.
+
+    The chances are those of the places relative to the best one, by candidates that stood in several places.
+    """
+
+    column: str
+    """The column of the log with the place: a whole number, 1 the best."""
+    most: float = 20.0
+    """Largest weight, at least 1; larger is less biased and noisier."""
+
+    def check(self) -> None:
+        self.check_range("most", 1, 1e6)
 
 
 class Data(Part, frozen=True):
@@ -289,10 +276,14 @@ class Data(Part, frozen=True):
     """What is predicted; the first one is the main label."""
     split: TimeSplit | GroupSplit | GivenSplit | RandomSplit
     """How examples are parted into training, validation and test."""
-    sampling: Downsample | None = None
-    """What is left out of training; validation and test are never sampled."""
+    sampling: Downsample | Upsample | None = None
+    """What is left out of training, or repeated; calibration, validation and test are never sampled."""
+    position: PositionFeature | InversePropensity | None = None
+    """How the place in which a candidate was shown is kept apart from how good it is; nothing: not at all."""
     world: str | None = None
     """The simulator of `bottega.worlds` that stands in where no data folder is given."""
+    sample: str | None = None
+    """The real data that the package carries, which stand in where no data folder is given."""
 
     def check(self) -> None:
         names = [table.name for table in self.tables]
@@ -300,3 +291,14 @@ class Data(Part, frozen=True):
             raise self.refuse("tables", f"names {names}", "each table a name of its own")
         if not self.labels:
             raise self.refuse("labels", "none", "at least one label", 'labels=[bt.Label("bought")]')
+        labels = [label.name for label in self.labels]
+        if len(set(labels)) < len(labels):
+            raise self.refuse("labels", f"names {labels}", "each label a name of its own")
+        for label in self.labels:
+            if label.given is not None and label.given not in labels:
+                raise self.refuse("labels", f"given={label.given!r}", f"one of the labels {labels}")
+        if self.world is not None and self.sample is not None:
+            raise self.refuse("sample", "a world and a sample", "one of them")
+        if not isinstance(self.examples, Logged) and (self.position is not None or self.sampling is not None):
+            field = "position" if self.position is not None else "sampling"
+            raise self.refuse(field, type(self.examples).__name__, "Logged examples, whose rows it is about")

@@ -12,7 +12,7 @@ from bottega.design.models import Ladder, rung_name
 from bottega.design.monitoring import Monitoring
 from bottega.design.part import Part
 from bottega.design.scope import Scope
-from bottega.design.serving import Nearest, Rank, Retrieve, Score, Serving
+from bottega.design.serving import Auction, Nearest, Pace, Rank, Retrieve, Score, Serving
 from bottega.errors import DesignError, nearest
 
 
@@ -53,6 +53,8 @@ class Design(Part, frozen=True):
                     f'Table({feature.table!r}, …, time="…"), or a Lookup instead',
                 )
         self._check_models()
+        self._check_path()
+        self._check_sampling()
         self._check_split(tables[self.data.examples.table].time)
 
     def _check_models(self) -> None:
@@ -69,22 +71,55 @@ class Design(Part, frozen=True):
                     "each name once in a ladder",
                     'for example bt.Popularity(span="7d", name="Trending")',
                 )
-        for place, stage in enumerate(self.serving.path):
-            where = f"serving.path[{place}]"
-            if isinstance(stage, (Rank, Score)):
-                self._known(f"{where}.ladder", stage.ladder, self.models)
-            elif isinstance(stage, Nearest):
-                self._known(f"{where}.encoder", stage.encoder, self.models)
-            elif isinstance(stage, Retrieve):
-                self._known(where, "retrieve", self.models)
         every = {rung_name(rung) for ladder in self.models.values() for rung in ladder}
         for place, goal in enumerate(self.evaluation.goals):
             for field in ("above", "below"):
                 if (rung := getattr(goal, field)) is not None:
                     self._known(f"evaluation.goals[{place}].{field}", rung, every)
+            if goal.ladder is not None:
+                self._known(f"evaluation.goals[{place}].ladder", goal.ladder, self.models)
+
+    def _check_path(self) -> None:
+        path, labels = self.serving.path, [label.name for label in self.data.labels]
+        ranked: list[str] = []
+        for place, stage in enumerate(path):
+            where = f"serving.path[{place}]"
+            if isinstance(stage, (Rank, Score)):
+                self._known(f"{where}.ladder", stage.ladder, self.models)
+                if stage.ladder in ranked:
+                    raise DesignError(f"{where}.ladder", f"{stage.ladder!r} a second time", "each ladder once")
+                ranked.append(stage.ladder)
+            if isinstance(stage, Rank) and stage.label is not None:
+                self._known(f"{where}.label", stage.label, labels)
+            elif isinstance(stage, Nearest):
+                self._known(f"{where}.encoder", stage.encoder, self.models)
+            elif isinstance(stage, Retrieve):
+                self._known(where, "retrieve", self.models)
+            elif isinstance(stage, Pace) and not any(isinstance(later, Auction) for later in path[place + 1 :]):
+                raise DesignError(where, "Pace() without an auction after it", "Pace(), then Auction()")
+            elif isinstance(stage, Auction):
+                self._known(f"{where}.click", stage.click, ranked)
+                if stage.conversion is not None:
+                    self._known(f"{where}.conversion", stage.conversion, ranked)
+
+    def _check_sampling(self) -> None:
+        sampling = self.data.sampling
+        if sampling is None or not sampling.correct:
+            return
+        for ladder, rungs in self.models.items():
+            for place, rung in enumerate(rungs):
+                if (weight := getattr(rung, "positive_weight", 1.0)) != 1:
+                    raise DesignError(
+                        f"models.{ladder}[{place}].positive_weight",
+                        f"{weight:g}, where data.sampling corrects the probability: weights on top distort it again",
+                        "1 where the sampling is corrected",
+                        "leave positive_weight out, or leave data.sampling out",
+                    )
 
     def _check_split(self, time: str | None) -> None:
         examples, split = self.data.examples, self.data.split
+        if time is None and (late := [label.name for label in self.data.labels if label.window is not None]):
+            raise DesignError("data.labels", f"{late[0]} with a window, and {examples.table!r} has no time", "a time")
         if isinstance(split, TimeSplit) and time is None:
             raise DesignError(
                 "data.split",

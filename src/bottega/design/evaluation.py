@@ -35,6 +35,8 @@ class Goal(Part, frozen=True):
     """Columns whose every value with at least 100 requests must meet the goal as well, or the slice `cold`."""
     view: str | None = None
     """The view that it is read under; nothing: all candidates."""
+    ladder: str | None = None
+    """The ladder whose champion it is about; nothing: the first that the path ranks by."""
 
     def check(self) -> None:
         bounds = [self.at_least, self.at_most, self.within, self.above, self.below]

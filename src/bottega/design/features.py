@@ -99,6 +99,57 @@ class Cross(Choice, frozen=True):
         self.check_range("buckets", 2, 2**30)
 
 
+class Categories(Choice, frozen=True):
+    """Columns of the request or the candidate as categories, each under its own name.
+
+    A value seen often in training has a code of its own; rarer ones share hashed codes, so that they are not all one,
+    and so does a value never seen.
+    """
+
+    columns: Sequence[str]
+    """The columns: `["user_id", "query", "ad_id"]`."""
+    own_from: int = 10
+    """Rows of training from which a value has a code of its own, at least 1; larger needs less memory and tells rare
+    values less apart."""
+    hashed: int = 1024
+    """Codes that the rarer values share by their hash, 1 to 2²⁴; larger collides less and learns each from less."""
+
+    def check(self) -> None:
+        self.check_range("own_from", 1, 1e12)
+        self.check_range("hashed", 1, 2**24)
+        if not self.columns:
+            raise self.refuse("columns", "none", "at least one column", 'columns=["user_id"]')
+        if len(set(self.columns)) < len(self.columns):
+            raise self.refuse("columns", f"{self.columns}", "each column once")
+
+
+class TargetRate(Choice, frozen=True):
+    """The smoothed rate of the label among other examples with the same value, and how many they are.
+
+    Leak-proof: where examples have a time, only those count whose label had matured before; where they have none, a
+    training example is rated by the folds that it is not in, and all others by the whole training part. Features are
+    named `rate_{column}` and `seen_{column}`, of pairs `rate_{left}_{right}`.
+    """
+
+    columns: Sequence[str]
+    """Columns of the request or the candidate."""
+    pairs: bool = False
+    """Rate every two of the columns together as well; with many columns this gives many features."""
+    prior: float = 20.0
+    """Examples of the coarser rate mixed in, 0 or more: of a value the overall rate, of a pair the mean of its two
+    values' rates; larger distrusts rare values."""
+    folds: int = 5
+    """Folds where examples have no time, 2 to 100; larger rates by more examples, and slower."""
+
+    def check(self) -> None:
+        self.check_range("prior", 0, 1e12)
+        self.check_range("folds", 2, 100)
+        if len(self.columns) < (2 if self.pairs else 1):
+            raise self.refuse("columns", f"{self.columns}", "two or more for pairs, else one or more")
+        if len(set(self.columns)) < len(self.columns):
+            raise self.refuse("columns", f"{self.columns}", "each column once")
+
+
 class Image(Choice, frozen=True):
     """A picture as input of an encoder."""
 
@@ -115,4 +166,4 @@ class Image(Choice, frozen=True):
             raise self.refuse("size", f"{self.size}", "height and width, each at least 1")
 
 
-Feature = Window | Lookup | Expression | Cross | Image
+Feature = Window | Lookup | Expression | Cross | Categories | TargetRate | Image

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from bottega.design.part import Choice
+from bottega.design.scorers import DCN, DLRM, BoostedTrees, DeepFM, HistoricalRate, Logistic
 
 
 class Popularity(Choice, frozen=True):
@@ -122,63 +123,6 @@ class TextSimilarity(Choice, frozen=True):
         self.check_range("unseen", 0, 1e6)
 
 
-class HistoricalRate(Choice, frozen=True):
-    """Score by the smoothed rate of the label for each value of a column."""
-
-    by: str
-    """The column of the request or candidate."""
-    prior: float = 20.0
-    """Examples of the global rate mixed into each value's rate, 0 or more; larger distrusts rare values."""
-    name: str | None = None
-    """How the scorecard calls it; nothing: its kind. Two of one kind in a ladder need names of their own."""
-
-    def check(self) -> None:
-        self.check_range("prior", 0, 1e12)
-
-
-class Logistic(Choice, frozen=True):
-    """Score by a linear model of the features' standardised values and one-hot categories."""
-
-    reg: float = 1.0
-    """Penalty on the squared weights, above 0; larger shrinks them."""
-    name: str | None = None
-    """How the scorecard calls it; nothing: its kind. Two of one kind in a ladder need names of their own."""
-
-    def check(self) -> None:
-        self.check_range("reg", 0, 1e12, low_open=True)
-
-
-class BoostedTrees(Choice, frozen=True):
-    """Score by gradient-boosted decision trees."""
-
-    objective: Literal["binary", "lambdarank"] = "binary"
-    """`binary` gives probabilities; `lambdarank` gives orders within a request, and no probability."""
-    trees: int = 150
-    """Number of trees, at least 1; larger fits more and costs time in serving."""
-    leaves: int = 31
-    """Leaves of a tree, at least 2; larger fits finer and costs time in serving."""
-    learning_rate: float = 0.08
-    """Step of each tree, above 0 to 1; smaller needs more trees."""
-    min_leaf: int = 50
-    """Fewest examples in a leaf, at least 1; larger is smoother."""
-    reg: float = 1.0
-    """Penalty on the squared leaf values, 0 or more."""
-    column_share: float = 0.7
-    """Share of the features that a tree may look at, above 0 to 1; smaller is steadier."""
-    seed: int = 0
-    """Another seed draws other features for each tree."""
-    name: str | None = None
-    """How the scorecard calls it; nothing: its kind. Two of one kind in a ladder need names of their own."""
-
-    def check(self) -> None:
-        self.check_range("trees", 1, 100_000)
-        self.check_range("leaves", 2, 131_072)
-        self.check_range("learning_rate", 0, 1, low_open=True)
-        self.check_range("min_leaf", 1, 1e9)
-        self.check_range("reg", 0, 1e12)
-        self.check_range("column_share", 0, 1, low_open=True)
-
-
 class ImageEncoder(Choice, frozen=True):
     """Encode a picture as a vector, near to those of relevant pictures."""
 
@@ -200,7 +144,7 @@ class ImageEncoder(Choice, frozen=True):
 
 
 Retriever = Popularity | PersonalHistory | CoPurchase | Factorization | TextSimilarity
-Scorer = HistoricalRate | Logistic | BoostedTrees
+Scorer = HistoricalRate | Logistic | BoostedTrees | DCN | DeepFM | DLRM
 Model = Retriever | Scorer | ImageEncoder
 Ladder = Sequence[Model]
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from bottega.design.part import Choice, Part
+from bottega.design.scorers import DCN, DLRM, DeepFM
 
 
 class Candidates(Choice, frozen=True):
@@ -12,9 +14,14 @@ class Candidates(Choice, frozen=True):
 
     at_most: int = 1000
     """How many are accepted, at least 1; a longer list is refused."""
+    columns: Sequence[str] = ()
+    """Numbers that a request may give with a candidate, and that travel with it: `["bid", "budget"]`. One that is not
+    given is looked up among the features of that name."""
 
     def check(self) -> None:
         self.check_range("at_most", 1, 1e6)
+        if wrong := [name for name in self.columns if name == "id" or not name.isidentifier()]:
+            raise self.refuse("columns", f"{wrong[0]!r}", "letters, digits and _, and not id")
 
 
 class Retrieve(Choice, frozen=True):
@@ -38,6 +45,8 @@ class Rank(Choice, frozen=True):
     """The ladder's name in `models`."""
     budget_ms: float | None = None
     """Milliseconds that it may take; without them the order of the stage before stands, by name."""
+    label: str | None = None
+    """The label that the ladder learns; nothing: the first."""
 
     def check(self) -> None:
         self.check_range("budget_ms", 0, 1e7, low_open=True)
@@ -90,23 +99,58 @@ class Decide(Choice, frozen=True):
             raise self.refuse("capacity", f"{sorted(unknown)}", f"actions among {list(self.actions)}")
 
 
+class Pace(Choice, frozen=True):
+    """Spread each advertiser's budget over the day: bids shrink while spending runs ahead of the day's traffic.
+
+    bid · min(1, ((1 − spent) / (1 − passed))^strength), spent the share of the budget that is gone and passed the share
+    of the day's traffic. Budget and advertiser are those of the auction that follows.
+    """
+
+    strength: float = 1.0
+    """0 does nothing, to 10; larger brakes harder."""
+    traffic: Sequence[float] = ()
+    """The share of the day's traffic in each of its 24 hours (UTC), in any unit; nothing: every hour alike."""
+
+    def check(self) -> None:
+        self.check_range("strength", 0, 10)
+        if self.traffic and (len(self.traffic) != 24 or min(self.traffic) < 0 or not 0 < sum(self.traffic) < 1e12):
+            raise self.refuse("traffic", f"{len(self.traffic)} numbers", "24 numbers from 0 up, not all 0")
+
+
 class Auction(Choice, frozen=True):
-    """Sell slots at a generalised second price, with quality, reserve and the advertisers' budgets."""
+    """Sell slots at a generalised second price, with quality, reserve and the advertisers' budgets.
+
+    Candidates are ordered by bid · P(click)^quality; the winner of a slot pays for a click the least bid that would
+    have kept its slot, and at least the reserve. An advertiser whose budget is gone takes no part.
+    """
 
     slots: int = 4
     """Places sold for a request, at least 1."""
     bid: str = "bid"
-    """The column that travels with a candidate and holds its bid for one click."""
+    """The column that travels with a candidate, or the feature, that holds its bid; one that is no number above 0 takes
+    no part."""
     budget: str | None = "budget"
-    """The column with what its advertiser may still spend in the day; the store keeps the spending, atomically."""
+    """The column or feature with what its advertiser may spend in the day (UTC); the store keeps the spending,
+    atomically. Nothing: no budgets."""
     advertiser: str = "advertiser"
-    """The column that names who pays."""
+    """The column or feature that names who pays."""
     reserve: float = 0.0
     """Lowest price of a click, 0 or more; larger sells fewer slots at higher prices."""
+    quality: float = 1.0
+    """Exponent of P(click) in the order, 0 to 4: 0 orders by bid alone, larger rewards good ads more."""
+    click: str = "rank"
+    """The ladder that gives P(click)."""
+    conversion: str | None = None
+    """The ladder that gives P(conversion | click), where bids are for a conversion: the bid for a click is their
+    product. Nothing: bids are for a click."""
+    pays: Literal["click", "impression"] = "click"
+    """When the advertiser is charged: at a click, which is told to the service, or as soon as it is shown, then the
+    price of a click times its probability."""
 
     def check(self) -> None:
         self.check_range("slots", 1, 1000)
         self.check_range("reserve", 0, 1e12)
+        self.check_range("quality", 0, 4)
 
 
 class Nearest(Choice, frozen=True):
@@ -123,17 +167,60 @@ class Nearest(Choice, frozen=True):
         self.check_range("k", 1, 1e6)
 
 
-Stage = Candidates | Retrieve | Rank | Show | Score | Decide | Auction | Nearest
+Stage = Candidates | Retrieve | Rank | Show | Score | Decide | Pace | Auction | Nearest
 
 
-class Quantize(Choice, frozen=True):
-    """Replace a model by one with whole numbers of 8 bits, if it stays within a tolerance."""
+class _Compression(Choice, frozen=True, kw_only=True):
+    """The contract of a compression: what it may cost at most; one that costs more is refused, and reported."""
 
     tolerance: float = 0.002
-    """How much of the primary metric may be lost, 0 or more; larger accepts more."""
+    """How much of the primary metric may be lost, 0 or more, at the worse end of its interval; larger accepts more."""
+    calibration: float = 0.02
+    """How far predicted over observed may move away from 1, 0 or more; larger accepts more."""
 
     def check(self) -> None:
         self.check_range("tolerance", 0, 1e6)
+        self.check_range("calibration", 0, 1e6)
+
+
+class Quantize(_Compression, frozen=True):
+    """Replace a network's numbers by whole numbers of 8 bits."""
+
+    mode: Literal["dynamic", "static"] = "dynamic"
+    """`dynamic` measures the range of what flows through it at each request, `static` beforehand, on training
+    examples, which is faster and less exact."""
+
+
+class Prune(_Compression, frozen=True):
+    """Leave out a network's smallest numbers, so that its file and its memory shrink."""
+
+    embeddings: float = 0.5
+    """Share of the categories' vectors' numbers that become 0, 0 to 0.99, the smallest first."""
+    layers: float = 0.0
+    """Share of each layer's weights that become 0, 0 to 0.99, the smallest first."""
+
+    def check(self) -> None:
+        _Compression.check(self)
+        self.check_range("embeddings", 0, 0.99)
+        self.check_range("layers", 0, 0.99)
+        if self.embeddings == self.layers == 0:
+            raise self.refuse("embeddings", "nothing to prune", "a share above 0 of embeddings or layers")
+
+
+class Distill(_Compression, frozen=True):
+    """Teach a small network what the champion, trees or a larger network, says about the training examples."""
+
+    student: DCN | DeepFM | DLRM
+    """The network that learns: `bt.DCN(embedding_size=8, layers=[64], cross_layers=1)`."""
+    share: float = 0.7
+    """How much the teacher's probability counts beside the label, 0 to 1."""
+
+    def check(self) -> None:
+        _Compression.check(self)
+        self.check_range("share", 0, 1)
+
+
+Compression = Quantize | Prune | Distill
 
 
 class Serving(Part, frozen=True):
@@ -141,8 +228,8 @@ class Serving(Part, frozen=True):
 
     path: Sequence[Stage]
     """The stages in their order."""
-    compress: Sequence[Quantize] = ()
-    """What is tried to make the models smaller and faster."""
+    compress: Sequence[Compression] = ()
+    """What is tried to make the champion smaller and faster, each by itself; the fastest one accepted is served."""
     log: bool = True
     """Write each answer to the decision log."""
     workers: int = 2

@@ -13,7 +13,7 @@ import pyarrow as pa
 from bottega.data.keys import as_text
 from bottega.data.log import Log
 from bottega.design.design import Design
-from bottega.design.features import Cross, Expression, Feature, Image, Lookup, Window
+from bottega.design.features import Categories, Cross, Expression, Feature, Image, Lookup, TargetRate, Window
 from bottega.errors import BuildError, DesignError, nearest
 from bottega.features.entities import by_columns
 from bottega.features.expressions import Parsed, evaluate, parse
@@ -74,8 +74,9 @@ def compute(feature: Feature, design: Design, logs: Mapping[str, Log], frame: Fr
     """
     if isinstance(feature, (Window, Lookup)):
         return _by_key(feature, design, logs, frame)
-    if isinstance(feature, Image):
-        raise BuildError("features", "Image", "Window, Lookup, Expression or Cross", "nothing builds pictures yet")
+    if isinstance(feature, (Categories, TargetRate, Image)):
+        kind = type(feature).__name__
+        raise BuildError("features", kind, "Window, Lookup, Expression or Cross", f"nothing builds {kind} yet")
     return derive(feature, frame, values)
 
 

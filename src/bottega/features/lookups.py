@@ -9,9 +9,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from bottega.data.log import Log
-from bottega.design.data import Table
 from bottega.design.features import Lookup
 from bottega.design.part import microseconds
+from bottega.design.tables import Table
 from bottega.errors import DesignError
 from bottega.features.arguments import Values, column, taken
 from bottega.features.entities import Matched, by_columns, distinct_keys, match

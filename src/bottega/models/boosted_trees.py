@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from bottega.design.models import BoostedTrees
+from bottega.design.scorers import BoostedTrees
 from bottega.errors import DataError
 from bottega.files import write_json
 from bottega.models.forest import Forest

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from bottega.data.keys import encode
-from bottega.design.models import HistoricalRate
+from bottega.design.scorers import HistoricalRate
 from bottega.errors import DataError, nearest
 from bottega.files import write_json
 from bottega.models.inputs import Inputs, lesson

@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from bottega.design.models import Logistic
+from bottega.design.scorers import Logistic
 from bottega.files import write_json
 from bottega.models.inputs import Inputs, Kind, lesson
 from bottega.models.protocols import Scores

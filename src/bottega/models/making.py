@@ -2,17 +2,8 @@
 
 from __future__ import annotations
 
-from bottega.design.models import (
-    BoostedTrees,
-    CoPurchase,
-    Factorization,
-    HistoricalRate,
-    Logistic,
-    Model,
-    PersonalHistory,
-    Popularity,
-    TextSimilarity,
-)
+from bottega.design.models import CoPurchase, Factorization, Model, PersonalHistory, Popularity, TextSimilarity
+from bottega.design.scorers import BoostedTrees, HistoricalRate, Logistic
 from bottega.errors import BuildError
 from bottega.models.boosted_trees import BoostedTreesModel
 from bottega.models.co_purchase import CoPurchaseModel

@@ -24,7 +24,7 @@ def plain(value: Any) -> Any:
 
     Defaults are written out because they may differ in the next version. Raises `TypeError` for anything else.
 
-    >>> from bottega.design.data import MonotoneTime
+    >>> from bottega.design.tables import MonotoneTime
     >>> plain({"k": (1, 2), "check": MonotoneTime()})
     {'k': [1, 2], 'check': {'MonotoneTime': {'by': []}}}
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bottega.design.design import Design
-from bottega.design.features import Cross, Expression, Feature, Image, Lookup, Window
+from bottega.design.features import Categories, Cross, Expression, Feature, Image, Lookup, TargetRate, Window
 from bottega.reporting import numbers
 from bottega.reporting.blocks import Block, Code, Grid, Heading, Notice, Paragraph, Section, Words
 from bottega.reporting.scorecard import Parity, Scorecard
@@ -40,6 +40,14 @@ def _row(part: Feature) -> tuple[int, list[Words]]:
         return len(part.values), [kind, "other features", _told(part.values), everywhere]
     if isinstance(part, Cross):
         return 1, [kind, f"{part.left} × {part.right}", Code(f"{part.buckets:,} buckets"), everywhere]
+    if isinstance(part, Categories):
+        told = Code(f"own code from {part.own_from:,} rows, else {part.hashed:,} hashed")
+        return len(part.columns), [kind, ", ".join(part.columns), told, everywhere]
+    if isinstance(part, TargetRate):
+        count = len(part.columns)
+        made = count + (count * (count - 1) // 2 if part.pairs else 0)
+        told = Code(f"rate and count, prior {part.prior:g}{', all pairs' if part.pairs else ''}")
+        return 2 * made, [kind, ", ".join(part.columns), told, everywhere]
     return 1, [kind, part.column, _pixels(part), everywhere]
 
 

@@ -18,7 +18,7 @@ from bottega.data.examples import PART_NAMES, TEST, TRAIN, Requests, flatten, wi
 from bottega.data.logged import logged
 from bottega.data.positives import requests
 from bottega.data.sampling import downsample, sampled
-from bottega.design.data import FromPositives, Logged, Retrieved
+from bottega.design.data import FromPositives, Logged, Retrieved, Upsample
 from bottega.design.models import rung_name
 from bottega.design.serving import Retrieve
 from bottega.errors import BuildError
@@ -197,8 +197,10 @@ def _from_log(job: Job) -> tuple[Examples, Mapping[str, int]]:
     data = job.design.data
     found = logged(job.design, job.log(data.examples.table))
     if data.sampling is not None:
+        if isinstance(data.sampling, Upsample):
+            raise BuildError("data.sampling", "Upsample", "Downsample", "nothing builds it yet")
         found = downsample(found, data.sampling, job.seed)
-        if data.sampling.correct:  # learnt with the weight that undoes the draw, a probability needs no correction
+        if data.sampling.weight:  # learnt with the weight that undoes the draw, a probability needs no correction
             thinned = (found.part() == TRAIN) & (found.label <= 0)
             weight = np.where(thinned, found.weight / data.sampling.keep_negatives, found.weight)
             found = replace(found, weight=weight.astype(np.float32))

@@ -1,0 +1,112 @@
+"""Step 2, data: the tables, what their columns mean in time, and what is checked on the way in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from bottega.design.part import Choice, Part
+
+
+class NotNull(Choice, frozen=True):
+    """Refuse rows in which one of the columns is null, NaN, or an empty text."""
+
+    columns: Sequence[str]
+    """The columns that must be filled."""
+
+
+class Unique(Choice, frozen=True):
+    """Refuse rows whose values in these columns together were seen in an earlier row; the first one stays."""
+
+    columns: Sequence[str]
+    """The columns that together name a row."""
+
+
+class Range(Choice, frozen=True):
+    """Refuse rows whose value lies outside the bounds; a null passes (`NotNull` is for those)."""
+
+    column: str
+    """The column: a number or a time."""
+    at_least: float | str | None = None
+    """Smallest value allowed; larger refuses more. For a time column, an ISO date."""
+    at_most: float | str | None = None
+    """Largest value allowed; larger refuses less."""
+    above: float | str | None = None
+    """Values must lie above this, itself excluded."""
+    below: float | str | None = None
+    """Values must lie below this, itself excluded."""
+
+    def check(self) -> None:
+        if self.at_least is self.at_most is self.above is self.below is None:
+            raise self.refuse("column", "no bound", "at_least, at_most, above or below", "Range(…, above=0)")
+
+
+class Allowed(Choice, frozen=True):
+    """Refuse rows whose value is not in the list; a null passes."""
+
+    column: str
+    """The column."""
+    values: Sequence[str | int | float | bool]
+    """The values allowed; more values refuse less."""
+
+
+class Pattern(Choice, frozen=True):
+    r"""Refuse rows whose text does not match a regular expression as a whole; a null passes."""
+
+    column: str
+    """The column, read as text."""
+    regex: str
+    r"""The expression, in the syntax of RE2: `\d{5}[A-Za-z]*`."""
+
+    def check(self) -> None:
+        try:
+            re.compile(self.regex)
+        except re.error as error:
+            raise self.refuse("regex", f"{self.regex!r}: {error}", "a regular expression") from None
+
+
+class MonotoneTime(Choice, frozen=True):
+    """Refuse rows whose time lies before that of an earlier row in the order of arrival."""
+
+    by: Sequence[str] = ()
+    """Judge the order within each value of these columns; none: over the whole table."""
+
+
+Check = NotNull | Unique | Range | Allowed | Pattern | MonotoneTime
+
+
+class Table(Part, frozen=True):
+    """A batch table: where it is, what its columns mean in time, and what is checked on the way in."""
+
+    name: str
+    """The name by which the design speaks of it."""
+    source: str = ""
+    """A file or glob below the data folder (`orders/*.parquet`, `.csv`, `.csv.gz`), or the name of a table of the
+    warehouse; nothing: the table's own name in the warehouse."""
+    time: str | None = None
+    """The column with the event's time; nothing: the table is static."""
+    key: str | Sequence[str] | None = None
+    """The column or columns that name a row, for look-ups; of equal keys the last row counts."""
+    created: str | None = None
+    """The column that says when the row became known; a row counts from the later of the two times."""
+    event_id: str | None = None
+    """The column that names an event: a repeated one is dropped. Without it equal rows all stay."""
+    available_after: str = "0s"
+    """How long after that a row can be used, as a span; larger hides more of the recent past."""
+    timezone: str = "UTC"
+    """The zone of times that carry none, as an IANA name: `Europe/London`."""
+    time_format: str | None = None
+    """How a time that is text is written, as in `strptime`: `%m/%d/%Y %H:%M`. ISO 8601 needs none."""
+    encoding: str = "utf-8"
+    """The encoding of CSV files: `latin-1` for many that a spreadsheet wrote."""
+    columns: Mapping[str, str] = {}
+    """Names to use for columns of the source, `{ours: theirs}`; columns not named keep theirs."""
+    checks: Sequence[Check] = ()
+    """What a row must meet; a row that does not is kept in quarantine with its reason."""
+    licence: str = ""
+    """Under which terms the data are used, and whether they are personal."""
+
+    def check(self) -> None:
+        self.check_span("available_after")
+        if not re.fullmatch(r"[A-Za-z_]\w*", self.name):
+            raise self.refuse("name", f"{self.name!r}", "letters, digits and _, not beginning with a digit")

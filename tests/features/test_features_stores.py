@@ -56,7 +56,27 @@ class Forgetful(MemoryStore):
         return np.nan_to_num(values), found
 
 
-@pytest.mark.parametrize("broken", [Torn, Shuffled, Forgetful])
+class Generous(MemoryStore):
+    def add(self, group, keys, amounts, limits=None, marks=None):
+        fits = super().add(group, keys, amounts, limits, marks)
+        if fits is not None and not fits.all():  # adds what fits by itself
+            super().add(group, [key for key, fit in zip(keys, fits, strict=True) if fit], np.asarray(amounts)[fits])
+        return fits
+
+
+class Repeating(MemoryStore):
+    def add(self, group, keys, amounts, limits=None, marks=None):
+        for name in marks or {}:
+            self.forget(name, name + "\0")
+        return super().add(group, keys, amounts, limits, marks)
+
+
+class Greedy(MemoryStore):
+    def forget(self, begin, end, most=1000):
+        return super().forget(begin, end, 10**9 + most)
+
+
+@pytest.mark.parametrize("broken", [Torn, Shuffled, Forgetful, Generous, Repeating, Greedy])
 def test_the_contract_finds_broken_stores(broken, tmp_path):
     with pytest.raises(AssertionError):
         store_checks.check_store(lambda *_, **__: broken(), tmp_path, durable=False)
@@ -279,3 +299,60 @@ def test_a_writer_follows_a_map_that_another_process_grew(tmp_path):
     assert found.all()
     assert values.sum() == 10 * 19_999
     store.close()
+
+
+def test_a_store_that_nobody_writes_is_read_from_memory_the_second_time(tmp_path, monkeypatch):
+    store, truth = LMDB(tmp_path), MemoryStore()
+    names = [*keys([[f"k{number}" for number in range(90)]]), key(["x" * 600]), key([""])]
+    values = np.random.default_rng(0).normal(size=(len(names), 3))
+    for each in (store, truth):
+        each.write("g", names, values)
+        each.write("h", names[:5], -values[:5, :1])
+    store.close()
+    (tmp_path / "store" / "lock.mdb").unlink()
+    reader = LMDB(tmp_path, readonly=True)
+    monkeypatch.setattr("bottega.features.stores.lmdb._REMEMBERED", 150)
+    rng = np.random.default_rng(1)
+    for turn in range(40):  # 150 rows are remembered: some reads begin anew
+        asked = [*rng.choice(np.array(names, object), 60).tolist(), b"none", key(["y" * 600])]
+        for group in ("g", "h", "never written"):
+            (read, found), (right, known) = reader.read(group, asked), truth.read(group, asked)
+            np.testing.assert_array_equal(read, right)
+            np.testing.assert_array_equal(found, known)
+            read += turn  # the reader's own
+    assert max(map(len, reader._memory.values())) <= 150
+    reader.close()
+    with pytest.raises(ServeError, match="closed"):
+        reader.read("g", names[:1])
+
+
+def _spending(folder, told):
+    store = LmdbStore(folder, sync=False)
+    for turn in range(1_000_000):
+        store.add("spent", [b"a", b"b"], [1.0, 2.0], marks={f"click {turn}": b""})
+        os.write(told, b".")
+
+
+def test_a_killed_spender_leaves_what_it_was_told_and_the_lock_free(tmp_path):
+    context = multiprocessing.get_context("fork")
+    before = 0.0
+    for _ in range(3):
+        reading, writing = os.pipe()
+        spender = context.Process(target=_spending, args=(tmp_path / "s", writing))
+        spender.start()
+        os.close(writing)
+        os.read(reading, 1)
+        os.kill(spender.pid, signal.SIGKILL)
+        spender.join()
+        told = 1
+        while part := os.read(reading, 65_536):
+            told += len(part)
+        os.close(reading)
+        store = LmdbStore(tmp_path / "s", sync=False)
+        one, two = store.read("spent", [b"a", b"b"])[0][:, 0]
+        assert two == 2 * one
+        assert told <= one - before <= told + 1  # the one that was going on
+        assert store.forget("click ", "click a", 10**9) == one - before
+        assert store.add("spent", [b"b"], [0.0]) is not None
+        before = one
+        store.close()

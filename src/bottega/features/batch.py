@@ -10,16 +10,17 @@ from functools import lru_cache
 import numpy as np
 import pyarrow as pa
 
-from bottega.data.keys import as_text
 from bottega.data.log import Log
+from bottega.design.data import Logged
 from bottega.design.design import Design
 from bottega.design.features import Categories, Cross, Expression, Feature, Image, Lookup, TargetRate, Window
 from bottega.errors import BuildError, DesignError, nearest
 from bottega.features.entities import by_columns
 from bottega.features.expressions import Parsed, evaluate, parse
-from bottega.features.frame import Column, Frame, Values, codes, objects, taken, text
+from bottega.features.frame import Column, Frame, Values, category, codes, objects, taken, text
 from bottega.features.hashing import cross
 from bottega.features.lookups import lookup_columns, lookup_names
+from bottega.features.target_rates import rate_names
 from bottega.features.windows import window_columns, window_names
 
 _LARGEST = 2**62  # numbers of pairs stay below it
@@ -42,6 +43,10 @@ def names(feature: Feature) -> list[str]:
         return list(feature.values)
     if isinstance(feature, Cross):
         return [f"{feature.left}_x_{feature.right}"]
+    if isinstance(feature, Categories):
+        return list(feature.columns)
+    if isinstance(feature, TargetRate):
+        return rate_names(feature)
     return []
 
 
@@ -54,7 +59,17 @@ def needs(feature: Feature) -> frozenset[str]:
         return frozenset().union(*(parsed_once(item).columns for item in feature.values.values())) - made
     if isinstance(feature, Cross):
         return frozenset({feature.left, feature.right})
+    if isinstance(feature, (Categories, TargetRate)):
+        return frozenset(feature.columns)
     return frozenset()
+
+
+def time_name(design: Design) -> str | None:
+    """Give the other name by which expressions know the request's time: that of the logged examples' own column."""
+    examples = design.data.examples
+    if not isinstance(examples, Logged):
+        return None
+    return next(table.time for table in design.data.tables if table.name == examples.table)
 
 
 def score_name(rung: str) -> str:
@@ -74,17 +89,29 @@ def compute(feature: Feature, design: Design, logs: Mapping[str, Log], frame: Fr
     """
     if isinstance(feature, (Window, Lookup)):
         return _by_key(feature, design, logs, frame)
-    if isinstance(feature, (Categories, TargetRate, Image)):
-        kind = type(feature).__name__
-        raise BuildError("features", kind, "Window, Lookup, Expression or Cross", f"nothing builds {kind} yet")
-    return derive(feature, frame, values)
+    if isinstance(feature, TargetRate):
+        raise BuildError(
+            "features", "TargetRate", "any other feature", "rates need labels: target_rates.rates_before, rates_by_fold"
+        )
+    if isinstance(feature, Image):
+        raise BuildError("features", "Image", "any other feature", "nothing builds Image yet")
+    return derive(feature, frame, values, time_name(design))
 
 
-def derive(feature: Expression | Cross, frame: Frame, values: Values) -> Values:
-    """Compute an expression or a cross from columns that are there: the same code in a batch and in serving."""
+def derive(
+    feature: Expression | Cross | Categories, frame: Frame, values: Values, time_name: str | None = None
+) -> Values:
+    """Compute a feature from columns that are there: the same code in a batch and in serving.
+
+    time_name: what expressions may call the request's time beside `request_time`. A column of the frame stands before
+    a feature of its name: categories are texts, and others still read the number.
+    """
+    if isinstance(feature, Categories):
+        return _categories(feature, frame)
+    at = frame.time.view("datetime64[us]")
     every = Values(
-        {**frame.requests, "request_time": frame.time.view("datetime64[us]"), **values.request},
-        {**frame.candidates, **values.row},
+        {"request_time": at, **({} if time_name is None else {time_name: at}), **values.request, **frame.requests},
+        {**values.row, **frame.candidates},
     )
     result = Values()
     if isinstance(feature, Cross):
@@ -146,6 +173,17 @@ def _by_key(feature: Window | Lookup, design: Design, logs: Mapping[str, Log], f
     return result
 
 
+def _categories(feature: Categories, frame: Frame) -> Values:
+    """Give each column as texts at its level: numbers as ids are written, so that 5 and 5.0 are one category."""
+    result = Values()
+    every = Values(dict(frame.requests), dict(frame.candidates))
+    for name in feature.columns:
+        column = _found(name, every, feature)
+        _no_time(column, feature, "a category", name)
+        (result.request if name in every.request else result.row)[name] = category(column)
+    return result
+
+
 def _asked(feature: Window | Lookup, by: Sequence[str], of_request: bool, frame: Frame) -> _Asked:
     columns: dict[str, Column] = dict(frame.requests) if of_request else {**frame.requests, **frame.candidates}
     for name in by:
@@ -161,7 +199,7 @@ def _asked(feature: Window | Lookup, by: Sequence[str], of_request: bool, frame:
     times, at = np.unique(frame.time, return_inverse=True)
     mixed, size = at[frame.group].astype(np.int64), len(times)
     for name in by:
-        column = _dictionary(columns[name])
+        column = category(columns[name])
         words = len(column.dictionary) + 1
         if size * words > _LARGEST:
             found, mixed = np.unique(mixed, return_inverse=True)
@@ -172,26 +210,24 @@ def _asked(feature: Window | Lookup, by: Sequence[str], of_request: bool, frame:
     return _Asked(keys, times[at[frame.group[first]]], inverse)
 
 
-def _dictionary(column: Column) -> pa.DictionaryArray:
-    return text(as_text(pa.array(column, from_pandas=True))) if isinstance(column, np.ndarray) else column
-
-
-def _words(column: Column, feature: Cross) -> np.ndarray:
+def _words(column: Column, feature: Cross) -> pa.DictionaryArray:
     """Give what a cross hashes: texts, and numbers as ids are written."""
-    if not isinstance(column, np.ndarray):
-        return objects(column)
-    if column.dtype.kind == "M":
+    _no_time(column, feature, "a cross", names(feature)[0])
+    return category(column)
+
+
+def _no_time(column: Column, feature: Feature, what: str, name: str) -> None:
+    if isinstance(column, np.ndarray) and column.dtype.kind == "M":
         raise DesignError(
-            f"features: {names(feature)[0]}",
-            "a cross of a time",
+            f"features: {type(feature).__name__} {name}",
+            f"{what} of a time",
             "texts and numbers",
             "take a part of the time by an Expression, such as extract(hour from …)",
         )
-    return np.asarray(as_text(pa.array(column, from_pandas=True)).to_numpy(zero_copy_only=False), object)
 
 
 def _strings(column: Column) -> pa.StringArray:
-    return _dictionary(column).dictionary_decode()
+    return category(column).dictionary_decode()
 
 
 def _part(every: Values, name: str, of_request: bool, group: np.ndarray, part: slice) -> Column:

@@ -10,6 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from bottega.data.keys import as_text
+
 Column: TypeAlias = "np.ndarray | pa.DictionaryArray"
 """Numbers are float64 with NaN for null, times datetime64[us] with NaT, texts a dictionary array."""
 
@@ -68,6 +70,11 @@ def text(values: pa.Array | pa.ChunkedArray) -> pa.DictionaryArray:
     if isinstance(values, pa.DictionaryArray):
         return values
     return pc.cast(values, pa.string()).dictionary_encode()
+
+
+def category(column: Column) -> pa.DictionaryArray:
+    """Give a column as texts: numbers as ids are written, so that 5 and 5.0 are one category, NaN as null."""
+    return text(as_text(pa.array(column, from_pandas=True))) if isinstance(column, np.ndarray) else column
 
 
 def objects(column: Column) -> np.ndarray:

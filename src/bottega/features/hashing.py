@@ -6,12 +6,13 @@ A null hashes to a constant of its own, apart from the empty text by all but cha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import cache
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
+
+from bottega.features.frame import codes
 
 Hashes = np.ndarray[Any, np.dtype[np.uint64]]
 Codes = np.ndarray[Any, np.dtype[np.int64]]
@@ -35,20 +36,21 @@ def hashes(values: Texts) -> Hashes:
     >>> [hex(int(h)) for h in hashes(["a", None])]
     ['0x82a2a958a9bece5b', '0x9ae16a3b2f90404f']
     """
+    if isinstance(values, pa.ChunkedArray):
+        values = _whole(values)
+    if isinstance(values, pa.DictionaryArray) and len(values.dictionary) < len(values):
+        known = np.append(hashes(values.dictionary), np.uint64(NULL))  # the last one stands for null
+        return np.asarray(known[codes(values)])
+    if isinstance(values, pa.DictionaryArray):
+        values = values.dictionary_decode()  # listed many times quicker
     if len(values) <= _SMALL:
-        if isinstance(values, (pa.Array, pa.ChunkedArray)):
+        if isinstance(values, pa.Array):
             values = values.to_pylist()
         elif isinstance(values, np.ndarray):
             values = values.tolist()
-        return np.fromiter(map(_one, values), np.uint64, len(values))
-    if isinstance(values, pa.ChunkedArray):
-        array = values.combine_chunks()
-    else:
-        array = values if isinstance(values, pa.Array) else pa.array(values, pa.large_string())
-    array = array.cast(pa.large_string())
-    if isinstance(array, pa.ChunkedArray):
-        array = pa.concat_arrays(array.chunks)
-    return _buffers(array)
+        return np.fromiter(map(hash_text, values), np.uint64, len(values))
+    array = values if isinstance(values, pa.Array) else pa.array(values, pa.large_string())
+    return _buffers(array.cast(pa.large_string()))
 
 
 def cross(left: Texts, right: Texts, buckets: int) -> Codes:
@@ -61,10 +63,17 @@ def cross(left: Texts, right: Texts, buckets: int) -> Codes:
     >>> cross(["red", "red"], ["shoe", None], buckets=1000)
     array([372,  78])
     """
-    first, second = hashes(left), hashes(right)
+    return (paired(hashes(left), hashes(right)) % np.uint64(buckets)).astype(np.int64)
+
+
+def paired(left: Hashes, right: Hashes) -> Hashes:
+    """Hash two hashes to one: mix(left · c + right), (n,); few by NumPy, many by compiled code."""
+    if len(left) > _SMALL:
+        from bottega.features import kernels_hashing
+
+        return kernels_hashing.pair(left, right)
     with np.errstate(over="ignore"):  # arithmetic modulo 2⁶⁴ is meant
-        mixed = _mix(first * np.uint64(_LEFT) + second)
-    return (mixed % np.uint64(buckets)).astype(np.int64)
+        return _mix(left * np.uint64(_LEFT) + right)
 
 
 def _mix(values: Hashes) -> Hashes:
@@ -78,7 +87,12 @@ def _mix(values: Hashes) -> Hashes:
 _memory: dict[str, int] = {}
 
 
-def _one(text: str | None) -> int:
+def hash_text(text: str | None) -> int:
+    """Hash one text as `hashes` does, remembering the last short ones.
+
+    >>> hex(hash_text("a"))
+    '0x82a2a958a9bece5b'
+    """
     if text is None:
         return NULL
     known = _memory.get(text)
@@ -97,33 +111,21 @@ def _one(text: str | None) -> int:
     return value
 
 
+def _whole(values: pa.ChunkedArray) -> pa.Array:
+    """Put chunks together, those of dictionaries under one dictionary; texts of over 2 GiB need large offsets."""
+    if pa.types.is_dictionary(values.type):
+        return values.unify_dictionaries().combine_chunks()
+    whole = values.cast(pa.large_string()).combine_chunks()
+    return pa.concat_arrays(whole.chunks) if isinstance(whole, pa.ChunkedArray) else whole
+
+
 def _buffers(array: pa.LargeStringArray) -> Hashes:
+    from bottega.features import kernels_hashing  # slow to load: only for many rows
+
     valid, ends, data = array.buffers()
     offsets = np.frombuffer(ends, np.int64)[array.offset : array.offset + len(array) + 1]
     content = np.frombuffer(data, np.uint8) if data is not None and data.size else np.zeros(1, np.uint8)
-    result = _compiled()(content, offsets)
+    result = kernels_hashing.hash_texts(content, offsets)
     if valid is not None and array.null_count:
         result[np.asarray(array.is_null())] = NULL
     return result
-
-
-@cache
-def _compiled() -> Callable[[Any, Any], Hashes]:
-    import numba  # slow to load: only for many rows
-
-    basis, prime = np.uint64(_BASIS), np.uint64(_PRIME)
-    first, second, shift = np.uint64(_FIRST), np.uint64(_SECOND), np.uint64(33)
-
-    def run(content: Any, offsets: Any) -> Any:
-        result = np.empty(len(offsets) - 1, np.uint64)
-        for row in range(len(offsets) - 1):
-            value = basis
-            for index in range(offsets[row], offsets[row + 1]):
-                value = (value ^ np.uint64(content[index])) * prime
-            value = (value ^ (value >> shift)) * first
-            value = (value ^ (value >> shift)) * second
-            result[row] = value ^ (value >> shift)
-        return result
-
-    compiled: Callable[[Any, Any], Hashes] = numba.njit(nogil=True)(run)
-    return compiled

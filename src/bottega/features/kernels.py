@@ -14,7 +14,7 @@ import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba.extending import intrinsic
 
-from bottega.features.compiling import compiled
+from bottega.metrics.compiling import compiled
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from bottega.features.compiling import compiled
 from bottega.features.kernels import NEVER, Array
+from bottega.metrics.compiling import compiled
 
 ADD, MIN, MAX, DECAY = 0, 1, 2, 3
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from bottega.errors import BuildError, nearest
 from bottega.features.frame import Frame, Values, codes
-from bottega.features.vocabulary import Vocabulary
+from bottega.features.vocabulary import Coding
 
 _LARGEST = np.finfo(np.float32).max
 
@@ -28,12 +28,12 @@ def model_columns(values: Values, categories: Sequence[str]) -> tuple[list[str],
     return names, kinds
 
 
-def matrix(names: Sequence[str], values: Values, frame: Frame, vocabularies: Mapping[str, Vocabulary]) -> np.ndarray:
+def matrix(names: Sequence[str], values: Values, frame: Frame, vocabularies: Mapping[str, Coding]) -> np.ndarray:
     """Put columns side by side as (n, f) float32, one row for each candidate; texts as their codes, -1 if unknown.
 
     What is beyond the range of float32 becomes its largest number.
 
-    vocabularies: for each text column its words of the training rows.
+    vocabularies: for each text column what gives its codes, learnt from the training rows.
     Errors: `BuildError` for a name that is no column.
     """
     result = np.empty((frame.rows, len(names)), np.float32)
@@ -51,8 +51,8 @@ def matrix(names: Sequence[str], values: Values, frame: Frame, vocabularies: Map
     return np.clip(result, -_LARGEST, _LARGEST, out=result)  # NaN stays
 
 
-def coded(column: pa.DictionaryArray, vocabulary: Vocabulary) -> np.ndarray:
-    """Give each text's code in a vocabulary, (n,) int32, -1 for null and for what it lacks."""
+def coded(column: pa.DictionaryArray, vocabulary: Coding) -> np.ndarray:
+    """Give each text's code in a vocabulary or codebook, (n,) int32, -1 for null and for what has none."""
     if len(column) < len(column.dictionary):
         return vocabulary.codes(column.dictionary_decode())
     known = np.append(vocabulary.codes(column.dictionary), np.int32(-1))  # the last one stands for null

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from itertools import repeat
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +18,16 @@ from bottega.files import write_json
 Codes = np.ndarray[Any, np.dtype[np.int32]]
 Texts: TypeAlias = Sequence[str | None] | np.ndarray[Any, Any] | pa.Array | pa.ChunkedArray
 _SMALL = 4_096
+
+
+class Coding(Protocol):
+    """What gives texts their codes: a `Vocabulary`, or a `Codebook`."""
+
+    def codes(self, values: Texts) -> Codes:
+        """Give the code of each text, (n,) int32, from 0 up, -1 for null and for what has none."""
+
+    def save(self, path: Path) -> None:
+        """Write it as JSON, whole or not at all."""
 
 
 class Vocabulary:

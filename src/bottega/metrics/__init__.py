@@ -7,15 +7,16 @@ from bottega.metrics.exposure import coverage, gini
 from bottega.metrics.jackknife import jackknife_of, jackknife_paired_of
 from bottega.metrics.metric import Metric
 from bottega.metrics.names import allowed_names, metric
+from bottega.metrics.ordered import Ordered
 from bottega.metrics.predictions import Predictions
 from bottega.metrics.ranking import Ranking
 from bottega.metrics.relevance import average_precision, hit_rate, mrr, ndcg, precision, recall
-from bottega.metrics.statistic import Debiased, Statistic, Sums, difference, mean
+from bottega.metrics.statistic import Statistic, Sums, difference, mapped, mean
 
 __all__ = [
-    "Debiased",
     "Estimate",
     "Metric",
+    "Ordered",
     "Predictions",
     "Ranking",
     "Reliability",
@@ -35,6 +36,7 @@ __all__ = [
     "jackknife_of",
     "jackknife_paired_of",
     "log_loss",
+    "mapped",
     "mean",
     "metric",
     "mrr",

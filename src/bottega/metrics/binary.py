@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from bottega.errors import DataError
 from bottega.metrics.arrays import Array, as_weights
+from bottega.metrics.ordered import Ordered, areas_of
 from bottega.metrics.predictions import Predictions
 from bottega.metrics.statistic import Statistic, Sums, ratio
 
@@ -126,30 +127,14 @@ def predicted_over_observed(
     return value_of("predicted_over_observed", predicted_over_observed_of, labels, scores, weights)
 
 
-def roc_auc_of(predictions: Predictions) -> Statistic:
+def roc_auc_of(predictions: Predictions) -> Ordered:
     """`roc_auc` as a statistic of the weights of rows, (n,); nan where one class has no weight."""
-    sides = _Sides(predictions)
-
-    def value(weights: Array) -> float:
-        positive, _, above, upto, negatives = sides(weights)
-        pairs = float(positive.sum()) * negatives
-        return 1 - float(positive @ (above + upto)) / (2 * pairs) if pairs else math.nan
-
-    return value
+    return Ordered(areas_of(predictions), lambda sums: 1 - ratio(sums[:, 0], 2 * sums[:, 2] * sums[:, 3]))
 
 
-def pr_auc_of(predictions: Predictions) -> Statistic:
+def pr_auc_of(predictions: Predictions) -> Ordered:
     """`pr_auc` as a statistic of the weights of rows, (n,); nan where one class has no weight."""
-    sides = _Sides(predictions)
-
-    def value(weights: Array) -> float:
-        positive, true, _, false, negatives = sides(weights)
-        if not (positive.any() and negatives):
-            return math.nan
-        met = positive > 0
-        return float(positive[met] @ (true[met] / (true + false)[met])) / float(positive.sum())
-
-    return value
+    return Ordered(areas_of(predictions), lambda sums: np.where(sums[:, 3] > 0, ratio(sums[:, 1], sums[:, 2]), np.nan))
 
 
 def log_loss_of(predictions: Predictions) -> Sums:
@@ -213,24 +198,3 @@ def value_of(
 def _losses(predictions: Predictions) -> Array:
     likelihood = np.where(predictions.labels == 1, predictions.probabilities, 1 - predictions.probabilities)
     return np.asarray(-np.log(np.clip(likelihood, CLIP, 1 - CLIP)))
-
-
-class _Sides:
-    """The two classes, each in falling order of score, and where each positive stands among both; sorted once."""
-
-    def __init__(self, predictions: Predictions) -> None:
-        fall = -predictions.scores
-        self.positive, self.negative = (
-            rows[np.argsort(fall[rows], kind="stable")]
-            for rows in (np.flatnonzero(predictions.labels == 1), np.flatnonzero(predictions.labels == 0))
-        )
-        mine, others = fall[self.positive], fall[self.negative]
-        self.ahead = np.searchsorted(mine, mine, side="right")  # positives that score at least as high
-        self.above, self.upto = np.searchsorted(others, mine), np.searchsorted(others, mine, side="right")
-
-    def __call__(self, weights: Array) -> tuple[Array, Array, Array, Array, float]:
-        """For each positive, (p,): its weight, that of positives at least as high, of negatives above, of negatives at
-        least as high; and the weight of all negatives."""
-        positive = weights[self.positive]
-        true, false = (np.concatenate([[0.0], np.cumsum(side)]) for side in (positive, weights[self.negative]))
-        return positive, true[self.ahead], false[self.above], false[self.upto], float(false[-1])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +9,8 @@ import numpy.typing as npt
 
 from bottega.errors import DesignError
 from bottega.metrics.arrays import Array, as_weights
+from bottega.metrics.ordered import Ordered, Pass, tables_of
 from bottega.metrics.predictions import Predictions
-from bottega.metrics.statistic import Debiased, Statistic
 
 BINS = 15
 
@@ -52,7 +51,10 @@ def reliability(
     Source: DeGroot and Fienberg, The comparison and evaluation of forecasters (1983).
     """
     predictions = Predictions(labels, scores)
-    return _Bins(predictions, bins)(as_weights(weights, len(predictions)))
+    weight, group = as_weights(weights, len(predictions)), np.zeros(len(predictions), dtype=np.int64)
+    n, predicted, observed = _walk(predictions, bins)(weight, group, 1)(np.ones((1, 1)))[0].T
+    used = n > 0
+    return Reliability(predicted[used] / n[used], observed[used] / n[used], n[used])
 
 
 def ece(labels: npt.ArrayLike, scores: npt.ArrayLike, weights: npt.ArrayLike | None = None, bins: int = BINS) -> float:
@@ -95,52 +97,32 @@ def ece_plain(
     return ece_plain_of(predictions, bins)(as_weights(weights, len(predictions)))
 
 
-def ece_of(predictions: Predictions, bins: int = BINS) -> Debiased:
-    """`ece` as a statistic of the weights of rows, (n,), which subtracts the noise twice on a resample."""
-    table = _Bins(predictions, bins)
-    return Debiased(lambda weights: _rms(table(weights), 1), lambda weights: _rms(table(weights), 2))
+def ece_of(predictions: Predictions, bins: int = BINS) -> Ordered:
+    """`ece` as a statistic of the weights of rows, (n,), which subtracts the noise twice on a resample: a resample
+    has the sample's noise and its own, so that the draws scatter around the value."""
+    return Ordered(_walk(predictions, bins), lambda tables: _rms(tables, 1), lambda tables: _rms(tables, 2))
 
 
-def ece_plain_of(predictions: Predictions, bins: int = BINS) -> Statistic:
+def ece_plain_of(predictions: Predictions, bins: int = BINS) -> Ordered:
     """`ece_plain` as a statistic of the weights of rows, (n,)."""
-    table = _Bins(predictions, bins)
 
-    def value(weights: Array) -> float:
-        found = table(weights)
-        return float(found.n @ np.abs(found.predicted - found.observed) / found.n.sum())
+    def value(tables: Array) -> Array:
+        n, predicted, observed = np.moveaxis(tables, -1, 0)
+        return np.asarray(np.abs(predicted - observed).sum(axis=1) / n.sum(axis=1))
 
-    return value
-
-
-class _Bins:
-    """The reliability table as a function of the weights of rows."""
-
-    def __init__(self, predictions: Predictions, bins: int) -> None:
-        if bins < 1:
-            raise DesignError("bins", bins, "1 or more", f"bins={BINS}")
-        _ = predictions.probabilities  # refuses scores that are no probabilities
-        self.bins = bins
-        self.rows = np.argsort(predictions.scores, kind="stable")
-        self.scores, self.labels = predictions.scores[self.rows], predictions.labels[self.rows]
-        new = np.concatenate([[True], self.scores[1:] != self.scores[:-1]])
-        self.starts = np.append(np.flatnonzero(new), len(predictions))  # where each distinct score starts, and the end
-
-    def __call__(self, weights: Array) -> Reliability:
-        weight = weights[self.rows]
-        upto = np.concatenate([[0.0], np.cumsum(weight)])[self.starts]
-        middle = (upto[1:] + upto[:-1]) / (2 * upto[-1])
-        edges = np.searchsorted(self.bins * middle, np.arange(self.bins))  # the first distinct score of each bin
-        first = np.unique(self.starts[edges[edges < len(middle)]])  # reduceat wants bins that hold rows
-        n, predicted, observed = (
-            np.add.reduceat(part, first) for part in (weight, weight * self.scores, weight * self.labels)
-        )
-        used = n > 0
-        return Reliability(predicted[used] / n[used], observed[used] / n[used], n[used])
+    return Ordered(_walk(predictions, bins), value)
 
 
-def _rms(table: Reliability, times: int) -> float:
-    """Root mean square gap with the noise of sampling subtracted the given number of times."""
-    known = table.n > 1
-    gap, observed, n = (table.predicted - table.observed)[known], table.observed[known], table.n[known]
-    squares = gap**2 - times * observed * (1 - observed) / (n - 1)
-    return math.sqrt(max(0.0, float(n @ squares / table.n.sum())))
+def _walk(predictions: Predictions, bins: int) -> Pass:
+    if bins < 1:
+        raise DesignError("bins", bins, "1 or more", f"bins={BINS}")
+    return tables_of(predictions, bins)
+
+
+def _rms(tables: Array, times: int) -> Array:
+    """Root mean square gap, (b,), with the noise of sampling subtracted the given number of times."""
+    n, predicted, observed = np.moveaxis(tables, -1, 0)  # (b, bins) each
+    known = np.where(n > 1, n, 2.0)
+    rate = observed / known
+    squares = (predicted / known - rate) ** 2 - times * rate * (1 - rate) / (known - 1)
+    return np.asarray(np.sqrt(np.maximum(0.0, (n * squares * (n > 1)).sum(axis=1) / n.sum(axis=1))))

@@ -96,8 +96,8 @@ class Metric:
         """The metric with its interval: a cluster bootstrap, for kind `list` a delete-a-group jackknife.
 
         data, weights: as in `value`. entity: one id a unit; units of one entity stay together. level, resamples,
-        seed: as in `bootstrap`; the jackknife has no resamples. Areas and calibration errors are computed anew for
-        each resample, at 5 to 10 ms for half a million rows; all else is resampled at once. Errors: as `value`, and
+        seed: as in `bootstrap`; the jackknife has no resamples. Areas and calibration errors take a pass over the
+        rows for each resample, at 1 ms for half a million; all else is resampled at once. Errors: as `value`, and
         `DesignError` for settings out of range.
 
         >>> from bottega.metrics import metric

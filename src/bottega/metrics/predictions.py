@@ -21,6 +21,9 @@ class Predictions:
 
     >>> Predictions([1, 0], [0.9, 0.2]).labels.tolist()
     [1.0, 0.0]
+    >>> rows, starts = Predictions([1, 0], [0.9, 0.2]).order
+    >>> rows.tolist(), starts.tolist()
+    ([1, 0], [0, 1, 2])
     """
 
     labels: Array
@@ -52,6 +55,14 @@ class Predictions:
     def __len__(self) -> int:
         """The number of rows."""
         return len(self.labels)
+
+    @cached_property
+    def order(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+        """The rows by rising score, (n,), and where each distinct score begins there, with the end, (k + 1,)."""
+        rows = np.argsort(self.scores).astype(np.int32)
+        ranked = self.scores[rows]
+        starts = np.flatnonzero(np.concatenate([[True], ranked[1:] != ranked[:-1], [True]]))
+        return rows, starts.astype(np.int32)
 
     @cached_property
     def probabilities(self) -> Array:

@@ -8,14 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from bottega.errors import DataError
-from bottega.metrics.arrays import Array, floats
+from bottega.metrics.arrays import Array, Codes, floats, sums_by
 
 Statistic = Callable[[Array], float]  # weights (n,), float64, from 0 up -> the value; nan where it is not defined
+Draws = Callable[[Array], Array]  # how often each group was drawn, (b, groups) -> the value on each resample, (b,)
+
+
+@runtime_checkable
+class Resampled(Protocol):
+    """A statistic that knows a quicker, or a truer, way to its values on resamples than being asked for each."""
+
+    def __call__(self, weights: Array) -> float:
+        """The value."""
+
+    def draws(self, weights: Array, group: Codes, groups: int) -> Draws:
+        """The values on resamples.
+
+        weights: (n,) of the rows. group: (n,) 0 to groups − 1; rows of one group are drawn together.
+        """
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,25 +54,10 @@ class Sums:
     def __call__(self, weights: Array) -> float:
         return float(self.finish(weights @ self.parts))
 
-
-@dataclass(frozen=True, eq=False)
-class Debiased:
-    """A statistic that subtracts the noise of sampling, which a resample carries twice.
-
-    A resample drawn from a sample has the sample's noise and its own; the value subtracts the noise once, each draw
-    twice, so that the draws scatter around the value.
-
-    value: for the sample itself. resampled: for a resample of it.
-
-    >>> Debiased(lambda weights: 1.0, lambda weights: 2.0)(np.ones(3))
-    1.0
-    """
-
-    value: Statistic
-    resampled: Statistic
-
-    def __call__(self, weights: Array) -> float:
-        return self.value(weights)
+    def draws(self, weights: Array, group: Codes, groups: int) -> Draws:
+        """The values on resamples of groups of rows, (n,)."""
+        sums = np.column_stack([sums_by(group, part * weights, groups) for part in self.parts.T])
+        return lambda times: self.finish(times @ sums)
 
 
 def mean(values: npt.ArrayLike) -> Sums:
@@ -111,16 +112,52 @@ def difference(a: Statistic, b: Statistic) -> Statistic:
             np.hstack([a.parts, b.parts]) * both[:, None],
             lambda sums: a_finish(sums[..., :cut]) - b_finish(sums[..., cut:]),
         )
-    if isinstance(a, Debiased) or isinstance(b, Debiased):
-        a_draw, b_draw = on_resample(a), on_resample(b)
-        return Debiased(lambda weights: a(weights) - b(weights), lambda weights: a_draw(weights) - b_draw(weights))
-    return lambda weights: a(weights) - b(weights)
+    return _Difference(a, b)
 
 
-def on_resample(statistic: Statistic) -> Statistic:
-    """The form of a statistic to use on resamples: itself, unless it is `Debiased`.
+def mapped(statistic: Statistic, change: Callable[[Array], Array]) -> Statistic:
+    """A function of a statistic, as cheap to resample as the statistic.
 
-    >>> on_resample(Debiased(lambda weights: 1.0, lambda weights: 2.0))(np.ones(3))
-    2.0
+    change: of values of any shape.
+
+    >>> mapped(mean([1.0, 2.0]), lambda value: abs(value - 2))(np.ones(2))
+    0.5
     """
-    return statistic.resampled if isinstance(statistic, Debiased) else statistic
+    return _Mapped(statistic, change)
+
+
+def draws_of(statistic: Statistic, weights: Array, group: Codes, groups: int) -> Draws:
+    """The values of any statistic on resamples of groups of rows; parameters as in `Resampled.draws`.
+
+    >>> draws_of(mean([1.0, 3.0]), np.ones(2), np.array([0, 1]), 2)(np.array([[2.0, 0.0], [1.0, 1.0]])).tolist()
+    [1.0, 2.0]
+    """
+    if isinstance(statistic, Resampled):
+        return statistic.draws(weights, group, groups)
+    return lambda times: np.array([statistic(weights * row[group]) for row in times])
+
+
+@dataclass(frozen=True, eq=False)
+class _Difference:
+    a: Statistic
+    b: Statistic
+
+    def __call__(self, weights: Array) -> float:
+        return self.a(weights) - self.b(weights)
+
+    def draws(self, weights: Array, group: Codes, groups: int) -> Draws:
+        one, other = (draws_of(each, weights, group, groups) for each in (self.a, self.b))
+        return lambda times: one(times) - other(times)
+
+
+@dataclass(frozen=True, eq=False)
+class _Mapped:
+    inner: Statistic
+    change: Callable[[Array], Array]
+
+    def __call__(self, weights: Array) -> float:
+        return float(self.change(np.asarray(self.inner(weights))))
+
+    def draws(self, weights: Array, group: Codes, groups: int) -> Draws:
+        drawn = draws_of(self.inner, weights, group, groups)
+        return lambda times: self.change(drawn(times))

@@ -157,6 +157,62 @@ def test_fit_is_lightgbm_with_these_parameters() -> None:
     np.testing.assert_allclose(model.score(inputs), right, rtol=1e-5, atol=1e-6)
 
 
+def test_a_positive_weight_is_a_weight_of_the_positives() -> None:
+    inputs, label = data(1500)
+    weight = np.random.default_rng(2).random(len(label)).astype(np.float32)
+    for given_weight in (None, weight):
+        heavy, plain = (BoostedTreesModel(BoostedTrees(trees=5, positive_weight=w)) for w in (4.0, 1.0))
+        heavy.fit(inputs, label, given_weight)
+        by_hand = np.where(label > 0, np.float32(4), np.float32(1)) * (1 if given_weight is None else given_weight)
+        plain.fit(inputs, label, by_hand)
+        np.testing.assert_allclose(heavy.score(inputs), plain.score(inputs), rtol=1e-5)
+        plain.fit(inputs, label, given_weight)
+        assert heavy.score(inputs).mean() > plain.score(inputs).mean() + 0.1
+
+
+@pytest.mark.parametrize("leaves", [15, 100])
+def test_it_goes_on_from_the_days_before(tmp_path: Path, leaves: int) -> None:
+    """A drifting log: the old trees stay, a few more follow the new day, and what was saved between is enough."""
+
+    def day(shift: float, seed: int) -> tuple[Inputs, np.ndarray, np.ndarray]:
+        rng = np.random.default_rng(seed)
+        values = rng.normal(size=(6000, 3)).astype(np.float32)
+        truth = 1 / (1 + np.exp(-(2 * values[:, 0] * values[:, 1] + shift * values[:, 2] - 1)))
+        label = (rng.random(6000) < truth).astype(np.float32)
+        return Inputs(["a", "b", "c"], ["number"] * 3, values), label, truth  # type: ignore[arg-type]
+
+    (first, old, _), (second, new, _), (third, _, truth) = day(-0.5, 0), day(0.8, 1), day(0.8, 2)
+    stale = BoostedTreesModel(BoostedTrees(trees=60, leaves=leaves))
+    stale.fit(first, old)
+    stale.save(tmp_path / "stale")
+    setting = BoostedTrees(trees=25, leaves=leaves)
+    warm, fresh = BoostedTreesModel(setting), BoostedTreesModel(setting)
+    warm.fit(second, new, start=BoostedTreesModel.load(tmp_path / "stale", stale.setting))
+    fresh.fit(second, new)
+    assert lightgbm_of(warm).num_trees() == 85
+    raw = lightgbm_of(warm).predict(third.values, num_threads=1)
+    np.testing.assert_allclose(warm.score(third), raw, rtol=1e-6)
+    before = lightgbm_of(warm).predict(third.values, num_threads=1, num_iteration=60)
+    np.testing.assert_allclose(before, stale.score(third), rtol=1e-6)
+    loss = [
+        -np.mean(truth * np.log(p) + (1 - truth) * np.log(1 - p))
+        for p in (m.score(third) for m in (stale, warm, fresh))
+    ]
+    assert loss[1] < loss[0] - 0.05
+    assert loss[1] < loss[2] + 0.005  # as good as the new day alone, and with the old trees kept
+
+
+def test_only_like_trees_are_gone_on_from() -> None:
+    inputs, label = data(600)
+    rank, binary = (BoostedTreesModel(BoostedTrees(trees=2, objective=name)) for name in ("lambdarank", "binary"))  # type: ignore[arg-type]
+    rank.fit(inputs, label)
+    with pytest.raises(DataError, match="same objective"):
+        binary.fit(inputs, label, start=rank)
+    other = Inputs(["z", *inputs.names[1:]], inputs.kinds, inputs.values, group=inputs.group)
+    with pytest.raises(DataError, match="columns of the fit"):
+        BoostedTreesModel(rank.setting).fit(other, label, start=rank)
+
+
 def test_what_cannot_be_learnt_from_is_refused() -> None:
     inputs, label = data(120)
     rank = BoostedTreesModel(BoostedTrees(objective="lambdarank"))

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from bottega.design.evaluation import Evaluation
 from bottega.errors import DataError, DesignError
 from bottega.evaluation.outcome import Data, Mask, Outcome, Rung
-from bottega.metrics import Debiased, Estimate, Metric, Sums, metric
+from bottega.metrics import Estimate, Metric, mapped, metric
 from bottega.metrics.statistic import Statistic
 
 RESAMPLES = {"ranking": 1000, "list": 1000, "binary": 200}  # of rows: areas are computed anew for each resample
@@ -110,14 +110,7 @@ def distance(by: Metric) -> Metric:
     target = by.target
 
     def prepare(data: Any) -> Statistic:
-        inner = by.statistic(data)
-        if isinstance(inner, Sums):
-            finish = inner.finish
-            return Sums(inner.parts, lambda sums: abs(finish(sums) - target))
-        if isinstance(inner, Debiased):
-            exact, resampled = inner.value, inner.resampled
-            return Debiased(lambda w: abs(exact(w) - target), lambda w: abs(resampled(w) - target))
-        return lambda weights: abs(inner(weights) - target)
+        return mapped(by.statistic(data), lambda value: abs(value - target))
 
     farthest = max(abs(bound - target) for bound in by.bounds)
     return replace(

@@ -13,13 +13,11 @@ from bottega.evaluation.estimating import check, estimate, paired, reason
 from bottega.evaluation.outcome import Mask, Outcome, Rung
 from bottega.metrics import Estimate, metric
 
-SMALLEST_SLICE = 100  # requests: a value of a column with fewer carries no promise
-
 
 def judge_goals(outcome: Outcome, evaluation: Evaluation, champion: Rung | str, seed: int = 0) -> list[dict[str, Any]]:
     """Judge each goal on the champion of the last ladder, for `goals` of the scorecard.
 
-    A row a goal, and one more for each value, with at least 100 requests, of each of its slices; of the slice `cold`
+    A row a goal, and one more for each value, with enough requests, of each of its slices; of the slice `cold`
     the value `cold`, whatever its size. A row has `metric`, `slice` (`country=France`, or None for all), `view`,
     `value`, `low`, `high`, `n`, `limit` in words, `met`, and `reason` where there is one. `at_least`, `at_most` and
     `within` are judged by the value, the limits included; `above` and `below` by the interval of the paired difference
@@ -107,7 +105,7 @@ def _parts(outcome: Outcome, goal: Goal, where: str) -> Iterator[tuple[str | Non
     for name in goal.slices:
         _known(f"{where}.slices", name, list(outcome.slices))
         for value, mask in outcome.slices[name].items():
-            if value == "cold" if name == "cold" else np.count_nonzero(mask) >= SMALLEST_SLICE:
+            if value == "cold" if name == "cold" else np.count_nonzero(mask) >= goal.smallest:
                 yield (name if name == "cold" else f"{name}={value}"), np.asarray(mask, dtype=np.bool_)
 
 

@@ -29,8 +29,8 @@ class BoostedTreesModel:
     `binary`: the probability σ(Σ trees) of a label above 0. `lambdarank`: Σ trees, fitted to NDCG within each request;
     only the order in a request has a meaning. There a request has one weight, the mean of its rows': what pulls one row
     of a pair up pushes the other down as far, and weights of their own would break that. Nulls go the way that training
-    found better; so do categories, in sets. When it is wrong: it does not go beyond the values it has seen, and weights
-    or sampling shift its probabilities.
+    found better; so do categories, in sets. `positive_weight` counts for `binary` only. When it is wrong: it does not
+    go beyond the values it has seen, and weights or sampling shift its probabilities.
 
     Trees of up to 64 leaves are scored by `Forest`, to the bit the sums of LightGBM; larger ones by LightGBM itself.
 
@@ -55,12 +55,30 @@ class BoostedTreesModel:
     def __init__(self, setting: BoostedTrees) -> None:
         self.setting = setting
 
-    def fit(self, inputs: Inputs, label: npt.ArrayLike, weight: npt.ArrayLike | None = None) -> None:
-        """Grow the trees; `lambdarank` needs the inputs' group, and whole grades 0 to 30 as labels."""
+    def fit(
+        self,
+        inputs: Inputs,
+        label: npt.ArrayLike,
+        weight: npt.ArrayLike | None = None,
+        *,
+        start: BoostedTreesModel | None = None,
+    ) -> None:
+        """Grow the trees; `lambdarank` needs the inputs' group, and whole grades 0 to 30 as labels.
+
+        start: a model of the same columns, codes and objective, fitted on other rows, as those of the days before: its
+        trees stay, and the setting's number of trees is added, fitted to what they get wrong on these rows. Each start
+        makes the model, and the time of scoring, larger; take few trees for a day.
+        """
         import lightgbm
 
         inputs, labels, weights = lesson(inputs, label, weight)
         rank = self.setting.objective == "lambdarank"
+        if start is not None:
+            inputs.expect(start.names, start.kinds)
+            _expect_objective(start.setting.objective, self.setting.objective)
+        if self.setting.positive_weight != 1 and not rank:
+            heavier = np.where(labels > 0, np.float32(self.setting.positive_weight), np.float32(1))
+            weights = heavier if weights is None else weights * heavier
         sizes = _group_sizes(inputs, labels) if rank else None
         categories = [j for j, kind in enumerate(inputs.kinds) if kind == "category"]
         parameters: dict[str, Any] = {
@@ -86,7 +104,8 @@ class BoostedTreesModel:
             params=parameters,
             free_raw_data=True,
         )
-        booster = lightgbm.train(parameters, data, num_boost_round=self.setting.trees)
+        before = None if start is None else lightgbm.Booster(model_str=start.text)
+        booster = lightgbm.train(parameters, data, num_boost_round=self.setting.trees, init_model=before)
         self.names, self.kinds = tuple(inputs.names), tuple(inputs.kinds)
         self._take(booster.model_to_string(num_iteration=-1))
 
@@ -127,6 +146,16 @@ class BoostedTreesModel:
             self._booster = lightgbm.Booster(model_str=self.text)
         margin: npt.NDArray[np.float64] = self._booster.predict(values, raw_score=True, num_threads=1)
         return margin
+
+
+def _expect_objective(found: str, wanted: str) -> None:
+    if found != wanted:
+        raise DataError(
+            "start",
+            f"trees of objective {found!r}",
+            f"trees of the same objective, {wanted!r}",
+            "start from a model of this setting, or from none",
+        )
 
 
 def _by_request(weights: npt.NDArray[np.float32], sizes: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:

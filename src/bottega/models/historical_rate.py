@@ -34,24 +34,51 @@ class HistoricalRateModel:
     """
 
     ids: pa.StringArray
+    """(v,) sorted."""
+    hits: npt.NDArray[np.float64]
+    """(v,) Σ weight · label of each id."""
+    rows: npt.NDArray[np.float64]
+    """(v,) Σ weight of each id."""
     rates: npt.NDArray[np.float32]
-    rate: float
+    """(v,) of each id."""
+    total: tuple[float, float]
+    """Σ weight · label, and Σ weight, of all rows."""
 
     def __init__(self, setting: HistoricalRate) -> None:
         self.setting = setting
 
-    def fit(self, inputs: Inputs, label: npt.ArrayLike, weight: npt.ArrayLike | None = None) -> None:
-        """Count labels and rows of each id."""
+    @property
+    def rate(self) -> float:
+        """The rate over all rows."""
+        return self.total[0] / self.total[1]
+
+    def fit(
+        self,
+        inputs: Inputs,
+        label: npt.ArrayLike,
+        weight: npt.ArrayLike | None = None,
+        *,
+        start: HistoricalRateModel | None = None,
+    ) -> None:
+        """Count labels and rows of each id.
+
+        start: a model of the same column, fitted on other rows, as those of the days before: its counts are added.
+        """
         inputs, labels, weights = lesson(inputs, label, weight)
-        codes, self.ids = encode(self._column(inputs))
         mass = np.ones(len(labels)) if weights is None else weights.astype(np.float64)
-        self.rate = float(mass @ labels / mass.sum())
+        column, hits = self._column(inputs), mass * labels
+        self.total = float(hits.sum()), float(mass.sum())
+        if start is not None:
+            column = pa.concat_arrays([column.cast(pa.string()), start.ids.cast(pa.string())])
+            hits, mass = np.concatenate([hits, start.hits]), np.concatenate([mass, start.rows])
+            self.total = self.total[0] + start.total[0], self.total[1] + start.total[1]
+        codes, self.ids = encode(column)
         known = codes >= 0
-        hits = np.bincount(codes[known], (mass * labels)[known], minlength=len(self.ids))
-        rows = np.bincount(codes[known], mass[known], minlength=len(self.ids)) + self.setting.prior
-        rates = np.divide(
-            hits + self.setting.prior * self.rate, rows, out=np.full(len(rows), self.rate), where=rows > 0
-        )
+        self.hits = np.bincount(codes[known], hits[known], minlength=len(self.ids)).astype(np.float64)
+        self.rows = np.bincount(codes[known], mass[known], minlength=len(self.ids)).astype(np.float64)
+        below = self.rows + self.setting.prior
+        above = self.hits + self.setting.prior * self.rate
+        rates = np.divide(above, below, out=np.full(len(below), self.rate), where=below > 0)
         self.rates = rates.astype(np.float32)
 
     def score(self, inputs: Inputs) -> Scores:
@@ -63,18 +90,19 @@ class HistoricalRateModel:
         return scores
 
     def save(self, folder: Path) -> None:
-        """Write `ids.arrow`, `rates.npy` and the rate over all rows."""
+        """Write `ids.arrow`, the rates and counts, and the counts of all rows."""
         with new_folder(folder) as part:
             write_texts(part, "ids", self.ids)
-            write_arrays(part, {"rates": self.rates})
-            write_json(part / "historical_rate.json", {"rate": self.rate})
+            write_arrays(part, {"rates": self.rates, "hits": self.hits, "rows": self.rows})
+            write_json(part / "historical_rate.json", {"total": self.total})
 
     @classmethod
     def load(cls, folder: Path, setting: HistoricalRate) -> Self:
         """Read what `save` wrote."""
         model = cls(setting)
         model.ids, model.rates = read_texts(folder, "ids"), read_array(folder, "rates")
-        model.rate = read_facts(folder, "historical_rate")["rate"]
+        model.hits, model.rows = read_array(folder, "hits"), read_array(folder, "rows")
+        model.total = tuple(read_facts(folder, "historical_rate")["total"])
         return model
 
     def _column(self, inputs: Inputs) -> pa.StringArray:

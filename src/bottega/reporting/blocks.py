@@ -128,13 +128,62 @@ class Bar:
 
 @dataclass(frozen=True)
 class Bars:
-    """Shares of one whole, for the eye; a `Grid` beside it holds the same numbers."""
+    """Shares of one whole, for the eye; a `Grid` beside it holds the same numbers. name: what a bar is."""
 
     caption: str
     bars: Sequence[Bar]
+    name: str = "kept"
 
 
-Block = Paragraph | Heading | Bullets | Facts | Notice | Grid | Dots | Bars
+@dataclass(frozen=True)
+class Spot:
+    """A point of a plane, with the interval of y where there is one. told: the same in words."""
+
+    x: float
+    y: float
+    told: str
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Series:
+    """Points of one kind: `champion` (full squares), `dot` (rings) or `column`. joined: by a line, in their order."""
+
+    name: str
+    spots: Sequence[Spot]
+    kind: str = "champion"
+    joined: bool = False
+
+
+@dataclass(frozen=True)
+class Axis:
+    """An axis of a plane. scale: `amount` or `percent`. ends: where it begins and ends. marks: its ticks; none: round
+    values."""
+
+    name: str
+    ends: tuple[float, float]
+    scale: str = "amount"
+    log: bool = False
+    marks: Sequence[float] = ()
+
+
+@dataclass(frozen=True)
+class Plane:
+    """Points over two axes, for the eye; a `Grid` beside it holds the same numbers.
+
+    reference: a straight line, from and to, and its name. square: whether both axes are equally long.
+    """
+
+    caption: str
+    series: Sequence[Series]
+    across: Axis
+    up: Axis
+    reference: tuple[tuple[float, float], tuple[float, float], str] | None = None
+    square: bool = False
+
+
+Block = Paragraph | Heading | Bullets | Facts | Notice | Grid | Dots | Bars | Plane
 
 
 @dataclass(frozen=True)
@@ -166,4 +215,6 @@ class Page:
     verdict: Status
     tiles: Sequence[Tile]
     origin: Sequence[str]
+    doubts: str
+    """How little the intervals can tell, in plain words; empty where they tell enough."""
     sections: Sequence[Section]

@@ -42,7 +42,7 @@ def bars(block: Bars) -> Markup:
     places = {0: "tick first", 50: "tick", 100: "tick last"}
     ticks = [element("text", f"{mark} %", x=f"{mark}%", y=14, class_=place) for mark, place in places.items()]
     axis = element("svg", *ticks, class_="axis", height=20, aria_hidden="true")
-    keys = [("bar", "kept")]
+    keys = [("bar", block.name)]
     keys += [("inner", "found by this source alone")] if any(bar.inner is not None for bar in block.bars) else []
     keys += [("outline", "lost at this stage")] if any(bar.until is not None for bar in block.bars) else []
     signs = [element("span", element("span", class_=f"key {name}"), f" {told}") for name, told in keys]

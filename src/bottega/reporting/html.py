@@ -20,6 +20,7 @@ from bottega.reporting.blocks import (
     Notice,
     Page,
     Paragraph,
+    Plane,
     Section,
     Status,
     Strong,
@@ -29,6 +30,7 @@ from bottega.reporting.blocks import (
 from bottega.reporting.figures import bars, dots
 from bottega.reporting.markup import Markup, element, text
 from bottega.reporting.page import page
+from bottega.reporting.planes import plane
 from bottega.reporting.scorecard import Scorecard
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
@@ -68,6 +70,7 @@ def _header(told: Page) -> Markup:
         element("p", told.title, class_="name"),
         element("h1", told.question),
         element("p", _inline(told.verdict), class_=f"verdict {_tone(told.verdict.good)}"),
+        _block(Notice(None, (Strong("Wide intervals"), f": {told.doubts}."))) if told.doubts else None,
         element("div", *(_tile(tile) for tile in told.tiles), class_="tiles") if told.tiles else None,
         element("p", " · ".join(told.origin), class_="origin") if told.origin else None,
     )
@@ -119,6 +122,8 @@ def _block(block: Block) -> Markup:
         return _grid(block)
     if isinstance(block, Dots):
         return dots(block)
+    if isinstance(block, Plane):
+        return plane(block)
     return _bars(block)
 
 

@@ -19,6 +19,7 @@ from bottega.reporting.blocks import (
     Inline,
     Notice,
     Paragraph,
+    Plane,
     Section,
     Status,
     Strong,
@@ -49,6 +50,8 @@ def markdown(design: Design, scorecard: Scorecard | Mapping[str, Any]) -> str:
     told = page(design, scorecard)
     lines = [f"# {escaped(told.title)}", f"*{escaped(told.question)}*"]
     lines.append(f"{told.verdict.sign} **{escaped(told.verdict.text)}**")
+    if told.doubts:
+        lines.append(f"> **Wide intervals**: {escaped(told.doubts)}.")
     if told.tiles:
         figures = [f"{tile.label} **{escaped(tile.value)}** {escaped(tile.detail)}".strip() for tile in told.tiles]
         lines.append(" · ".join(figures))
@@ -98,7 +101,7 @@ def _block(block: Block) -> str:
     return _left_out(block)
 
 
-def _left_out(block: Dots | Bars) -> str:  # noqa: ARG001
+def _left_out(block: Dots | Bars | Plane) -> str:  # noqa: ARG001
     """A picture shows what the table beside it says."""
     return ""
 

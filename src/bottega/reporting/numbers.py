@@ -20,6 +20,7 @@ _TITLES = {
     "ece_plain": "ECE (plain)",
     "hit_rate": "hit rate",
 }
+_PLACES = {"log_loss": 4, "normalized_entropy": 4, "roc_auc": 4, "pr_auc": 4, "predicted_over_observed": 3, "ece": 5}
 _ROUNDING = 1e-9  # of a value: an interval narrower than that is none
 _LOPSIDED = 1.25  # one arm of an interval over the other, from which on ± would hide which way it leans
 
@@ -34,6 +35,15 @@ def title(metric: str) -> str:
     return _TITLES.get(base, base.replace("_", " ")) + at + cut
 
 
+def places(metric: str) -> int:
+    """Give the least decimals of a metric: rungs differ late in a loss or an area, and early in others.
+
+    >>> places("log_loss"), places("recall@20")
+    (4, 0)
+    """
+    return _PLACES.get(metric.partition("@")[0], 0)
+
+
 def count(value: float | None) -> str:
     """Write a whole number.
 
@@ -43,43 +53,45 @@ def count(value: float | None) -> str:
     return NONE if value is None else f"{value:,.0f}"
 
 
-def amount(value: float | None) -> str:
+def amount(value: float | None, least: int = 0) -> str:
     """Write a quantity with three significant digits, and with three decimals from 0.01 to 1, so that columns align.
+
+    least: fewest decimals, as `places` gives them.
 
     >>> amount(0.3721), amount(0.0812), amount(0.00559), amount(1.024), amount(12.345), amount(45210.3)
     ('0.372', '0.081', '0.00559', '1.02', '12.3', '45,210')
     """
-    return NONE if value is None else _fixed(value, _decimals(value))
+    return NONE if value is None else _fixed(value, max(_decimals(value), least))
 
 
-def plus_minus(value: float | None, low: float | None, high: float | None) -> str:
-    """Write a value with half the width of its interval.
+def plus_minus(value: float | None, low: float | None, high: float | None, least: int = 0) -> str:
+    """Write a value with half the width of its interval. least: as in `amount`.
 
     >>> plus_minus(0.3721, 0.3651, 0.3791), plus_minus(0.5, None, None), plus_minus(0.37, 0.3699, 0.3701)
     ('0.372 ± 0.007', '0.500', '0.3700 ± 0.0001')
     """
     if value is None or low is None or high is None:
-        return amount(value)
+        return amount(value, least)
     half = (high - low) / 2
     if half <= _ROUNDING * abs(value):
-        return f"{amount(value)} ± 0"
-    places = _enough(_decimals(value), half)
-    return f"{_fixed(value, places)} ± {_fixed(half, places)}"
+        return f"{amount(value, least)} ± 0"
+    decimals = _enough(max(_decimals(value), least), half)
+    return f"{_fixed(value, decimals)} ± {_fixed(half, decimals)}"
 
 
-def estimate(value: float | None, low: float | None, high: float | None) -> str:
-    """Write a value with its interval: as ± where it lies in the middle, else with both ends.
+def estimate(value: float | None, low: float | None, high: float | None, least: int = 0) -> str:
+    """Write a value with its interval: as ± where it lies in the middle, else with both ends. least: as in `amount`.
 
     >>> estimate(0.372, 0.365, 0.379), estimate(0.073, 0.044, 0.118)
     ('0.372 ± 0.007', '0.073 [0.044, 0.118]')
     """
     if value is None or low is None or high is None:
-        return amount(value)
+        return amount(value, least)
     arms = sorted((abs(value - low), abs(high - value)))
     if arms[1] <= _LOPSIDED * arms[0] or high - low <= 2 * _ROUNDING * abs(value):
-        return plus_minus(value, low, high)
-    places = _enough(_decimals(value), (high - low) / 2)
-    return f"{_fixed(value, places)} [{_fixed(low, places)}, {_fixed(high, places)}]"
+        return plus_minus(value, low, high, least)
+    decimals = _enough(max(_decimals(value), least), (high - low) / 2)
+    return f"{_fixed(value, decimals)} [{_fixed(low, decimals)}, {_fixed(high, decimals)}]"
 
 
 def difference(value: float | None, low: float | None = None, high: float | None = None) -> str:
@@ -92,8 +104,17 @@ def difference(value: float | None, low: float | None = None, high: float | None
         return NONE
     if low is None or high is None:
         return _fixed(value, _decimals(value), "+")
-    places = _enough(min(_decimals(max(abs(value), abs(low), abs(high))), 3), (high - low) / 2)
-    return f"{_fixed(value, places, '+')} [{_fixed(low, places, '+')}, {_fixed(high, places, '+')}]"
+    decimals = _enough(min(_decimals(max(abs(value), abs(low), abs(high))), 3), (high - low) / 2)
+    return f"{_fixed(value, decimals, '+')} [{_fixed(low, decimals, '+')}, {_fixed(high, decimals, '+')}]"
+
+
+def signed(value: float) -> str:
+    """Write a part of a sum, with its sign and three decimals.
+
+    >>> signed(0.8214), signed(-1.5), signed(-0.0001)
+    ('+0.821', '−1.500', '0.000')
+    """
+    return _fixed(value, 3, "+")
 
 
 def average(value: float | None) -> str:
@@ -130,6 +151,20 @@ def share(value: float | None) -> str:
         return "over 99.9 %"
     percent = 100 * value
     return f"{_fixed(percent, 0 if abs(value) in (0, 1) or 9.95 <= abs(percent) < 99.5 else 1)} %"
+
+
+def rate(value: float | None, low: float | None = None, high: float | None = None) -> str:
+    """Write a share that may be small as percent, with three significant digits, and its interval where there is one.
+
+    >>> rate(0.00512), rate(0.0051, 0.0047, 0.0057), rate(0.0), rate(None)
+    ('0.512 %', '0.510 [0.470, 0.570] %', '0 %', '–')
+    """
+    if value is None:
+        return NONE
+    if low is None and (value in (0, 1) or 0.9995 <= value < 1):
+        return share(value)
+    ends = [None if end is None else 100 * end for end in (low, high)]
+    return f"{estimate(100 * value, ends[0], ends[1])} %"
 
 
 def share_interval(value: float | None, low: float | None, high: float | None) -> str:
@@ -178,6 +213,20 @@ def megabytes(value: float | None) -> str:
     ('807 MB', '16,042 MB')
     """
     return NONE if value is None else f"{value:,.0f} MB"
+
+
+def size(value: float | None) -> str:
+    """Write the size of a file, from bytes.
+
+    >>> size(812), size(3_140_000), size(45_300_000), size(None)
+    ('812 bytes', '3.1 MB', '45 MB', '–')
+    """
+    if value is None:
+        return NONE
+    for unit, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if value >= unit:
+            return f"{_fixed(value / unit, 1 if value / unit < 9.95 else 0)} {name}"
+    return f"{value:,.0f} bytes"
 
 
 def several(number: float, one: str, many: str = "") -> str:

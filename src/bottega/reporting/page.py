@@ -16,6 +16,7 @@ from bottega.reporting.chapters.models import models
 from bottega.reporting.chapters.monitoring import monitoring
 from bottega.reporting.chapters.scope import scope
 from bottega.reporting.chapters.serving import serving
+from bottega.reporting.doubts import doubts
 from bottega.reporting.scorecard import Scorecard, of
 from bottega.reporting.verdict import tiles, verdict
 
@@ -38,5 +39,6 @@ def page(design: Design, scorecard: Scorecard | Mapping[str, Any]) -> Page:
         verdict=verdict(card),
         tiles=tiles(design, card),
         origin=[part for part in origin if part],
+        doubts=doubts(card),
         sections=[chapter(design, card) for chapter in CHAPTERS],
     )

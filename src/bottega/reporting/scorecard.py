@@ -11,37 +11,9 @@ import msgspec
 
 from bottega.errors import DataError
 from bottega.files import write_json
-
-
-class Measured(msgspec.Struct, frozen=True):
-    """A value with the interval that holds it with 95 %, and the number of people (or rows) behind it."""
-
-    value: float | None = None
-    low: float | None = None
-    high: float | None = None
-    n: float | None = None
-
-
-Metrics = dict[str, Measured]
-
-
-class TableCount(msgspec.Struct, frozen=True):
-    """What became of a table's rows."""
-
-    offered: int | None = None
-    accepted: int | None = None
-    quarantined: int | None = None
-    reasons: dict[str, int] = {}
-    """Rows refused, by reason."""
-
-
-class DataCount(msgspec.Struct, frozen=True):
-    """What became of the rows of all tables."""
-
-    offered: int | None = None
-    accepted: int | None = None
-    quarantined: int | None = None
-    tables: dict[str, TableCount] = {}
+from bottega.reporting.click_parts import Calibration, Categories, Compressed, LabelCount, Position, Replay, Training
+from bottega.reporting.measured import Metrics
+from bottega.reporting.parts import Ceiling, DataCount, Parity, Promise, Release, Service, Source, Stage, StepTime
 
 
 class Rung(msgspec.Struct, frozen=True):
@@ -72,7 +44,7 @@ class Comparison(msgspec.Struct, frozen=True):
 
 
 class Choice(msgspec.Struct, frozen=True):
-    """Which rung the last ladder uses, and why, as `bottega.evaluation.champion` says."""
+    """Which rung a ladder uses, and why, as `bottega.evaluation.champion` says."""
 
     name: str = ""
     stage: str = ""
@@ -84,129 +56,24 @@ class Choice(msgspec.Struct, frozen=True):
     undefined: dict[str, str] = {}
 
 
-class Stage(msgspec.Struct, frozen=True):
-    """What a source or stage of the path holds of the relevant, as `bottega.evaluation.funnel` says."""
+class Ladder(msgspec.Struct, frozen=True):
+    """Rungs that were judged on one label, and their champion."""
 
-    stage: str
-    name: str = ""
-    view: str | None = None
-    kept: Measured | None = None
-    lost: Measured | None = None
-    alone: Measured | None = None
-    unavoidable: Measured | None = None
-    candidates: float | None = None
-
-
-class Promise(msgspec.Struct, frozen=True):
-    """A goal, judged; `met` is None where there was nothing to judge."""
-
-    metric: str
-    slice: str | None = None
-    view: str | None = None
-    value: float | None = None
-    low: float | None = None
-    high: float | None = None
-    n: float | None = None
-    limit: str = ""
-    met: bool | None = None
-    reason: str = ""
-
-
-class Difference(msgspec.Struct, frozen=True):
-    """One value that serving reads otherwise than training had it."""
-
-    feature: str
-    request: dict[str, Any] = {}
-    candidate: str | None = None
-    training: float | str | None = None
-    serving: float | str | None = None
-
-
-class Parity(msgspec.Struct, frozen=True):
-    """What the parity gate compared."""
-
-    compared: int | None = None
-    mismatches: int | None = None
-    by_feature: dict[str, int] = {}
-    worst: list[Difference] = []
-
-
-class Limit(msgspec.Struct, frozen=True):
-    """The promise on latency."""
-
-    p99_ms: float | None = None
-    met: bool | None = None
-
-
-class Service(msgspec.Struct, frozen=True):
-    """The path under load: latencies in milliseconds from the moment a request was meant to be sent."""
-
-    p50_ms: float | None = None
-    p95_ms: float | None = None
-    p99_ms: float | None = None
-    requests_per_s: float | None = None
-    """Answers a second."""
-    requests: int | None = None
-    """Requests sent."""
-    rate: float | None = None
-    """Requests a second that were asked for."""
-    errors: int | dict[str, int] | None = None
-    """Requests without an answer of status 200, or their numbers by kind."""
-    degraded: float | None = None
-    """Share of the answers that name a degradation, 0 to 1."""
-    degradations: dict[str, int] = {}
-    """How many answers named each degradation."""
-    saturated: bool | None = None
-    """Whether the generator of the load, and not the service, set the pace."""
-    workers: int | None = None
-    intervals: dict[str, list[float | None] | None] = {}
-    """`p50_ms`, `p95_ms`, `p99_ms` to the two ends of the interval."""
-    stages_ms: dict[str, float | None] = {}
-    """Stage of the path to milliseconds."""
-    limit: Limit | None = None
+    name: str
+    label: str
+    rungs: list[Rung]
+    champion: Rung | None
+    choice: Choice | None
 
     @property
-    def failed(self) -> int | None:
-        """Requests without an answer of status 200."""
-        return sum(self.errors.values()) if isinstance(self.errors, dict) else self.errors
+    def primary(self) -> str | None:
+        """The metric that judging put first."""
+        return next((metric for rung in self.rungs for metric in rung.metrics), None)
 
-
-class StepTime(msgspec.Struct, frozen=True):
-    """A step of the run."""
-
-    name: str
-    seconds: float | None = None
-    cached: bool = False
-
-
-class GateResult(msgspec.Struct, frozen=True):
-    """One condition of a release."""
-
-    name: str
-    passed: bool = False
-    detail: str = ""
-
-
-class Release(msgspec.Struct, frozen=True):
-    """Whether the build became current."""
-
-    released: bool = False
-    current: str | None = None
-    gates: list[GateResult] = []
-
-
-class Ceiling(msgspec.Struct, frozen=True):
-    """The best possible ranking, known only in a simulated world."""
-
-    metrics: Metrics = {}
-    views: dict[str, Metrics] = {}
-
-
-class Source(msgspec.Struct, frozen=True):
-    """Where the tables came from: `data`, or a `world`."""
-
-    kind: str = ""
-    text: str = ""
+    def title(self, rung: Rung) -> str:
+        """How a rung is called: by its name, with its stage before it where two rungs share it."""
+        alone = sum(other.name == rung.name for other in self.rungs) == 1
+        return rung.name if alone else f"{rung.stage}.{rung.name}"
 
 
 class Scorecard(msgspec.Struct, frozen=True):
@@ -216,9 +83,14 @@ class Scorecard(msgspec.Struct, frozen=True):
     build: str = ""
     data: DataCount | None = None
     models: list[Rung] = []
+    ladders: dict[str, str] = {}
+    """Ladder to its label, where several are judged."""
     comparisons: list[Comparison] = []
     champions: dict[str, str] = {}
     choice: Choice | None = None
+    """That of the first ladder."""
+    choices: dict[str, Choice] = {}
+    """By ladder, where several are judged."""
     funnel: list[Stage] = []
     goals: list[Promise] = []
     parity: Parity | None = None
@@ -231,10 +103,59 @@ class Scorecard(msgspec.Struct, frozen=True):
     machine: dict[str, Any] = {}
     seed: int | None = None
     created: str | None = None
+    calibration: dict[str, Calibration] = {}
+    compression: dict[str, Compressed] = {}
+    auction: Replay | None = None
+    categories: list[Categories] = []
+    training: dict[str, Training] = {}
+    left_out: dict[str, str] = {}
+    """Rung to why it was not trained."""
+    position: Position | None = None
+    labels: list[LabelCount] = []
+
+    @property
+    def judged(self) -> list[Ladder]:
+        """Each ladder with its rungs, the one that orders what is shown first; all rungs together where it is alone."""
+        if len(self.ladders) < 2:
+            return [Ladder("", next(iter(self.ladders.values()), ""), self.models, self._sole(), self.choice)]
+        first = next(iter(self.choices or self.champions or self.ladders))
+        order = sorted(self.ladders, key=lambda ladder: ladder != first)
+        rungs: dict[str, list[Rung]] = {name: [] for name in order}
+        beside: list[Rung] = []
+        for rung in self.models:  # retrievers are judged beside the ladder that follows them
+            beside.append(rung)
+            if rung.stage in rungs:
+                rungs[rung.stage] += beside
+                beside = []
+        rungs[order[0]] += beside
+        return [self._ladder(name, rungs[name]) for name in order if rungs[name]]
+
+    def compared(self, ladder: Ladder) -> list[Comparison]:
+        """The pairs of one ladder, without its name before those of the rungs."""
+        start = f"{ladder.name}." if ladder.name else ""
+        return [
+            msgspec.structs.replace(each, a=each.a.removeprefix(start), b=each.b.removeprefix(start))
+            for each in self.comparisons
+            if each.a.startswith(start)
+        ]
 
     @property
     def champion(self) -> Rung | None:
         """The rung that orders what is shown."""
+        return self.judged[0].champion if self.judged else None
+
+    @property
+    def views(self) -> list[str | None]:
+        """All candidates, then each view."""
+        return [None, *dict.fromkeys(view for rung in self.models for view in rung.views)]
+
+    def _ladder(self, name: str, rungs: list[Rung]) -> Ladder:
+        choice = self.choices.get(name)
+        best = (choice.name if choice is not None else "") or self.champions.get(name)
+        champion = next((rung for rung in rungs if rung.name == best and rung.stage == name), None)
+        return Ladder(name, self.ladders[name], rungs, champion, choice)
+
+    def _sole(self) -> Rung | None:
         if self.choice is not None and self.choice.name:
             name, stage = self.choice.name, self.choice.stage
         elif self.champions:
@@ -242,21 +163,6 @@ class Scorecard(msgspec.Struct, frozen=True):
         else:
             return None
         return next((rung for rung in self.models if rung.name == name and stage in ("", rung.stage)), None)
-
-    @property
-    def primary(self) -> str | None:
-        """The metric that judging put first."""
-        return next((metric for rung in self.models for metric in rung.metrics), None)
-
-    @property
-    def views(self) -> list[str | None]:
-        """All candidates, then each view."""
-        return [None, *dict.fromkeys(view for rung in self.models for view in rung.views)]
-
-    def title(self, rung: Rung) -> str:
-        """How a rung is called: by its name, with its stage before it where two stages share it."""
-        alone = sum(other.name == rung.name for other in self.models) == 1
-        return rung.name if alone else f"{rung.stage}.{rung.name}"
 
 
 def of(value: Scorecard | Mapping[str, Any], where: str = "scorecard") -> Scorecard:
@@ -313,7 +219,11 @@ def plain(value: Any) -> Any:
 
 def _filled(value: dict[str, Any]) -> dict[str, Any]:
     """Leave out what is empty at the top, and what is null anywhere but in lists, so that defaults stand."""
-    return {key: _stripped(item) for key, item in value.items() if item is not None and item not in ({}, [])}
+    found = {key: _stripped(item) for key, item in value.items() if item is not None and item not in ({}, [])}
+    choice = found.get("choice")
+    if isinstance(choice, dict) and all(isinstance(each, dict) for each in choice.values()):
+        found |= {"choice": next(iter(choice.values()), {}), "choices": choice}
+    return found
 
 
 def _stripped(value: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 from bottega.reporting import numbers
 
 _FEATURES = 6  # of an item that are shown; --json has all
+_SOLD = ("slot", "bid", "price")
 
 
 def load_test(test: Mapping[str, Any]) -> str:
@@ -41,13 +42,21 @@ def load_summary(found: Mapping[str, Any]) -> str:
 
 
 def explained(items: Sequence[Mapping[str, Any]]) -> str:
-    """Tell of each item which source brought it, how each stage scored it, and its first features."""
+    """Tell of each item which source brought it, how each stage scored it, what moved that, and its first features.
+
+    Of an item's `contributions`, by feature, with the `base` that they start from and their `unit`, the largest are
+    shown, with their sign, and the rest as one sum; where several ladders ranked, `contributions` holds for each of
+    them `base`, `values` and `unit`. Of an auction's items it tells `slot`, `bid` and `price`. What an item does not
+    have is left out.
+    """
     lines = []
     for item in items:
         sources = ", ".join(f"{name} at {place}" for name, place in item["sources"].items()) or "the request"
-        lines.append(f"{item['rank']:3}  {item['id']}   brought by {sources}")
+        sold = [f"{name} {_plain(item[name])}" for name in _SOLD if item.get(name) is not None]
+        lines.append("   ".join([f"{item['rank']:3}  {item['id']}", f"brought by {sources}", *sold]))
         stages = "   ".join(f"{name} {numbers.amount(score)}" for name, score in item["stages"].items())
         lines.append(f"     scores    {stages}")
+        lines += [f"     why       {told}" for told in _whys(item)]
         first = list(item["features"].items())[:_FEATURES]
         shown = "   ".join(f"{name} {_plain(value)}" for name, value in first)
         more = len(item["features"]) - len(first)
@@ -55,5 +64,31 @@ def explained(items: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(lines) if lines else "nothing was shown for this request"
 
 
+def _whys(item: Mapping[str, Any]) -> list[str]:
+    """What moved the score, for each ladder that ranked."""
+    found = item.get("contributions") or {}
+    if not any(isinstance(part, Mapping) for part in found.values()):
+        return [_why(found, item.get("base"), item.get("unit"))] if found else []
+    named = len(found) > 1
+    return [
+        (f"{ladder}: " if named else "") + _why(part["values"], part.get("base"), part.get("unit"))
+        for ladder, part in found.items()
+    ]
+
+
+def _why(parts: Mapping[str, float], base: float | None, unit: str | None) -> str:
+    """The base, the largest contributions by size, the rest as one, and what they add up to."""
+    start = base or 0.0
+    order = sorted(parts, key=lambda name: -abs(parts[name]))
+    shown = [f"{numbers.signed(parts[name])} {name}" for name in order[:_FEATURES]]
+    rest = order[_FEATURES:]
+    if rest:
+        shown.append(f"{numbers.signed(sum(parts[name] for name in rest))} {len(rest)} more")
+    whole = numbers.signed(start + sum(parts.values()))
+    return "   ".join([f"base {numbers.signed(start)}", *shown, f"= {whole} {unit or 'log-odds'}"])
+
+
 def _plain(value: object) -> str:
-    return numbers.amount(value) if isinstance(value, (int, float)) else str(value or numbers.NONE)
+    if isinstance(value, int):
+        return numbers.count(value)
+    return numbers.amount(value) if isinstance(value, float) else str(value or numbers.NONE)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from bottega.design.design import Design
 from bottega.reporting import numbers
 from bottega.reporting.blocks import Status, Tile
-from bottega.reporting.scorecard import Promise, Scorecard
+from bottega.reporting.parts import Promise
+from bottega.reporting.scorecard import Scorecard
 
 
 def verdict(card: Scorecard) -> Status:
@@ -75,7 +76,7 @@ def promise(goal: Promise) -> str:
     >>> promise(Promise("ndcg@20", view="new items", limit="above Popularity"))
     'NDCG@20 above Popularity, new items'
     """
-    where = ", ".join(part for part in (goal.view, goal.slice) if part)
+    where = ", ".join(part for part in (goal.ladder, goal.view, goal.slice) if part)
     return f"{numbers.title(goal.metric)} {goal.limit}" + (f", {where}" if where else "")
 
 
@@ -84,8 +85,13 @@ def tiles(design: Design, card: Scorecard) -> list[Tile]:
     found = []
     champion, primary = card.champion, design.evaluation.primary
     if champion is not None and (at := champion.metrics.get(primary)) is not None:
-        value = numbers.plus_minus(at.value, at.low, at.high)
-        found.append(Tile(numbers.title(primary), value, f"of {card.title(champion)}, the champion"))
+        value = numbers.plus_minus(at.value, at.low, at.high, numbers.places(primary))
+        found.append(Tile(numbers.title(primary), value, f"of {card.judged[0].title(champion)}, the champion"))
+    honest = next(iter(card.calibration.values()), None)
+    ratio = honest.overall.predicted_over_observed if honest is not None else None
+    if ratio is not None and primary != "predicted_over_observed":
+        told = numbers.plus_minus(ratio.value, ratio.low, ratio.high, numbers.places("predicted_over_observed"))
+        found.append(Tile(numbers.title("predicted_over_observed"), told, "1 is honest"))
     if card.goals:
         met = sum(goal.met is True for goal in card.goals)
         whole = False if any(goal.met is False for goal in card.goals) else (met == len(card.goals) or None)

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from bottega.design.design import Design
 from bottega.reporting import numbers
 from bottega.reporting.blocks import Block, Code, Facts, Grid, Paragraph, Section, Words
-from bottega.reporting.scorecard import Scorecard, TableCount
+from bottega.reporting.chapters.examples import chances, labels, position, sampling
+from bottega.reporting.parts import TableCount
+from bottega.reporting.scorecard import Scorecard
 
 
 def data(design: Design, card: Scorecard) -> Section:
@@ -32,9 +34,11 @@ def data(design: Design, card: Scorecard) -> Section:
     facts += [("Label", Code(repr(label))) for label in part.labels]
     facts.append(("Split", Code(repr(part.split))))
     if part.sampling is not None:
-        facts.append(("Sampling", Code(repr(part.sampling))))
+        facts.append(("Sampling", (Code(repr(part.sampling)), f": {sampling(part.sampling)}")))
+    if part.position is not None:
+        facts.append(("Position", (Code(repr(part.position)), f": {position(part.position)}")))
     facts += [(f"Licence of {table.name}", table.licence) for table in part.tables if table.licence]
-    return Section("data", "Data", [*blocks, Facts(facts)], 2)
+    return Section("data", "Data", [*blocks, Facts(facts), *labels(design, card), *chances(card)], 2)
 
 
 def _rows(tables: Mapping[str, TableCount]) -> Grid:

@@ -7,9 +7,11 @@ from bottega.errors import DesignError
 from bottega.metrics import metric
 from bottega.reporting import numbers
 from bottega.reporting.blocks import Block, Dot, Dots, Grid, Heading, Paragraph, Section, Status, Words
+from bottega.reporting.chapters.calibration import calibration
 from bottega.reporting.chapters.funnel import funnel
 from bottega.reporting.chapters.models import asked_metrics
-from bottega.reporting.scorecard import Comparison, Promise, Scorecard
+from bottega.reporting.parts import Promise
+from bottega.reporting.scorecard import Comparison, Ladder, Rung, Scorecard
 
 _ALL = "all candidates"
 _EVERYBODY = "everybody"
@@ -18,7 +20,9 @@ _EVERYBODY = "everybody"
 def evaluation(design: Design, card: Scorecard) -> Section:
     """Show goals, comparisons, funnel and slices, and the experiment that the design asks for."""
     blocks: list[Block] = [Heading("Goals"), *_goals(card)]
-    blocks += _comparisons(card)
+    for ladder in card.judged:
+        blocks += _comparisons(card, ladder)
+    blocks += calibration(card)
     blocks += funnel(card)
     blocks += _slices(design, card)
     blocks += _undefined(card)
@@ -41,28 +45,30 @@ def _goals(card: Scorecard) -> list[Block]:
         return [Paragraph("The design sets no goals, or none was judged.", quiet=True)]
     rows: list[list[Words]] = []
     for goal in card.goals:
-        told = _difference if goal.limit.startswith(("above ", "below ")) else numbers.estimate
-        where = ", ".join(part for part in (goal.view, goal.slice) if part) or _EVERYBODY
+        where = ", ".join(part for part in (goal.ladder, goal.view, goal.slice) if part) or _EVERYBODY
         result: tuple[Status, str] = (met(goal), f": {goal.reason}" if goal.reason else "")
-        rows.append(
-            [f"{numbers.title(goal.metric)} {goal.limit}", where, result, told(goal.value, goal.low, goal.high)]
-        )
+        rows.append([f"{numbers.title(goal.metric)} {goal.limit}", where, result, _reached(goal)])
     caption = "Promises, on the test; above and below another rung, the value is the paired difference to it"
     return [Grid(caption, ["goal", "of", "result", "value"], rows, left=3)]
 
 
-def _difference(value: float | None, low: float | None, high: float | None) -> str:
-    return numbers.difference(value, low, high)
+def _reached(goal: Promise) -> str:
+    if goal.limit.startswith(("above ", "below ")):
+        return numbers.difference(goal.value, goal.low, goal.high)
+    return numbers.estimate(goal.value, goal.low, goal.high, numbers.places(goal.metric))
 
 
-def _comparisons(card: Scorecard) -> list[Block]:
-    """The champion against every other rung; where there is no champion, all pairs."""
-    champion = card.champion
-    name = card.title(champion) if champion else None
-    pairs = [each for each in card.comparisons if name is None or each.a == name] or list(card.comparisons)
+def _comparisons(card: Scorecard, ladder: Ladder) -> list[Block]:
+    """The champion against every other rung of its ladder; where there is no champion, all pairs."""
+    champion = ladder.champion
+    name = ladder.title(champion) if champion else None
+    known = card.compared(ladder)
+    pairs = [each for each in known if name is None or each.a == name] or known
     if not pairs:
         return []
-    blocks: list[Block] = [Heading("The champion against each rung" if name else "Rungs against each other")]
+    of_ladder = f", {ladder.name}" if ladder.name else ""
+    heading = "The champion against each rung" if name else "Rungs against each other"
+    blocks: list[Block] = [Heading(heading + of_ladder)]
     shown = pairs[0].metric
     for view in dict.fromkeys(each.view for each in pairs):
         dots = [
@@ -75,7 +81,7 @@ def _comparisons(card: Scorecard) -> list[Block]:
             blocks.append(Dots(caption, dots, (0.0, "no difference"), "difference"))
     rows: list[list[Words]] = [
         [
-            f"{each.a} against {each.b}" if name is None or each.a != name else each.b,
+            f"{each.a} against {each.b}" if each.a != name else each.b,
             numbers.title(each.metric),
             each.view or _ALL,
             _judged(each),
@@ -110,30 +116,46 @@ def _judged(each: Comparison) -> Status:
 
 
 def _slices(design: Design, card: Scorecard) -> list[Block]:
-    rung = card.champion or (card.models[-1] if card.models else None)
-    if rung is None or not (rung.slices or rung.left_out):
-        return []
-    blocks: list[Block] = [Heading("Slices")]
-    asked = asked_metrics(design, card)[:4]
+    blocks: list[Block] = []
+    for ladder in card.judged:
+        rung = ladder.champion or (ladder.rungs[-1] if ladder.rungs else None)
+        if rung is not None and (rung.slices or rung.left_out):
+            blocks += _of_slices(design, card, ladder, rung)
+    return [Heading("Slices"), *blocks] if blocks else []
+
+
+def _of_slices(design: Design, card: Scorecard, ladder: Ladder, rung: Rung) -> list[Block]:
+    blocks: list[Block] = []
+    asked = [name for name in asked_metrics(design, card) if name in rung.metrics][:4]
     rows: list[list[Words]] = []
     for name, values in rung.slices.items():
         for value, metrics in values.items():
             found = [metrics.get(each) for each in asked]
             people = next((at.n for at in metrics.values() if at.n is not None), None)
-            cells = [numbers.NONE if at is None else numbers.estimate(at.value, at.low, at.high) for at in found]
+            cells = [
+                numbers.NONE if at is None else numbers.estimate(at.value, at.low, at.high, numbers.places(each))
+                for each, at in zip(asked, found, strict=True)
+            ]
             rows.append([name, value, *cells, numbers.count(people)])
     if rows:
         head = ["slice", "value", *map(numbers.title, asked), "people"]
-        blocks.append(Grid(f"{card.title(rung)} by slice", head, rows, left=2))
+        blocks.append(Grid(f"{_named(ladder, rung)} by slice", head, rows, left=2))
     told = [f"{numbers.several(len(values), 'value')} of {name}" for name, values in rung.left_out.items() if values]
     if told:
         blocks.append(Paragraph(f"Too few requests to tell: {', '.join(told)}.", quiet=True))
     return blocks
 
 
+def _named(ladder: Ladder, rung: Rung) -> str:
+    return f"{ladder.name}: {ladder.title(rung)}" if ladder.name else ladder.title(rung)
+
+
 def _undefined(card: Scorecard) -> list[Block]:
     rows: list[list[Words]] = [
-        [card.title(rung), place, reason] for rung in card.models for place, reason in rung.undefined.items()
+        [_named(ladder, rung), place, reason]
+        for ladder in card.judged
+        for rung in ladder.rungs
+        for place, reason in rung.undefined.items()
     ]
     if not rows:
         return []

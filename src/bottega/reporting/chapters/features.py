@@ -8,7 +8,8 @@ from bottega.design.design import Design
 from bottega.design.features import Categories, Cross, Expression, Feature, Image, Lookup, TargetRate, Window
 from bottega.reporting import numbers
 from bottega.reporting.blocks import Block, Code, Grid, Heading, Notice, Paragraph, Section, Words
-from bottega.reporting.scorecard import Parity, Scorecard
+from bottega.reporting.parts import Parity
+from bottega.reporting.scorecard import Scorecard
 
 
 def features(design: Design, card: Scorecard) -> Section:
@@ -22,9 +23,30 @@ def features(design: Design, card: Scorecard) -> Section:
         blocks.append(Grid(told, head, [[*row, numbers.count(number)] for number, row in rows], left=4))
     else:
         blocks.append(Paragraph("The design names no features.", quiet=True))
+    blocks += _categories(card)
     return Section(
         "features", "Features", [*blocks, Heading("Parity of training and serving"), *_parity(card.parity)], 3
     )
+
+
+def _categories(card: Scorecard) -> list[Block]:
+    """How each column of categories was coded, and what of the test was new."""
+    rows: list[list[Words]] = [
+        [
+            each.column,
+            numbers.count(each.values),
+            numbers.count(each.own),
+            numbers.count(each.hashed_values),
+            numbers.count(each.hashed),
+            numbers.rate(each.collision_rate),
+            numbers.rate(each.unseen_share),
+        ]
+        for each in card.categories
+    ]
+    if not rows:
+        return []
+    head = ["column", "values", "own code", "hashed", "codes for those", "share a code", "new in the test"]
+    return [Grid("Categories: frequent values have a code of their own, rarer ones share hashed codes", head, rows)]
 
 
 def _row(part: Feature) -> tuple[int, list[Words]]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from bottega.reporting import numbers
 from bottega.reporting.blocks import Bar, Bars, Block, Grid, Heading, Paragraph, Words
-from bottega.reporting.scorecard import Measured, Scorecard, Stage
+from bottega.reporting.measured import Measured
+from bottega.reporting.parts import Stage
+from bottega.reporting.scorecard import Scorecard
 
 SOURCE = "source"
 _NAMES = {"retrieve": "all sources together", "cut": "kept for ranking", "show": "shown"}

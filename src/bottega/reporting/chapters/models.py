@@ -19,36 +19,53 @@ from bottega.reporting.blocks import (
     Strong,
     Words,
 )
-from bottega.reporting.scorecard import Measured, Metrics, Rung, Scorecard
+from bottega.reporting.chapters.rungs import made, rungs
+from bottega.reporting.measured import Measured, Metrics
+from bottega.reporting.scorecard import Ladder, Rung, Scorecard
 
+_REFERENCES = {"predicted_over_observed": (1.0, "as observed"), "normalized_entropy": (1.0, "the base rate")}
 _WAYS = {"up": "larger is better", "down": "smaller is better", "within": "nearest to 1 is best"}
 
 
 def models(design: Design, card: Scorecard) -> Section:
-    """Show each rung's metrics over all candidates and under each view, the champion marked."""
+    """Show each ladder: every rung's metrics over all candidates and under each view, the champion marked."""
+    blocks: list[Block] = [*rungs(design, card)]
     if not card.models:
-        return Section("models", "Models", [Paragraph("No model was judged.", quiet=True)], 4)
-    blocks: list[Block] = []
-    if (choice := card.choice) is not None and choice.reason:
-        good = None if not choice.decided or not choice.within_budget else True
-        blocks.append(Notice(good, (Strong("Champion"), f" on validation: {choice.reason}")))
-    elif card.champion is not None:
-        blocks.append(Notice(True, (Strong("Champion"), f": {card.title(card.champion)}.")))
-    blocks += _validation(card)
+        return Section("models", "Models", [*blocks, Paragraph("No model was judged.", quiet=True), *made(card)], 4)
     asked = asked_metrics(design, card)
-    for view in card.views:
-        if len(card.views) > 1:
-            blocks.append(Heading("All candidates" if view is None else f"Only {view}"))
-        blocks += [*_plot(card, asked[:1], view), _grid(card, asked, view)]
+    ladders = card.judged
+    for place, ladder in enumerate(ladders):
+        if len(ladders) > 1:
+            blocks.append(Heading(f"{ladder.name}: P({ladder.label})" if ladder.label else ladder.name))
+        blocks += _chosen(ladder)
+        blocks += _validation(ladder)
+        blocks += _best_possible(card) if place == 0 else []
+        for view in card.views:
+            if len(card.views) > 1:
+                blocks.append(Heading("All candidates" if view is None else f"Only {view}"))
+            best = ceiling(card, view) if place == 0 else {}
+            blocks += [*_plot(ladder, asked, view, best), _grid(ladder, asked, view, best)]
     stages = dict.fromkeys(rung.stage for rung in card.models if rung.stage)
     told = f"All on the same candidates of the test; {STAR} is the champion. ± is half the width of the 95 % interval"
+    if len(ladders) > 1:
+        told = f"Each ladder on the rows of the test that have its label; {STAR} is its champion. ± is half the width"
+        told += " of the 95 % interval"
     blocks.append(Paragraph(f"{told}{'; a stage is ' + ' or '.join(stages) if len(stages) > 1 else ''}.", quiet=True))
-    return Section("models", "Models", blocks, 4)
+    return Section("models", "Models", [*blocks, *made(card)], 4)
 
 
-def _validation(card: Scorecard) -> list[Block]:
+def _chosen(ladder: Ladder) -> list[Block]:
+    if (choice := ladder.choice) is not None and choice.reason:
+        good = None if not choice.decided or not choice.within_budget else True
+        return [Notice(good, (Strong("Champion"), f" on validation: {choice.reason}"))]
+    if ladder.champion is not None:
+        return [Notice(True, (Strong("Champion"), f": {ladder.title(ladder.champion)}."))]
+    return []
+
+
+def _validation(ladder: Ladder) -> list[Block]:
     """Why it was chosen: each candidate of the ladder against the best one, on validation."""
-    pairs = card.choice.comparisons if card.choice is not None else []
+    pairs = ladder.choice.comparisons if ladder.choice is not None else []
     words = {"open": "open: more data would decide"}
     rows: list[list[Words]] = [
         [each.a, words.get(each.verdict, each.verdict), numbers.difference(each.difference, each.low, each.high)]
@@ -58,6 +75,27 @@ def _validation(card: Scorecard) -> list[Block]:
         return []
     caption = f"On validation, {numbers.title(pairs[0].metric)} less that of the best, {pairs[0].b}"
     return [Grid(caption, ["model", "verdict", "difference"], rows, left=2)]
+
+
+def _best_possible(card: Scorecard) -> list[Block]:
+    """How far the champion is from what the world's truth allows."""
+    gaps = card.ceiling.gap if card.ceiling is not None else {}
+    told = [gap for metric in gaps if (gap := best_gap(card, metric))]
+    aside = "The best possible sees the same fields, and knows the world's truth."
+    return [Paragraph(f"{' '.join(told)} {aside}")] if told else []
+
+
+def best_gap(card: Scorecard, name: str) -> str:
+    """Say what the best possible value of a metric is, and how far the champion is from it; nothing where unknown."""
+    gap = card.ceiling.gap.get(name) if card.ceiling is not None else None
+    best = card.ceiling.metrics.get(name) if card.ceiling is not None else None
+    if gap is None:
+        return ""
+    value = "" if best is None else numbers.plus_minus(best.value, best.low, best.high, numbers.places(name))
+    side = "above" if gap >= 0 else "below"
+    champion = card.judged[0].title(card.champion) if card.champion is not None else "the champion"
+    told = f"The best possible {numbers.title(name)} is {value}; " if value else f"{numbers.title(name)}: "
+    return f"{told}{champion} is {numbers.rate(abs(gap))} {side} it."
 
 
 def asked_metrics(design: Design, card: Scorecard) -> list[str]:
@@ -80,49 +118,52 @@ def metrics_of(rung: Rung, view: str | None) -> Metrics:
     return rung.metrics if view is None else rung.views.get(view, {})
 
 
-def _plot(card: Scorecard, asked: list[str], view: str | None) -> list[Block]:
+def _plot(ladder: Ladder, asked: list[str], view: str | None, bound: Metrics) -> list[Block]:
+    name = next((each for each in asked if any(each in metrics_of(rung, view) for rung in ladder.rungs)), None)
+    if name is None:
+        return []
     dots = []
-    for name in asked:
-        for rung in card.models:
-            at = metrics_of(rung, view).get(name)
-            if at is not None and at.value is not None:
-                champion = rung is card.champion
-                label = f"{STAR} {card.title(rung)}" if champion else card.title(rung)
-                told = numbers.estimate(at.value, at.low, at.high)
-                dots.append(Dot(label, at.value, at.low, at.high, told, "champion" if champion else "dot"))
-        best = ceiling(card, view).get(name)
-        if best is not None and best.value is not None and dots:
-            told = numbers.estimate(best.value, best.low, best.high)
-            dots.append(Dot("best possible", best.value, best.low, best.high, told, "best"))
+    for rung in ladder.rungs:
+        at = metrics_of(rung, view).get(name)
+        if at is not None and at.value is not None:
+            champion = rung is ladder.champion
+            label = f"{STAR} {ladder.title(rung)}" if champion else ladder.title(rung)
+            dots.append(Dot(label, at.value, at.low, at.high, _told(name, at), "champion" if champion else "dot"))
+    best = bound.get(name)
+    if best is not None and best.value is not None and dots:
+        dots.append(Dot("best possible", best.value, best.low, best.high, _told(name, best), "best"))
     if not dots:
         return []
     under = "" if view is None else f", only {view}"
-    said = f"{numbers.title(asked[0])}{under}, with 95 % intervals" + (f"; {way(asked[0])}" if way(asked[0]) else "")
-    reference = (1.0, "as observed") if asked[0] == "predicted_over_observed" else None
-    return [Dots(said, dots, reference)]
+    said = f"{numbers.title(name)}{under}, with 95 % intervals" + (f"; {way(name)}" if way(name) else "")
+    return [Dots(said, dots, _REFERENCES.get(name))]
 
 
-def _grid(card: Scorecard, asked: list[str], view: str | None) -> Grid:
+def _grid(ladder: Ladder, asked: list[str], view: str | None, best: Metrics) -> Grid:
     rows: list[list[Words]] = []
     strong = set()
-    for rung in card.models:
-        champion = rung is card.champion
+    shown = [name for name in asked if any(name in metrics_of(rung, view) for rung in ladder.rungs)]
+    for rung in ladder.rungs:
+        champion = rung is ladder.champion
         if champion:
             strong.add(len(rows))
-        name = f"{STAR} {card.title(rung)}" if champion else card.title(rung)
-        cells = _cells(metrics_of(rung, view), asked)
+        name = f"{STAR} {ladder.title(rung)}" if champion else ladder.title(rung)
+        cells = _cells(metrics_of(rung, view), shown)
         rows.append([name, rung.stage, *cells, numbers.seconds(rung.seconds)])
-    if best := ceiling(card, view):
-        rows.append(["best possible", "", *_cells(best, asked), numbers.NONE])
-    people = max((at.n or 0 for rung in card.models for at in _first(metrics_of(rung, view), asked)), default=0)
+    if best:
+        rows.append(["best possible", "", *_cells(best, shown), numbers.NONE])
+    people = max((at.n or 0 for rung in ladder.rungs for at in _first(metrics_of(rung, view), shown)), default=0)
     caption = "The ladder" + (f", only {view}" if view is not None else "")
     caption += f" (n = {numbers.count(people)})" if people else ""
-    return Grid(caption, ["model", "stage", *map(numbers.title, asked), "training"], rows, 2, frozenset(strong))
+    return Grid(caption, ["model", "stage", *map(numbers.title, shown), "training"], rows, 2, frozenset(strong))
+
+
+def _told(name: str, at: Measured) -> str:
+    return numbers.estimate(at.value, at.low, at.high, numbers.places(name))
 
 
 def _cells(metrics: Metrics, asked: list[str]) -> list[str]:
-    found = [metrics.get(name) for name in asked]
-    return [numbers.NONE if at is None else numbers.estimate(at.value, at.low, at.high) for at in found]
+    return [_told(name, at) if (at := metrics.get(name)) is not None else numbers.NONE for name in asked]
 
 
 def _first(metrics: Metrics, asked: list[str]) -> list[Measured]:

@@ -18,16 +18,20 @@ from bottega.reporting.blocks import (
     Status,
     Words,
 )
-from bottega.reporting.scorecard import Scorecard, Service
+from bottega.reporting.chapters.auction import auction
+from bottega.reporting.chapters.compression import compression
+from bottega.reporting.parts import Service
+from bottega.reporting.scorecard import Scorecard
 
 SATURATED = "The generator of the load was late by itself: these figures say nothing of the service."
 _QUANTILES = ("p50", "p95", "p99")
 
 
 def serving(design: Design, card: Scorecard) -> Section:
-    """Show the path, the latencies, the stages' milliseconds and the gates."""
+    """Show the path, the auction, what was compressed, the latencies, the stages' milliseconds and the gates."""
     path = " → ".join(repr(stage) for stage in design.serving.path)
-    blocks: list[Block] = [Facts([("Path", Code(path))]), Heading("Latency")]
+    blocks: list[Block] = [Facts([("Path", Code(path))]), *auction(design, card)]
+    blocks += [*compression(design, card), Heading("Latency")]
     service = card.serving
     if service is None or service.p50_ms is service.p95_ms is service.p99_ms is None:
         blocks.append(Paragraph("Not measured in this build.", quiet=True))

@@ -1,0 +1,84 @@
+"""Of the chapter on models: what each rung is, how networks learnt, and which rungs were left out."""
+
+from __future__ import annotations
+
+import msgspec
+
+from bottega.design.design import Design
+from bottega.design.models import Model, rung_name
+from bottega.design.serving import Rank
+from bottega.reporting import numbers
+from bottega.reporting.blocks import Block, Bullets, Code, Grid, Heading, Words
+from bottega.reporting.scorecard import Scorecard
+
+_CALIBRATORS = {"platt": "Platt", "isotonic": "isotonic", "beta": "beta"}
+
+
+def rungs(design: Design, card: Scorecard) -> list[Block]:
+    """Show the ladders as the design has them: each rung with its settings, and what keeps its probability honest."""
+    left_out = set(card.left_out)
+    rows: list[list[Words]] = []
+    for ladder, models in design.models.items():
+        for model in models:
+            if getattr(model, "optional", False) and rung_name(model) not in left_out and not _judged(card, model):
+                continue
+            sampled = design.data.sampling is not None and label_of(design, ladder) == design.data.labels[0].name
+            rows.append([rung_name(model), ladder, Code(_settings(model)), _honest(design, model, sampled)])
+    if not rows:
+        return []
+    columns = 4 if any(row[3] for row in rows) else 3
+    head = ["model", "ladder", "settings", "probability"][:columns]
+    return [Grid("The ladders, as the design has them", head, [row[:columns] for row in rows], left=columns)]
+
+
+def label_of(design: Design, ladder: str) -> str:
+    """Name the label that a ladder learns: what the path says, else the first."""
+    asked = [stage.label for stage in design.serving.path if isinstance(stage, Rank) and stage.ladder == ladder]
+    return next((label for label in asked if label is not None), design.data.labels[0].name)
+
+
+def made(card: Scorecard) -> list[Block]:
+    """Show how networks learnt, and say which rungs could not be trained."""
+    blocks: list[Block] = []
+    if card.training:
+        rows: list[list[Words]] = []
+        for name, found in card.training.items():
+            epochs = numbers.count(found.epochs)
+            if found.best_epoch is not None:
+                epochs += f", the best {numbers.count(found.best_epoch)}"
+            where = ", ".join(part for part in (found.device, found.precision) if part)
+            rate = numbers.count(found.examples_per_s)
+            rows.append([name, where, epochs, numbers.count(found.rows), rate, numbers.seconds(found.seconds)])
+        head = ["model", "on", "epochs", "examples", "examples/s", "time"]
+        blocks += [Heading("How the networks learnt"), Grid("Training", head, rows, left=3)]
+    if card.left_out:
+        items: list[Words] = [f"{name}: {reason}" for name, reason in card.left_out.items()]
+        blocks += [Heading("Left out"), Bullets(items)]
+    return blocks
+
+
+def _judged(card: Scorecard, model: Model) -> bool:
+    return any(rung.name == rung_name(model) for rung in card.models)
+
+
+def _settings(model: Model) -> str:
+    """The model without what stands in columns of its own."""
+    asides = {"name": None, "calibrate": None, "optional": False}
+    own = {name: value for name, value in asides.items() if hasattr(model, name)}
+    return repr(msgspec.structs.replace(model, **own))
+
+
+def _honest(design: Design, model: Model, sampled: bool) -> str:
+    """What makes its scores probabilities: correction, calibrator; and what distorts them."""
+    found = []
+    if getattr(model, "objective", "") == "lambdarank":
+        found.append("orders only")
+    if getattr(model, "loss", "") == "focal":
+        found.append("distorted by the focal loss")
+    if getattr(model, "positive_weight", 1.0) != 1.0:
+        found.append("distorted by class weights")
+    if sampled and design.data.sampling is not None and hasattr(model, "calibrate"):
+        found.append("corrected for the sampling" if design.data.sampling.correct else "learnt with weights")
+    if (calibrate := getattr(model, "calibrate", None)) is not None:
+        found.append(f"calibrated ({_CALIBRATORS[calibrate]})")
+    return ", then ".join(found)

@@ -1,0 +1,157 @@
+"""Parts of the scorecard that any build may have: data, path, goals, parity, service, release."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from bottega.reporting.measured import Measured, Metrics
+
+
+class TableCount(msgspec.Struct, frozen=True):
+    """What became of a table's rows."""
+
+    offered: int | None = None
+    accepted: int | None = None
+    quarantined: int | None = None
+    reasons: dict[str, int] = {}
+    """Rows refused, by reason."""
+
+
+class DataCount(msgspec.Struct, frozen=True):
+    """What became of the rows of all tables."""
+
+    offered: int | None = None
+    accepted: int | None = None
+    quarantined: int | None = None
+    tables: dict[str, TableCount] = {}
+
+
+class Stage(msgspec.Struct, frozen=True):
+    """What a source or stage of the path holds of the relevant, as `bottega.evaluation.funnel` says."""
+
+    stage: str
+    name: str = ""
+    view: str | None = None
+    kept: Measured | None = None
+    lost: Measured | None = None
+    alone: Measured | None = None
+    unavoidable: Measured | None = None
+    candidates: float | None = None
+
+
+class Promise(msgspec.Struct, frozen=True):
+    """A goal, judged; `met` is None where there was nothing to judge."""
+
+    metric: str
+    slice: str | None = None
+    view: str | None = None
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    n: float | None = None
+    limit: str = ""
+    met: bool | None = None
+    reason: str = ""
+    ladder: str | None = None
+    """The ladder whose champion it is about, where several are judged."""
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """One value that serving reads otherwise than training had it."""
+
+    feature: str
+    request: dict[str, Any] = {}
+    candidate: str | None = None
+    training: float | str | None = None
+    serving: float | str | None = None
+
+
+class Parity(msgspec.Struct, frozen=True):
+    """What the parity gate compared."""
+
+    compared: int | None = None
+    mismatches: int | None = None
+    by_feature: dict[str, int] = {}
+    worst: list[Difference] = []
+
+
+class Limit(msgspec.Struct, frozen=True):
+    """The promise on latency."""
+
+    p99_ms: float | None = None
+    met: bool | None = None
+
+
+class Service(msgspec.Struct, frozen=True):
+    """The path under load: latencies in milliseconds from the moment a request was meant to be sent."""
+
+    p50_ms: float | None = None
+    p95_ms: float | None = None
+    p99_ms: float | None = None
+    requests_per_s: float | None = None
+    """Answers a second."""
+    requests: int | None = None
+    """Requests sent."""
+    rate: float | None = None
+    """Requests a second that were asked for."""
+    errors: int | dict[str, int] | None = None
+    """Requests without an answer of status 200, or their numbers by kind."""
+    degraded: float | None = None
+    """Share of the answers that name a degradation, 0 to 1."""
+    degradations: dict[str, int] = {}
+    """How many answers named each degradation."""
+    saturated: bool | None = None
+    """Whether the generator of the load, and not the service, set the pace."""
+    workers: int | None = None
+    intervals: dict[str, list[float | None] | None] = {}
+    """`p50_ms`, `p95_ms`, `p99_ms` to the two ends of the interval."""
+    stages_ms: dict[str, float | None] = {}
+    """Stage of the path to milliseconds."""
+    limit: Limit | None = None
+
+    @property
+    def failed(self) -> int | None:
+        """Requests without an answer of status 200."""
+        return sum(self.errors.values()) if isinstance(self.errors, dict) else self.errors
+
+
+class StepTime(msgspec.Struct, frozen=True):
+    """A step of the run."""
+
+    name: str
+    seconds: float | None = None
+    cached: bool = False
+
+
+class GateResult(msgspec.Struct, frozen=True):
+    """One condition of a release."""
+
+    name: str
+    passed: bool = False
+    detail: str = ""
+
+
+class Release(msgspec.Struct, frozen=True):
+    """Whether the build became current."""
+
+    released: bool = False
+    current: str | None = None
+    gates: list[GateResult] = []
+
+
+class Ceiling(msgspec.Struct, frozen=True):
+    """The best possible ranking or prediction, known only in a simulated world."""
+
+    metrics: Metrics = {}
+    views: dict[str, Metrics] = {}
+    gap: dict[str, float | None] = {}
+    """Metric to the champion's value over the best possible one, less 1."""
+
+
+class Source(msgspec.Struct, frozen=True):
+    """Where the tables came from: `data`, or a `world`."""
+
+    kind: str = ""
+    text: str = ""

@@ -64,6 +64,12 @@ def run(
     ] = None,
     workspace: Workspace = None,
     seed: Seed = 0,
+    rows: Annotated[
+        int | None, typer.Option("--rows", min=1, help="Size of the world that stands in where there are no data.")
+    ] = None,
+    models: Annotated[
+        str | None, typer.Option("--models", metavar="NAMES", help="Rungs to train: all, or names with commas.")
+    ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 3 when a goal is missed.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for another run in this workspace.")] = False,
     as_json: Json = False,
@@ -74,8 +80,9 @@ def run(
     from bottega.verbs.run import run as verb
 
     ran = verb(
-        design, data=data, warehouse=warehouse, workspace=workspace, seed=seed, wait=wait,
-        progress=choose(quiet, as_json),
+        design, data=data, warehouse=warehouse, workspace=workspace, seed=seed, rows=rows,
+        models=[name.strip() for name in models.split(",") if name.strip()] if models else (),
+        wait=wait, progress=choose(quiet, as_json),
     )  # fmt: skip
     _say(as_json, ran.scorecard, lambda: _summary(ran.scorecard, ran.report, design))
     gates = {gate["name"]: gate["passed"] for gate in ran.scorecard["release"]["gates"]}

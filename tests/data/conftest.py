@@ -17,12 +17,12 @@ BOUGHT = (bt.Label("bought"),)
 
 @pytest.fixture
 def make_design() -> Callable[..., bt.Design]:
-    def make(examples, split, labels=BOUGHT, features=(), table=None) -> bt.Design:
+    def make(examples, split, labels=BOUGHT, features=(), table=None, **data) -> bt.Design:
         table = table or bt.Table(examples.table, time="time")
         return bt.Design(
             name="test",
             scope=bt.Scope(question="Does it work?"),
-            data=bt.Data(tables=[table], examples=examples, labels=labels, split=split),
+            data=bt.Data(tables=[table], examples=examples, labels=labels, split=split, **data),
             features=features,
             models={"retrieve": [bt.Popularity()], "score": [bt.Logistic()]},
             evaluation=bt.Evaluation(primary="ndcg@20"),

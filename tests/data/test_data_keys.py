@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import bottega as bt
 import bottega.data
-from bottega.data.keys import as_text, encode, identifiers
+from bottega.data.keys import as_text, combined, encode, identifiers
 
 TEXTS = st.lists(st.none() | st.text(max_size=4), max_size=30)
 
@@ -75,3 +75,13 @@ def test_identifiers_are_what_the_design_goes_by(make_design) -> None:
         table=bt.Table("log", time="time", key="line"),
     )
     assert identifiers(design) == {"customer", "product", "shop", "colour", "line"}
+
+
+def test_combinations_of_more_values_than_a_number_holds() -> None:
+    rng = np.random.default_rng(0)
+    columns = [rng.integers(0, 3, 400).astype(np.int32) for _ in range(9)]
+    columns += [columns[0] + 7, columns[1]]
+    rows = list(zip(*(column.tolist() for column in columns), strict=True))
+    keys = combined((column, 2**31 - 1) for column in columns)  # 2³¹ to the power of 11 combinations
+    assert [rows[at] for at in np.argsort(keys, kind="stable")] == sorted(rows)
+    assert len(np.unique(keys)) == len(set(rows))

@@ -13,7 +13,7 @@ from tiny_shop import FEATURES, Built, changed, tiny_design
 
 import bottega as bt
 
-RANK = {"train-historical-rate", "train-logistic", "train-boosted-trees"}
+RANK = {f"{fit}-{rung}" for fit in ("train", "refit") for rung in ("historical-rate", "logistic", "boosted-trees")}
 RETRIEVERS = ("popularity", "personal-history", "co-purchase", "factorization")
 SCORES = {f"score-{name}" for name in RETRIEVERS}
 EVERY_FEATURE = {
@@ -27,7 +27,7 @@ EVERY_FEATURE = {
 }
 SHIPPED = {"bundle", "measure"}
 EVERY_STEP = {
-    *("data-orders", "requests", "examples", "evaluate", "parity", "store", *SHIPPED),
+    *("data-orders", "requests", "examples", "lessons", "evaluate", "parity", "store", *SHIPPED),
     *(f"{verb}-{name}" for verb in ("retrieve", "refresh") for name in RETRIEVERS),
     *(SCORES | RANK | EVERY_FEATURE),
 }
@@ -103,14 +103,14 @@ def test_the_length_of_one_retrievers_list(computed: Computed) -> None:
     retrievers = [changed(design.models["retrieve"][0], k=20), *design.models["retrieve"][1:]]
     found = computed(tiny_design(models={**design.models, "retrieve": retrievers}))
     own = {"retrieve-popularity", "refresh-popularity"}
-    assert found == {*own, "examples", *SCORES, *EVERY_FEATURE, *RANK, "evaluate", "parity", *SHIPPED}
+    assert found == {*own, "examples", "lessons", *SCORES, *EVERY_FEATURE, *RANK, "evaluate", "parity", *SHIPPED}
 
 
 def test_the_setting_of_one_scorer(computed: Computed) -> None:
     design = tiny_design()
     rank = [*design.models["rank"][:2], changed(design.models["rank"][2], trees=10)]
     found = computed(tiny_design(models={**design.models, "rank": rank}))
-    assert found == {"train-boosted-trees", "evaluate", *SHIPPED}
+    assert found == {"train-boosted-trees", "refit-boosted-trees", "evaluate", *SHIPPED}
 
 
 def test_a_goal(computed: Computed) -> None:

@@ -26,6 +26,7 @@ from bottega.runs.step import Result
 from bottega.runs.steps.examples import Examples, make_examples, make_requests, read_examples
 from bottega.runs.steps.features import compute_features, load
 from bottega.runs.steps.job import Job
+from bottega.runs.steps.lessons import CHOICE, FINAL, make_lessons
 from bottega.runs.steps.retrieving import retrieve, score
 from bottega.runs.steps.tables import ingest_tables
 from bottega.runs.steps.training import train
@@ -44,7 +45,7 @@ class Learnt:
     retrievers: dict[str, Result]
     scores: dict[str, Result]
     features: list[Result]
-    rankers: dict[str, Result]
+    rankers: dict[str, dict[str, Result]]
 
 
 @contextmanager
@@ -57,8 +58,10 @@ def learnt(design: bt.Design, data: Path, workspace: Path) -> Iterator[Learnt]:
         examples = make_examples(job, asked, retrievers)
         scores = score(job, retrievers, examples)
         features = compute_features(job, examples, scores)
-        rankers = train(job, "rank", examples, scores, features)
-        yield Learnt(read_examples(examples.folder), retrievers, scores, features, rankers)
+        rankers: dict[str, dict[str, Result]] = {}
+        for (_, rung, fit), result in train(job, examples, make_lessons(job, examples), scores, features).items():
+            rankers.setdefault(rung, {})[fit] = result
+        yield Learnt(read_examples(examples.folder), retrievers, scores, features[FINAL], rankers)
 
 
 def with_noise(source: Path, cut: int, target: Path) -> int:
@@ -114,8 +117,8 @@ def training_tables(found: Learnt) -> dict[str, bytes]:
     for level, columns, chosen in (("request", values.request, asked), ("row", values.row, here)):
         for name, column in columns.items():
             plain[f"{level} feature {name}"] = bytes_of(column, np.flatnonzero(chosen))
-    for name, result in found.rankers.items():
-        plain[f"validation by {name}"] = np.load(result.folder / "scores.npy")[here].tobytes()
+    for name, fits in found.rankers.items():
+        plain[f"validation by {name}"] = np.load(fits[CHOICE].folder / "scores.npy")[here].tobytes()
     return plain
 
 
@@ -124,7 +127,9 @@ def models(found: Learnt) -> dict[str, bytes]:
     folders = {
         f"{name}/{path.name}": path for name, each in found.retrievers.items() for path in each.folder.glob("cut-*")
     }
-    folders |= {f"{name}/model": each.folder / "model" for name, each in found.rankers.items()}
+    folders |= {
+        f"{name}/{fit}": each.folder / "model" for name, fits in found.rankers.items() for fit, each in fits.items()
+    }
     return {
         f"{name}/{path.relative_to(folder)}": path.read_bytes()
         for name, folder in folders.items()

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from bottega.data.keys import as_text
+from bottega.data.keys import as_text, combined
 from bottega.data.source import no_column
 from bottega.data.times import Times, moment, parse
 from bottega.design.tables import Allowed, Check, MonotoneTime, NotNull, Pattern, Range, Table, Unique
@@ -100,14 +100,14 @@ def repeated(rows: pa.Table, columns: Sequence[str], good: Mask) -> Mask:
 
 def groups_of(rows: pa.Table, columns: Sequence[str]) -> NDArray[np.int64]:
     """Number the combinations of values: (n,) from 0, −1 where one of them is null or NaN."""
-    groups = np.zeros(rows.num_rows, np.int64)
+    coded = []
     null = np.zeros(rows.num_rows, np.bool_)
     for name in columns:
         column = rows.column(name)
         null |= missing(column) if pa.types.is_floating(column.type) else _mask(column.is_null())
-        coded = column.combine_chunks().dictionary_encode()
-        codes = coded.indices.fill_null(0).to_numpy().astype(np.int64)
-        _, groups = np.unique(groups * max(len(coded.dictionary), 1) + codes, return_inverse=True)
+        values = column.combine_chunks().dictionary_encode()
+        coded.append((values.indices.fill_null(0).to_numpy(), len(values.dictionary)))
+    _, groups = np.unique(combined(coded), return_inverse=True)
     return np.where(null, -1, groups)
 
 

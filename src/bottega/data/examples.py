@@ -16,6 +16,24 @@ PART_NAMES = ("training", "validation", "test", "embargo")
 
 
 @dataclass(frozen=True)
+class Borders:
+    """Where a split in time begins its parts, microseconds since 1970 UTC."""
+
+    validate: int
+    """The first moment of validation."""
+    test: int
+    """The first moment of the test."""
+    gap: int
+    """The embargo before each of them, in microseconds: the design's, else the longest maturity of the labels."""
+    fixed: bool
+    """The embargo is the design's own: it alone decides what may be learnt from, whenever labels are final."""
+
+    def before(self, part: int) -> int:
+        """Give the begin of a part, of which nothing may be known while models learn for it."""
+        return self.validate if part == VALIDATE else self.test
+
+
+@dataclass(frozen=True)
 class Requests:
     """Who asked when, in which part, and which candidates turned out to be relevant."""
 
@@ -72,8 +90,24 @@ class Examples:
     """Name → (n,), where the design has several labels; NaN where one is missing or not mature."""
     row: NDArray[np.int64] | None = None
     """(n,) the row of the log that an example is, for logged examples: for columns that travel along."""
+    final: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
+    """Name → (n,), for logged examples: when the label's final value is known, microseconds since 1970 UTC."""
+    early: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    """Name → (n,), of labels with a window: 1 where the label came within it, 0 where not; NaN where there is none."""
+    ripe: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
+    """Name → (n,), of labels with a window: when the early value is known, microseconds since 1970 UTC."""
+    position: NDArray[np.float32] | None = None
+    """(n,) the place in which the candidate stood, 1 the best, NaN where it is not known; nothing: not asked for."""
+    propensity: NDArray[np.float32] | None = None
+    """(n,) the probability by which the candidate was shown; nothing: the log does not say."""
+    unit: NDArray[np.int32] | None = None
+    """(r,) what no part divides, where that is more than a request: its group, numbered."""
+    borders: Borders | None = None
+    """Where validation and the test begin; nothing: the split is not in time."""
     dropped: Mapping[str, int] = field(default_factory=dict)
     """Why rows of the log are no examples, and how many."""
+    noted: Mapping[str, int] = field(default_factory=dict)
+    """What was unusual in the log and is used nevertheless, and how often."""
 
     def __len__(self) -> int:
         return len(self.group)
@@ -82,16 +116,23 @@ class Examples:
         """Give the part of each row (n,)."""
         return self.requests.part[self.group]
 
-    def take(self, chosen: NDArray[np.bool_]) -> Examples:
-        """Give the rows of a mask (n,); the requests stay as they are."""
+    def take(self, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> Examples:
+        """Give the rows of a mask (n,), or those of ascending places (m,); the requests stay as they are."""
+        rows = np.flatnonzero(chosen) if chosen.dtype == np.bool_ else chosen
+
         return replace(
             self,
-            group=self.group[chosen],
-            candidate=None if self.candidate is None else self.candidate.filter(pa.array(chosen)),
-            label=self.label[chosen],
-            weight=self.weight[chosen],
-            labels={name: values[chosen] for name, values in self.labels.items()},
-            row=None if self.row is None else self.row[chosen],
+            group=self.group[rows],
+            candidate=None if self.candidate is None else self.candidate.take(pa.array(rows)),
+            label=self.label[rows],
+            weight=self.weight[rows],
+            labels={name: values[rows] for name, values in self.labels.items()},
+            row=None if self.row is None else self.row[rows],
+            final={name: values[rows] for name, values in self.final.items()},
+            early={name: values[rows] for name, values in self.early.items()},
+            ripe={name: values[rows] for name, values in self.ripe.items()},
+            position=None if self.position is None else self.position[rows],
+            propensity=None if self.propensity is None else self.propensity[rows],
         )
 
 

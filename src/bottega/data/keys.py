@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,6 +13,7 @@ from bottega.design.data import FromPositives, GroupSplit, Logged
 from bottega.design.design import Design
 from bottega.design.features import Expression
 
+_ROOM = 2**62  # numbers
 _LARGE = 2**31 - 1  # bytes of text that one array with 32-bit offsets can hold
 
 
@@ -71,6 +74,24 @@ def encode(
     rank = np.empty(len(order) + 1, np.int32)  # (v + 1,) the last stands for null
     rank[order], rank[-1] = np.arange(len(order), dtype=np.int32), -1
     return rank[_codes(seen.indices)], seen.dictionary.take(pa.array(order)).cast(pa.string())
+
+
+def combined(columns: Iterable[tuple[NDArray[np.int32], int]]) -> NDArray[np.int64]:
+    """Give rows with equal codes in all columns an equal number, and others others, in the order of the columns.
+
+    columns: codes (n,) from 0 up, and how many there can be; at least one. Gives numbers (n,), not without gaps.
+
+    >>> combined([(np.array([0, 1, 1], np.int32), 2), (np.array([2, 0, 0], np.int32), 3)]).tolist()
+    [2, 3, 3]
+    """
+    keys, size = np.zeros(1, np.int64), 1
+    for codes, many in columns:
+        if size * max(many, 1) >= _ROOM:
+            _, keys = np.unique(keys, return_inverse=True)
+            size = int(keys.max(initial=0)) + 1
+        keys = keys * max(many, 1) + codes
+        size *= max(many, 1)
+    return keys
 
 
 def _codes(indices: pa.Array) -> NDArray[np.int32]:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from bottega.data.checks import groups_of
-from bottega.data.examples import PART_NAMES, TEST, Examples, Requests
+from bottega.data.examples import PART_NAMES, TEST, Borders, Examples, Requests
+from bottega.data.grouped import in_requests, once, relevant, renumbered, request_columns, starts
 from bottega.data.keys import as_text, encode, identifiers
-from bottega.data.labels import Matured, column_of, matured
+from bottega.data.labels import Matured, asked, column_of, matured, numbers_of
 from bottega.data.log import Log
-from bottega.data.splits import Part, at_random, by_group, by_time, check_parts, given
-from bottega.design.data import GivenSplit, GroupSplit, Logged, RandomSplit, TimeSplit
+from bottega.data.positions import positions
+from bottega.data.splits import Part, at_random, borders, by_group, by_time, check_parts, given
+from bottega.data.times import empty_days
+from bottega.design.data import GivenSplit, GroupSplit, Label, Logged, RandomSplit, TimeSplit
 from bottega.design.design import Design
 from bottega.design.part import microseconds
 from bottega.errors import DataError
@@ -21,87 +25,85 @@ from bottega.errors import DataError
 def logged(design: Design, log: Log) -> Examples:
     """Make the examples of a log, each row one, and part them.
 
-    Rows whose main label is missing, censored, or not final when the log ends are no examples. Nor are rows without a
-    candidate where there should be one, and rows that repeat a candidate of their request, of which the first stays.
-    `dropped` counts them all. Of further labels values that are missing or not final are NaN. Rows with equal request
-    columns at an equal time are one request; without a candidate each row is a request of its own. Requests come in the
-    order of time, then of arrival; the relevant of a request are its candidates with a main label above 0.
+    Rows whose main label is missing, censored, not final when the log ends, or given another that is not above 0, are
+    no examples. Nor are rows without a candidate where there should be one, and rows that repeat a candidate of their
+    request, of which the first stays. `dropped` counts them all. Of further labels values that are missing, not final
+    or not asked are NaN; a row without its main label is no example, whatever they say.
+
+    Rows with equal request columns at an equal time are one request; without a candidate each row is a request of its
+    own. Requests come in the order of time, then of arrival; the relevant of a request are its candidates with a main
+    label above 0. A day without rows changes nothing and is noted, as are labels that came too late to count.
 
     design: with Logged; log: of its table.
     Gives examples with `row`, the row of the log that each is. Raises `DataError`: a column that is not there, an
-    empty part, a part with one value of the label alone, a group or given part that differs within one request.
+    empty part, a part with one value of the label alone, a group or given part that differs within one request, places
+    that are no whole numbers from 1, propensities that are missing or outside (0, 1].
     """
     examples, data = design.data.examples, design.data
     if not isinstance(examples, Logged):
         raise DataError("data.examples", type(examples).__name__, "Logged")
     table = next(table for table in data.tables if table.name == examples.table)
-    labels = [matured(label, table, log, f"data.labels[{place}]") for place, label in enumerate(data.labels)]
-    end = log.end() if log.time is not None else 0
-    use, dropped = _usable(labels[0], end, data.labels[0].name, log.time is not None)
+    read = [matured(label, table, log, f"data.labels[{place}]") for place, label in enumerate(data.labels)]
+    end = None if log.time is None else log.end()
+    known = asked(data.labels, read, end)
+    at = None
+    if isinstance(data.split, TimeSplit):
+        at = borders(data.split, log, max(microseconds(label.matures_after) for label in data.labels))
+    use, dropped = _usable(data.labels[0], read[0], known[0], end)
     row = np.flatnonzero(use)
     time = np.zeros(len(row), np.int64) if log.time is None else log.time[row]
     order = np.argsort(time, kind="stable")
     row, time = row[order], time[order]
-    first, group = _requests(examples, log, row, time)
+    first, group = in_requests(examples, log, row, time)
     rank = np.argsort(group, kind="stable")  # rows of one request together, in the order of arrival
     row, group = row[rank], group[rank]
+    candidate = None
     if examples.candidate is not None:
-        named = as_text(_column(log, examples.candidate, "candidate")).take(pa.array(row))
-        stays = _once(group, named)
+        candidate = as_text(column_of(log, examples.candidate, "data.examples.candidate")).take(pa.array(row))
+        stays = once(group, candidate)
         if repeated := int(np.count_nonzero(~stays)):
             dropped[f"{examples.candidate}: missing or repeated in its request"] = repeated
-            row, group = row[stays], group[stays]
-        first, group = _renumbered(first, group)
-    times = time[first]
-    final = np.full(len(first), np.iinfo(np.int64).min)
-    np.maximum.at(final, group, labels[0].final[row])
-    part = _part(design, log, row, group, times, final)
+            row, group, candidate = row[stays], group[stays], candidate.filter(pa.array(stays))
+        first, group = renumbered(first, group)
+    times, value = time[first], known[0].value[row]
+    part, unit = _part(data.split, at, log, row, group, times, known[0].final)
     check_parts(part)
-    candidate = (
-        None
-        if examples.candidate is None
-        else as_text(_column(log, examples.candidate, "candidate")).take(pa.array(row))
-    )
-    value = labels[0].value[row]
-    ids = identifiers(design)
-    requests = Requests(
-        pa.table(
-            {name: _request_column(log, name, ids).take(pa.array(row[_starts(group)])) for name in examples.request}
-        ),
-        times,
-        part,
-        *_relevant(group, candidate, value),
-    )
     _check_classes(value, part[group], data.labels[0].name)
-    several = {
-        label.name: np.where(known.censored | (_late(known, end) & (log.time is not None)), np.nan, known.value)[
-            row
-        ].astype(np.float32)
-        for label, known in zip(data.labels, labels, strict=True)
-    }
+    columns = request_columns(examples, log, identifiers(design), row[starts(group)])
+    named = dict(zip((label.name for label in data.labels), known, strict=True))
     return Examples(
-        requests,
+        Requests(columns, times, part, *relevant(group, candidate, value)),
         group,
         candidate,
         value,
         np.ones(len(value), np.float32),
-        several if len(several) > 1 else {},
+        {name: label.value[row] for name, label in named.items()} if len(named) > 1 else {},
         row,
+        {name: label.final[row] for name, label in named.items()},
+        {name: label.early[row] for name, label in named.items() if label.early is not None},
+        {name: label.ripe[row] for name, label in named.items() if label.ripe is not None},
+        None if data.position is None else positions(data.position.column, log, row),
+        None if examples.propensity is None else _propensities(examples.propensity, log, row),
+        unit,
+        at,
         dropped,
+        _noted(named, log),
     )
 
 
-def _usable(label: Matured, end: int, name: str, timed: bool) -> tuple[NDArray[np.bool_], dict[str, int]]:
-    use = np.ones(len(label.value), np.bool_)
-    dropped = {}
+def _usable(label: Label, read: Matured, known: Matured, end: int | None) -> tuple[NDArray[np.bool_], dict[str, int]]:
+    """Mark the rows (n,) whose main label can be learnt or judged, and count why the others cannot."""
+    use = ~np.isnan(known.value)
+    left, dropped = ~use, {}
     for reason, bad in (
-        (f"{name}: censored", label.censored),
-        (f"{name}: not mature when the log ends", _late(label, end) & timed),
-        (f"{name}: missing", np.isnan(label.value)),
+        ("censored", read.censored),
+        ("not mature when the log ends", np.zeros_like(use) if end is None else known.final > end),
+        ("missing", np.isnan(read.value)),
+        (f"{label.given} is not above 0, or not known", left),
     ):
-        if count := int(np.count_nonzero(use & bad)):
-            dropped[reason] = count
-        use &= ~bad
+        if count := int(np.count_nonzero(left & bad)):
+            dropped[f"{label.name}: {reason}"] = count
+        left = left & ~bad
     if not use.any():
         raise DataError(
             "data.labels[0]", f"no row is an example: {dropped}", "rows whose label is there and final", "a longer log"
@@ -109,88 +111,70 @@ def _usable(label: Matured, end: int, name: str, timed: bool) -> tuple[NDArray[n
     return use, dropped
 
 
-def _once(group: NDArray[np.int32], candidate: pa.StringArray) -> NDArray[np.bool_]:
-    """Mark the rows that have a candidate, and one that their request did not have before, (n,)."""
-    codes, vocabulary = encode(candidate)
-    _, first = np.unique(group.astype(np.int64) * (len(vocabulary) + 1) + codes, return_index=True)
-    stays = np.zeros(len(codes), np.bool_)
-    stays[first] = True
-    return stays & (codes >= 0)
+def _noted(labels: Mapping[str, Matured], log: Log) -> dict[str, int]:
+    noted = {f"{name}: above 0 too late, counted as 0": label.late for name, label in labels.items() if label.late}
+    if log.time is not None and (days := empty_days(log.time)):
+        noted["days without a row"] = days
+    return noted
 
 
-def _renumbered(first: NDArray[np.int64], group: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-    """Leave out the requests that have no row any more."""
-    used, again = np.unique(group, return_inverse=True)
-    return first[used], again.astype(np.int32)
-
-
-def _late(label: Matured, end: int) -> NDArray[np.bool_]:
-    late: NDArray[np.bool_] = label.final > end
-    return late
-
-
-def _requests(
-    examples: Logged, log: Log, row: NDArray[np.int64], time: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-    """Give the first row of each request (r,), as a place in `row`, and the request of each row (n,)."""
-    for name in examples.request:
-        _column(log, name, "request")
-    if examples.candidate is None:
-        return np.arange(len(row)), np.arange(len(row), dtype=np.int32)
-    columns = {name: pa.array(encode(log.column(name))[0][row]) for name in examples.request}  # null is a value: −1
-    keys = groups_of(pa.table({**columns, "": pa.array(time)}), [*columns, ""])
-    _, first, group = np.unique(keys, return_index=True, return_inverse=True)
-    order = np.argsort(first)  # rows come in the order of time, then of arrival
-    rank = np.empty_like(order)
-    rank[order] = np.arange(len(order))
-    return first[order], rank[group].astype(np.int32)
+def _propensities(name: str, log: Log, row: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Read the probability by which each candidate was shown, (n,)."""
+    where = "data.examples.propensity"
+    values = numbers_of(log, name, where, "a probability above 0 to 1 in every row")[row]
+    counts = {
+        "missing": int(np.count_nonzero(np.isnan(values))),
+        "0 or less": int(np.count_nonzero(values <= 0)),
+        "above 1": int(np.count_nonzero(values > 1)),
+    }
+    if any(counts.values()):
+        found = ", ".join(f"{count:,} {reason}" for reason, count in counts.items() if count)
+        raise DataError(
+            where,
+            f"{name!r} of {len(values):,} examples: {found}",
+            "a probability above 0 to 1 in every row",
+            f"checks=[bt.NotNull([{name!r}]), bt.Range({name!r}, above=0, at_most=1)] put such rows into quarantine",
+        )
+    return values.astype(np.float32)
 
 
 def _part(
-    design: Design,
+    split: TimeSplit | GroupSplit | GivenSplit | RandomSplit,
+    at: Borders | None,
     log: Log,
     row: NDArray[np.int64],
     group: NDArray[np.int32],
     times: NDArray[np.int64],
     final: NDArray[np.int64],
-) -> Part:
-    split = design.data.split
-    if isinstance(split, TimeSplit):
-        return by_time(split, log, times, final, max(microseconds(label.matures_after) for label in design.data.labels))
+) -> tuple[Part, NDArray[np.int32] | None]:
+    """Give the part of each request (r,), and its group where the split goes by groups."""
+    if at is not None:
+        last = np.full(len(times), np.iinfo(np.int64).min)
+        np.maximum.at(last, group, final[row])
+        return by_time(at, times, last), None
+    if isinstance(split, GroupSplit):
+        values = _of_requests(log, split.by, "data.split.by", row, group)
+        return by_group(split, values), encode(values)[0]
+    if isinstance(split, GivenSplit):
+        return given(split, _of_requests(log, split.column, "data.split.column", row, group)), None
     if isinstance(split, RandomSplit):
-        return at_random(split, len(times))
-    name = split.by if isinstance(split, GroupSplit) else split.column
-    where = f"data.split.{'by' if isinstance(split, GroupSplit) else 'column'}"
+        return at_random(split, len(times)), None
+    raise DataError("data.split", f"TimeSplit, and {log.name!r} has no time", "a table with a time")
+
+
+def _of_requests(log: Log, name: str, where: str, row: NDArray[np.int64], group: NDArray[np.int32]) -> pa.StringArray:
+    """Give a column's value of each request (r,), the same in all of its rows."""
     values = as_text(column_of(log, name, where)).take(pa.array(row))
     codes, _ = encode(values)
-    starts = _starts(group)
-    if (codes != codes[starts][group]).any():
+    begin = starts(group)
+    if (codes != codes[begin][group]).any():
         raise DataError(
             where,
             f"{name!r} differs between rows of one request",
             "one value for all rows of a request",
             f"add {name!r} to the columns of the request, or split by another",
         )
-    values = values.take(pa.array(starts))
-    return by_group(split, values) if isinstance(split, GroupSplit) else given(_given(split), values)
-
-
-def _given(split: object) -> GivenSplit:
-    if not isinstance(split, GivenSplit):
-        raise DataError("data.split", type(split).__name__, "TimeSplit, GroupSplit, GivenSplit or RandomSplit")
-    return split
-
-
-def _relevant(
-    group: NDArray[np.int32], candidate: pa.StringArray | None, value: NDArray[np.float32]
-) -> tuple[NDArray[np.int32], pa.StringArray]:
-    if candidate is None:
-        return np.empty(0, np.int32), pa.array([], pa.string())
-    codes, vocabulary = encode(candidate)
-    good = (value > 0) & (codes >= 0)
-    size = max(len(vocabulary), 1)
-    pairs = np.unique(group[good].astype(np.int64) * size + codes[good])
-    return (pairs // size).astype(np.int32), vocabulary.take(pa.array(pairs % size))
+    return values.take(pa.array(begin))
 
 
 def _check_classes(value: NDArray[np.float32], part: Part, name: str) -> None:
@@ -203,17 +187,3 @@ def _check_classes(value: NDArray[np.float32], part: Part, name: str) -> None:
                 "at least two values in each part",
                 "look whether the label's column is meant so, or take longer parts",
             )
-
-
-def _starts(group: NDArray[np.int32]) -> NDArray[np.int64]:
-    return np.flatnonzero(np.r_[True, group[1:] != group[:-1]])
-
-
-def _request_column(log: Log, name: str, ids: frozenset[str]) -> pa.Array:
-    column = _column(log, name, "request")
-    is_id = name in ids or pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
-    return as_text(column) if is_id else column.combine_chunks()
-
-
-def _column(log: Log, name: str, field: str) -> pa.ChunkedArray:
-    return column_of(log, name, f"data.examples.{field}")

@@ -1,9 +1,9 @@
-"""What is drawn at random: negatives of a request, with weights that undo the draw, and the negatives kept of a log."""
+"""What is drawn at random: negatives of a request with weights that undo it, and what a log leaves out or repeats."""
 
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from bottega.data.examples import TRAIN, Examples, Requests
 from bottega.data.keys import encode
 from bottega.data.log import Log
-from bottega.design.data import Downsample, Sampled
+from bottega.design.data import Downsample, Sampled, Upsample
 from bottega.errors import DataError
 
 _ROUNDS = 64  # of drawing again what was relevant; who still lacks some is drawn exactly, one by one
 _MOST = 200_000_000  # rows
+_STREAM = 1  # a stream of random numbers of its own: no other draw of the same seed is like it
 
 Ints = NDArray[np.int64]
 
@@ -142,15 +143,55 @@ def _inside(pairs: Ints, known: Ints) -> NDArray[np.bool_]:
     return same
 
 
-def downsample(examples: Examples, spec: Downsample, seed: int) -> Examples:
-    """Keep a share of the negatives of training, drawn at random; weights stay, and all other parts are untouched.
+def kept(spec: Downsample | Upsample | None) -> float:
+    """Give w of p = q / (q + (1 − q)/w), the share of negatives to positives that sampling leaves; 1: no correction.
 
-    A model that learns from the rows that stay over-estimates: p = q / (q + (1 − q)/w), w the share kept, gives back
-    the probability. So rows are not weighted as well: never both.
-
-    spec: the share; seed: another one keeps others. Gives the rows that stay; requests keep their numbers.
+    >>> kept(Downsample(0.1)), kept(Upsample(4)), kept(Downsample(0.1, correct=False, weight=True))
+    (0.1, 0.25, 1.0)
     """
-    negative = (examples.part() == TRAIN) & (examples.label <= 0)
-    keep = ~negative
-    keep[negative] = np.random.default_rng(seed).random(np.count_nonzero(negative)) < spec.keep_negatives
-    return examples.take(keep)
+    if isinstance(spec, Upsample):
+        return 1 / spec.times
+    return spec.keep_negatives if spec is not None and spec.correct else 1.0
+
+
+def standing(label: NDArray[np.float32], spec: Downsample | Upsample | None, seed: int) -> NDArray[np.int32]:
+    """Say how often each row stands among those that are learnt from (n,): 0 where it was drawn out, r where repeated.
+
+    A row's draw depends on the seed and its place alone, not on which others are learnt from.
+
+    label: (n,) what is learnt; NaN is neither positive nor negative and stands once.
+    """
+    times = np.ones(len(label), np.int32)
+    if isinstance(spec, Downsample):
+        drawn = np.random.default_rng([seed, _STREAM]).random(len(label)) < spec.keep_negatives
+        times[(label <= 0) & ~drawn] = 0
+    elif spec is not None:
+        times[label > 0] = spec.times
+    return times
+
+
+def resample(
+    examples: Examples, spec: Downsample | Upsample | None, seed: int, training: NDArray[np.bool_]
+) -> Examples:
+    """Leave out negatives, or repeat positives, among the rows that are learnt from; all others are untouched.
+
+    With `spec.weight` the negatives that stay weigh 1/share; else weights stay, and a model that learns from the rows
+    over-estimates: p = q / (q + (1 − q)/w), w from `kept`, gives back the probability.
+
+    training: (n,) the rows that are learnt from: no calibration slice, validation or test. seed: another one keeps
+    others. Gives the rows that stay; requests keep their numbers.
+    """
+    times = np.where(training, standing(examples.label, spec, seed), 1)
+    weight = np.where(training, sampling_weight(examples.label, spec), 1) * examples.weight
+    return replace(examples, weight=weight.astype(np.float32)).take(np.repeat(np.arange(len(times)), times))
+
+
+def sampling_weight(label: NDArray[np.float32], spec: Downsample | Upsample | None) -> NDArray[np.float32]:
+    """Give what each row that stays counts for (n,): 1/share for negatives that weights undo, else 1."""
+    share = spec.keep_negatives if isinstance(spec, Downsample) and spec.weight else 1.0
+    return np.where(label <= 0, 1 / share, 1).astype(np.float32)
+
+
+def downsample(examples: Examples, spec: Downsample, seed: int) -> Examples:
+    """Resample the training part, whole."""
+    return resample(examples, spec, seed, examples.part() == TRAIN)

@@ -9,7 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from bottega.data.cuts import begin_of_test
-from bottega.data.examples import PART_NAMES, TEST, TRAIN, UNUSED, VALIDATE
+from bottega.data.examples import PART_NAMES, TEST, TRAIN, UNUSED, VALIDATE, Borders
 from bottega.data.keys import as_text, encode
 from bottega.data.log import Log
 from bottega.design.data import GivenSplit, GroupSplit, RandomSplit, TimeSplit
@@ -19,15 +19,10 @@ from bottega.errors import DataError
 Part = NDArray[np.int8]
 
 
-def by_time(split: TimeSplit, log: Log, time: NDArray[np.int64], final: NDArray[np.int64], maturity: int) -> Part:
-    """Part by time: training, then validation, then test, with a gap before each of the last two.
+def borders(split: TimeSplit, log: Log, maturity: int) -> Borders:
+    """Place the parts: with the test's begin T and the gap g, validation begins at V = T − g − validate.
 
-    With the test's begin T and the gap g (the embargo, else the maturity), validation begins at V = T − g − validate.
-    Without an embargo of the design, an example of training counts if its label was final at V, one of validation if
-    it was at T; with one, if it lies before V − g, or T − g. What lies in the gaps is unused.
-
-    time: (r,) of the requests; final: (r,) when all of their labels are; maturity: µs, the longest of the labels.
-    Gives (r,) parts.
+    maturity: µs, the longest of the labels: the gap where the split names no embargo.
     """
     test = begin_of_test(split, log)
     gap = maturity if split.embargo is None else microseconds(split.embargo)
@@ -35,12 +30,24 @@ def by_time(split: TimeSplit, log: Log, time: NDArray[np.int64], final: NDArray[
         length = microseconds(split.validate)
     else:
         length = log.end() - test if split.test[4:5] == "-" else microseconds(split.test)
-    validate = test - gap - length
+    return Borders(test - gap - length, test, gap, split.embargo is not None)
+
+
+def by_time(at: Borders, time: NDArray[np.int64], final: NDArray[np.int64]) -> Part:
+    """Part by time: training, then validation, then test, with a gap before each of the last two.
+
+    Without an embargo of the design, an example of training counts if its label was final when validation begins, one
+    of validation if it was when the test begins; with one, if it lies before that by the embargo. What lies in the
+    gaps is unused.
+
+    at: as `borders` places them; time: (r,) of the requests; final: (r,) when all of their labels are.
+    Gives (r,) parts.
+    """
     part = np.full(len(time), UNUSED, np.int8)
-    for begin, end, number in ((None, validate, TRAIN), (validate, test, VALIDATE)):
-        inside = (final <= end) & (time < end) if split.embargo is None else time < end - gap
+    for begin, end, number in ((None, at.validate, TRAIN), (at.validate, at.test, VALIDATE)):
+        inside = time < end - at.gap if at.fixed else (final <= end) & (time < end)
         part[inside & (time >= begin) if begin is not None else inside] = number
-    part[time >= test] = TEST
+    part[time >= at.test] = TEST
     return part
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from bottega.data.time_text import EPOCH, guess_format, parse_text
 from bottega.errors import DataError, nearest
 
+_DAY = 86_400_000_000
 _SCALE = {"s": 1_000_000, "ms": 1_000, "us": 1}
 
 
@@ -160,6 +161,17 @@ def _to_utc(values: NDArray[np.int64], naive: NDArray[np.bool_], zone: str) -> N
     values = values.copy()
     values[naive] = placed.cast(pa.int64()).to_numpy()
     return values
+
+
+def empty_days(time: NDArray[np.int64]) -> int:
+    """Count the days (UTC) without a time between the first and the last one.
+
+    time: (n,) microseconds since 1970 UTC, at least one.
+
+    >>> empty_days(np.array([0, 86_400_000_000 * 3]))
+    2
+    """
+    return int(np.ptp(time // _DAY)) + 1 - len(np.unique(time // _DAY))
 
 
 def iso(at: int) -> str:

@@ -100,7 +100,8 @@ class Label(Part, frozen=True):
     matures_after: str = "0s"
     """How long after the event the label is final, as a span; younger examples are not used, whatever their label."""
     observed_at: str | None = None
-    """The column that says when the label came; it decides instead of `matures_after` where it is filled."""
+    """The column that says when the label came; it decides instead of `matures_after` where it is filled. Where
+    positives alone carry it, no row is final before `matures_after`."""
     censored_when: str | None = None
     """A condition in SQL under which the label can never be known: `action = 'block'`."""
     given: str | None = None
@@ -294,11 +295,21 @@ class Data(Part, frozen=True):
         labels = [label.name for label in self.labels]
         if len(set(labels)) < len(labels):
             raise self.refuse("labels", f"names {labels}", "each label a name of its own")
+        given = {label.name: label.given for label in self.labels}
         for label in self.labels:
             if label.given is not None and label.given not in labels:
                 raise self.refuse("labels", f"given={label.given!r}", f"one of the labels {labels}")
+            chain, at = [label.name], label.given
+            while at is not None:
+                if at in chain:
+                    raise self.refuse("labels", f"{' given '.join([*chain, at])}", "labels given earlier ones")
+                chain, at = [*chain, at], given.get(at)
         if self.world is not None and self.sample is not None:
             raise self.refuse("sample", "a world and a sample", "one of them")
         if not isinstance(self.examples, Logged) and (self.position is not None or self.sampling is not None):
             field = "position" if self.position is not None else "sampling"
             raise self.refuse(field, type(self.examples).__name__, "Logged examples, whose rows it is about")
+        if not isinstance(self.examples, Logged) and any(label.window is not None for label in self.labels):
+            raise self.refuse("labels", "a window, without Logged examples", "Logged examples, or no window")
+        if isinstance(self.position, InversePropensity) and getattr(self.examples, "candidate", None) is None:
+            raise self.refuse("position", "InversePropensity, and no candidate", "Logged(…, candidate=…)")

@@ -99,6 +99,8 @@ class Design(Part, frozen=True):
                 raise DesignError(where, "Pace() without an auction after it", "Pace(), then Auction()")
             elif isinstance(stage, Auction):
                 self._known(f"{where}.click", stage.click, ranked)
+                if stage.replay is not None:
+                    self._known(f"{where}.replay", stage.replay, [table.name for table in self.data.tables])
                 if stage.conversion is not None:
                     self._known(f"{where}.conversion", stage.conversion, ranked)
 

@@ -32,13 +32,16 @@ class Goal(Part, frozen=True):
     below: str | None = None
     """A model of the ladders; met where the interval of the paired difference to it lies below zero."""
     slices: Sequence[str] = ()
-    """Columns whose every value with at least 100 requests must meet the goal as well, or the slice `cold`."""
+    """Columns whose every value with enough requests must meet the goal as well, or the slice `cold`."""
+    smallest: int = 100
+    """Requests that are enough, at least 1; a value with fewer carries no promise. Larger promises less."""
     view: str | None = None
     """The view that it is read under; nothing: all candidates."""
     ladder: str | None = None
     """The ladder whose champion it is about; nothing: the first that the path ranks by."""
 
     def check(self) -> None:
+        self.check_range("smallest", 1, 1e12)
         bounds = [self.at_least, self.at_most, self.within, self.above, self.below]
         if sum(bound is not None for bound in bounds) != 1:
             raise self.refuse(
@@ -84,6 +87,9 @@ class Evaluation(Part, frozen=True):
     most five events before the request, `warm` the others."""
     views: Sequence[View] = ()
     """Further readings of the same lists."""
+    unit: str | None = None
+    """The column of the request whose rows belong together, and are resampled together for intervals: a person;
+    `request`: each request stands for itself. Nothing: the first column of the request."""
     tolerance: float = 0.002
     """How much of the primary metric a simpler rung may lose against the best one, 0 or more; larger prefers
     simpler."""

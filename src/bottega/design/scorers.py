@@ -37,7 +37,8 @@ class Logistic(_Scoring, frozen=True):
     """Score by a linear model of the features' standardised values and one-hot categories."""
 
     reg: float = 1.0
-    """Penalty on the squared weights, above 0; larger shrinks them."""
+    """Penalty on the squared weights, above 0; larger shrinks them. With more than 4,096 codes of categories in all it
+    multiplies each column's own penalty, which is measured."""
     positive_weight: float = 1.0
     """How much a positive counts beside a negative, above 0; other than 1 distorts the probability."""
 
@@ -76,6 +77,12 @@ class BoostedTrees(_Scoring, frozen=True):
         self.check_range("reg", 0, 1e12)
         self.check_range("column_share", 0, 1, low_open=True)
         self.check_range("positive_weight", 0, 1e6, low_open=True)
+        if self.objective == "lambdarank" and self.calibrate == "beta":
+            found, allowed = "'beta' for an order, which is no probability", "platt or isotonic, which take any score"
+            raise self.refuse("calibrate", found, allowed, "calibrate='platt'")
+        if self.objective == "lambdarank" and self.positive_weight != 1:
+            found = f"{self.positive_weight:g} for lambdarank, which learns from pairs"
+            raise self.refuse("positive_weight", found, "1", "objective='binary'")
 
 
 class _Deep(_Scoring, frozen=True, kw_only=True):

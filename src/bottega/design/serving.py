@@ -146,6 +146,9 @@ class Auction(Choice, frozen=True):
     pays: Literal["click", "impression"] = "click"
     """When the advertiser is charged: at a click, which is told to the service, or as soon as it is shown, then the
     price of a click times its probability."""
+    replay: str | None = None
+    """The table of past searches with every ad that could have been shown, a row an ad: the last day in it is sold
+    again by `bottega run`, to see what the auction earns and how budgets last."""
 
     def check(self) -> None:
         self.check_range("slots", 1, 1000)

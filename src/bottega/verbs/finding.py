@@ -31,9 +31,10 @@ def find_design(design: str | Path | Design) -> Design:
 def find_place(
     design: str | Path | Design, found: Design, data: str | Path | None = None, warehouse: str | None = None
 ) -> Place | None:
-    """Say where a design's tables are; nothing where only its world can stand in.
+    """Say where a design's tables are; nothing where its world or its sample stands in.
 
-    The folder is `data`, else that of the design's own file if the tables are there, else `BOTTEGA_DATA`.
+    The folder is `data`, else that of the design's own file if the tables are there, else `BOTTEGA_DATA`, which may be
+    without them where something stands in.
     Errors: `DataError` for a folder that does not exist.
     """
     if warehouse is not None:
@@ -43,9 +44,12 @@ def find_place(
     own = Path(design).resolve().parent if not isinstance(design, Design) and _is_file(design) else None
     if own is not None and _has_tables(found, own):
         return Place(own)
+    stands_in = found.data.world is not None or found.data.sample is not None
     if named := os.environ.get(DATA):
-        return Place(_folder(Path(named), DATA))
-    if own is not None or found.data.world is None:
+        folder = _folder(Path(named), DATA)
+        if not stands_in or _has_tables(found, folder):
+            return Place(folder)
+    if own is not None or not stands_in:
         return Place(own or Path.cwd())
     return None
 

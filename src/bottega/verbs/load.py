@@ -8,13 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from bottega.design.design import Design
-from bottega.design.serving import Retrieve
 from bottega.files import read_json
 from bottega.runs.releases import current_build
+from bottega.runs.steps.asking import requests_to_ask
 from bottega.runs.workspace import Workspace
 from bottega.serving.load import highest_rate
 from bottega.serving.load import load as load_once
@@ -74,17 +72,8 @@ def load(
 
 
 def asked(space: Workspace) -> list[dict[str, Any]]:
-    """Give the requests of the current release's test, with their candidates where the design finds none itself."""
+    """Give the requests of the current release's test."""
     build = current_build(space)
     design = msgspec.json.decode((build.folder / "design.json").read_bytes(), type=Design)
     fields = list(read_json(build.folder / "serving.json")["fields"])
-    candidate = getattr(design.data.examples, "candidate", None)
-    brought = candidate is not None and not any(isinstance(stage, Retrieve) for stage in design.serving.path)
-    wanted = [*fields, "request_time", *([str(candidate)] if brought else [])]
-    rows = pq.read_table(build.folder / "predictions.parquet", columns=wanted)
-    if brought:
-        rows = rows.set_column(len(wanted) - 1, "candidates", rows.column(str(candidate)).cast(pa.string()))
-    groups = rows.group_by([*fields, "request_time"], use_threads=False)
-    requests = groups.aggregate([("candidates", "list")] if brought else []).drop_columns("request_time")
-    found: list[dict[str, Any]] = requests.rename_columns([*fields, *(["candidates"] if brought else [])]).to_pylist()
-    return found
+    return requests_to_ask(design, fields, build.folder / "predictions.parquet")

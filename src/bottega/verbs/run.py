@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ from bottega.data.source import Place
 from bottega.data.warehouse import masked
 from bottega.design.data import FromPositives
 from bottega.design.design import Design
-from bottega.design.serving import Candidates, Rank, Retrieve, Show
+from bottega.design.serving import Auction, Candidates, Pace, Rank, Retrieve, Show
 from bottega.errors import BuildError
 from bottega.evaluation.estimating import check
 from bottega.files import read_json, write_bytes, write_json, writing
@@ -27,21 +27,25 @@ from bottega.runs.releases import Gate, current, release
 from bottega.runs.resources import machine
 from bottega.runs.runner import Runner
 from bottega.runs.step import Result
-from bottega.runs.steps.bundling import BUNDLE, fill_store, make_bundle, refresh
+from bottega.runs.steps.bundling import BUNDLE, count_rates, fill_store, make_bundle, refresh
+from bottega.runs.steps.compressing import COMPRESSION, compress
 from bottega.runs.steps.examples import make_examples, make_requests
 from bottega.runs.steps.features import compute_features
 from bottega.runs.steps.job import Job
 from bottega.runs.steps.judging import evaluate_ladders
+from bottega.runs.steps.ladders import ladders
+from bottega.runs.steps.lessons import FINAL, make_lessons
 from bottega.runs.steps.measuring import measure
 from bottega.runs.steps.naming import check_names
 from bottega.runs.steps.parity import check_parity
+from bottega.runs.steps.replaying import replay
 from bottega.runs.steps.retrieving import retrieve, score
 from bottega.runs.steps.tables import ingest_tables
 from bottega.runs.steps.training import train
 from bottega.verbs.finding import check_seed, find_design, find_place, find_workspace
-from bottega.verbs.world import find_ceiling, stand_in
+from bottega.verbs.world import find_ceiling, gap, sample_place, stand_in, truth_of
 
-SERVED = (Candidates, Retrieve, Rank, Show)
+SERVED = (Candidates, Retrieve, Rank, Pace, Auction, Show)
 """The stages of a path that are built and served."""
 
 
@@ -61,6 +65,8 @@ def run(
     warehouse: str | None = None,
     workspace: str | Path | None = None,
     seed: int = 0,
+    rows: int | None = None,
+    models: Sequence[str] = (),
     wait: bool = False,
     progress: Progress | None = None,
 ) -> Ran:
@@ -71,7 +77,9 @@ def run(
 
     design: the name of a bundled system, a file, or a `bt.Design`. data: the folder that its sources are relative to;
     nothing: the folder of the design's file, else `BOTTEGA_DATA`, else the design's world. warehouse: an Ibis URL.
-    workspace: where everything is kept; nothing: `.bottega`. seed: of all draws. wait: wait for another run here.
+    workspace: where everything is kept; nothing: `.bottega`. seed: of all draws. rows: size of the world that stands
+    in where there are no data; nothing: its own. models: names of the rungs to train and no others, or `all` for the
+    optional ones as well. wait: wait for another run here.
     Errors: `DesignError`, `DataError`, `BuildError`.
 
     >>> from bottega import run                                        # doctest: +SKIP
@@ -81,7 +89,8 @@ def run(
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads make a busy machine many times slower
     found = find_design(design)
     place = find_place(design, found, data, warehouse)
-    ladder = ladder_of(found)
+    check_path(found)
+    ladders(found, models)
     check(found.evaluation)
     check_names(found)
     check_seed(seed)
@@ -91,12 +100,16 @@ def run(
     with Runner(space, told, wait) as runner:
         world = None
         if place is None:
-            place, world = stand_in(runner, str(found.data.world), seed)
+            place, world = stand_in(runner, found, seed, rows)
         else:
             told.say(f"    on the tables in {masked(place.warehouse) if place.warehouse else place.folder}")
-        job = Job(found, place, runner, seed)
-        parts = _steps(job, ladder, world)
+        job = Job(found, place, runner, seed, models=tuple(models))
+        for name, reason in left_out(job).items():
+            told.say(f"    {name}: left out, {reason}")
+        parts = _steps(job, world)
         card = {**_measured(job, parts), **_facts(job, place, world)}
+        if card["ceiling"] is not None:
+            card["ceiling"]["gap"] = gap(card)
         card["steps"] = [{"name": r.name, "seconds": r.seconds, "cached": r.cached} for r in runner.records]
         card["peak_rss_mb"] = max([runner.peak_rss_mb, *(result.peak_rss_mb for result in runner.results)])
         build = _build(job, parts, card)
@@ -106,16 +119,15 @@ def run(
     return Ran(card, build, report)
 
 
-def ladder_of(design: Design) -> str:
-    """Name the ladder whose champion ranks; `BuildError` for what nothing builds yet, before any work is done."""
+def check_path(design: Design) -> None:
+    """Refuse what nothing builds yet, before any work is done: `BuildError` with the stage."""
     path = design.serving.path
     unknown = [type(stage).__name__ for stage in path if not isinstance(stage, SERVED)]
-    ranks = [stage.ladder for stage in path if isinstance(stage, Rank)]
-    if unknown or len(ranks) != 1:
+    if unknown or not any(isinstance(stage, Rank) for stage in path):
         raise BuildError(
             "serving.path",
             ", ".join(type(stage).__name__ for stage in path),
-            f"one Rank(), and beside it {', '.join(kind.__name__ for kind in SERVED if kind is not Rank)}",
+            f"one Rank() or more, and beside it {', '.join(kind.__name__ for kind in SERVED if kind is not Rank)}",
             f"nothing builds {', '.join(unknown)} yet" if unknown else "give the path one Rank()",
         )
     if not isinstance(design.data.examples, FromPositives) and "retrieve" in design.models:
@@ -125,31 +137,40 @@ def ladder_of(design: Design) -> str:
             "FromPositives where candidates are retrieved",
             "leave the ladder out: the request brings its candidates, bt.Candidates()",
         )
-    return ranks[0]
 
 
-def _steps(job: Job, ladder: str, world: Result | None) -> dict[str, Result | Mapping[str, Any]]:
+def _steps(job: Job, world: Result | None) -> dict[str, Result | Mapping[str, Any]]:
     counts = ingest_tables(job)
     asked = make_requests(job) if isinstance(job.design.data.examples, FromPositives) else None
     retrievers = retrieve(job, asked) if asked is not None else {}
     examples = make_examples(job, asked, retrievers)
+    lessons = make_lessons(job, examples)
     scores = score(job, retrievers, examples)
     features = compute_features(job, examples, scores)
-    trained = train(job, ladder, examples, scores, features)
-    judged = evaluate_ladders(job, ladder, examples, retrievers, scores, trained, features)
-    parity = check_parity(job, examples, retrievers, scores, features)
+    trained = train(job, examples, lessons, scores, features)
+    judged = evaluate_ladders(job, examples, lessons, retrievers, scores, trained, features[FINAL])
+    compressed = compress(job, examples, lessons, scores, features, trained, judged)
+    parity = check_parity(job, examples, retrievers, scores, features[FINAL])
     job.forget("interactions")
-    bundle = make_bundle(job, ladder, examples, refresh(job), trained, judged, fill_store(job))
+    rates = count_rates(job, examples)
+    bundle = make_bundle(job, examples, refresh(job), trained, judged, compressed, fill_store(job), rates)
+    held = replay(job, bundle, None if world is None else truth_of(job, world))
     job.forget("log", "interactions")
     parts: dict[str, Result | Mapping[str, Any]] = {
         "counts": counts,
         "judged": judged,
         "parity": parity,
         "bundle": bundle,
-        "measured": measure(job, examples, bundle, parity),
+        "measured": measure(job, judged, bundle, parity),
     }
-    if world is not None and asked is not None:
-        parts["ceiling"] = find_ceiling(job, str(job.design.data.world), world, asked)
+    if held is not None:
+        parts["auction"] = held
+    if compressed is not None:
+        parts["compressed"] = compressed
+    if world is not None:
+        found = find_ceiling(job, str(job.design.data.world), world, asked, examples, lessons)
+        if found is not None:
+            parts["ceiling"] = found
     return parts
 
 
@@ -163,6 +184,8 @@ def _measured(job: Job, parts: Mapping[str, Any]) -> dict[str, Any]:
         **read_json(parts["judged"].folder / "evaluation.json"),
         "parity": read_json(parts["parity"].folder / "parity.json"),
         "serving": read_json(parts["measured"].folder / "serving.json"),
+        "compression": read_json(parts["compressed"].folder / COMPRESSION) if "compressed" in parts else {},
+        "auction": read_json(parts["auction"].folder / "auction.json") if "auction" in parts else None,
         "ceiling": read_json(parts["ceiling"].folder / "ceiling.json") if "ceiling" in parts else None,
     }
 
@@ -170,12 +193,15 @@ def _measured(job: Job, parts: Mapping[str, Any]) -> dict[str, Any]:
 def _facts(job: Job, place: Place, world: Result | None) -> dict[str, Any]:
     if world is not None:
         source = {"kind": "world", "text": f"the {job.design.data.world} world, seed {job.seed}"}
+    elif place == sample_place(job.design):
+        source = {"kind": "sample", "text": f"the sample {job.design.data.sample} that the package carries"}
     else:
         source = {"kind": "data", "text": str(place.folder) if place.warehouse is None else "a warehouse"}
     return {
         "source": source,
         "machine": machine(),
         "seed": job.seed,
+        "left_out": left_out(job),
         "created": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
     }
 
@@ -193,6 +219,11 @@ def _build(job: Job, parts: Mapping[str, Any], card: dict[str, Any]) -> Build:
 
     data = "+".join(result.key[:16] for result in job.ingested.values())
     return make_build(job.runner.workspace, parts["measured"], fill, seed=job.seed, data=data, steps=job.runner.results)
+
+
+def left_out(job: Job) -> dict[str, str]:
+    """Give the rungs that cannot be trained here, and why."""
+    return {name: reason for ladder in job.ladders for name, reason in ladder.left_out.items()}
 
 
 def gates_of(card: Mapping[str, Any]) -> list[Gate]:

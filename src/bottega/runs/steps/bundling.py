@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from bottega.data.cuts import last_midnight
-from bottega.design.features import Lookup, Window
+from bottega.design.features import Lookup, TargetRate, Window
 from bottega.design.models import Model, rung_name
 from bottega.design.writing import to_json
 from bottega.features.packing import Packed, fill, layout
@@ -19,10 +19,13 @@ from bottega.files import read_json, write_json
 from bottega.models.inputs import Kind
 from bottega.models.making import make_retriever
 from bottega.runs.step import Result
+from bottega.runs.steps.compressing import SERVED
 from bottega.runs.steps.examples import read_examples
 from bottega.runs.steps.job import Job, slug
-from bottega.runs.steps.training import read_columns
-from bottega.serving.bundle import FORMAT, Facts, fields_of, model_folder
+from bottega.runs.steps.lessons import FINAL
+from bottega.runs.steps.rated import Rated
+from bottega.runs.steps.training import Trained, read_columns
+from bottega.serving.bundle import FORMAT, Facts, Ranked, fields_of, model_folder, rates_folder, words_folder
 from bottega.serving.manifest import write_manifest
 
 BUNDLE = "bundle"
@@ -77,37 +80,71 @@ def fill_store(job: Job) -> Result:
     )
 
 
+def count_rates(job: Job, examples: Result) -> Result | None:
+    """Count rows and labels of each value, as of the log's end, for the target rates of the design, if it has some."""
+    rated = [place for place, part in enumerate(job.design.features) if isinstance(part, TargetRate)]
+    if not rated:
+        return None
+
+    def work(folder: Path, made: Result) -> str:
+        rows = job.once(("examples", made.key), lambda: read_examples(made.folder))
+        tables = Rated(job, rows).end(end(job))
+        for place, table in zip(rated, tables, strict=True):
+            rates_folder(folder, place).mkdir(parents=True)
+            table.save(rates_folder(folder, place))
+        return ", ".join(f"{len(table):,} keys" for table in tables)
+
+    return job.runner.step(
+        "rates",
+        work,
+        inputs={"features": [job.design.features[place] for place in rated], "labels": job.design.data.labels},
+        needs=[examples],
+        code=("bottega.features", "bottega.runs.steps.bundling", "bottega.runs.steps.rated"),
+        libraries=("numpy", "numba"),
+    )
+
+
 def make_bundle(
     job: Job,
-    ladder: str,
     examples: Result,
     refreshed: Mapping[str, Result],
-    trained: Mapping[str, Result],
+    trained: Trained,
     judged: Result,
+    compressed: Result | None,
     store: Result,
+    rates: Result | None,
 ) -> Result:
-    """Put the champion, the retrievers, the store and the design into `bundle/`: plain files and their hashes."""
+    """Put champions, retrievers, store, rates and the design into `bundle/`: plain files and their hashes."""
 
     def work(step: Path, made: Result, evaluation: Result, filled: Result, *_: Result) -> str:
         folder = step / BUNDLE
         folder.mkdir()
-        champion = read_json(evaluation.folder / "evaluation.json")["champions"][ladder]
+        champions = read_json(evaluation.folder / "evaluation.json")["champions"]
         rows = job.once(("examples", made.key), lambda: read_examples(made.folder))
-        names, kinds = read_columns(trained[champion].folder)
         groups = msgspec.convert(read_json(filled.folder / "layout.json"), tuple[Packed, ...])
-        fields = fields_of(rows.requests.columns.schema)
-        facts = Facts(champion, fields, tuple(names), msgspec.convert(kinds, tuple[Kind, ...]), groups, FORMAT)
+        ranked = {}
+        for ladder in job.ladders:
+            champion = champions[ladder.name]
+            source = trained[ladder.name, champion, FINAL].folder
+            names, kinds = read_columns(source)
+            ranked[ladder.name] = Ranked(champion, tuple(names), msgspec.convert(kinds, tuple[Kind, ...]))
+            served = None if compressed is None else compressed.folder / SERVED / ladder.name
+            model = source if served is None or not served.exists() else served
+            shutil.copytree(model / "model", model_folder(folder, ladder.name, ladder.rung(champion)))
+            shutil.copytree(source / "background", folder / "background" / ladder.name)
+            words = words_folder(folder, ladder.name)
+            words.mkdir(parents=True)
+            for path in sorted(source.glob("words-*.json")):
+                shutil.copyfile(path, words / path.name.removeprefix("words-"))
+        facts = Facts(ranked, fields_of(rows.requests.columns.schema), groups, FORMAT)
         (folder / "design.json").write_bytes(to_json(job.design))
         write_json(folder / "serving.json", msgspec.to_builtins(facts))
         for setting in job.design.models.get("retrieve", ()):
             shutil.copytree(refreshed[rung_name(setting)].folder / "model", model_folder(folder, "retrieve", setting))
-        ranker = next(rung for rung in job.design.models[ladder] if rung_name(rung) == champion)
-        shutil.copytree(trained[champion].folder / "model", model_folder(folder, ladder, ranker))
-        (folder / "words").mkdir()
-        for path in sorted(trained[champion].folder.glob("words-*.json")):
-            shutil.copyfile(path, folder / "words" / path.name.removeprefix("words-"))
         for name in ("store", "rows"):
             shutil.copytree(filled.folder / name, folder / name)
+        if rates is not None:
+            shutil.copytree(rates.folder / "rates", folder / "rates")
         write_manifest(folder, {"build": BUNDLE, "created": "", "design": job.design.name})
         size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
         return f"{size / 1e6:,.0f} MB"
@@ -115,12 +152,21 @@ def make_bundle(
     return job.runner.step(
         "bundle",
         work,
-        inputs={"design": job.design, "ladder": ladder},
-        needs=[examples, judged, store, *refreshed.values(), *trained.values()],
+        inputs={"design": job.design, "ladders": [(ladder.name, ladder.rungs) for ladder in job.ladders]},
+        needs=[
+            *(examples, judged, store),
+            *refreshed.values(),
+            *trained.values(),
+            *(result for result in (compressed, rates) if result is not None),
+        ],
         code=("bottega.serving.bundle", "bottega.runs.steps.bundling", "bottega.design"),
     )
 
 
 def end(job: Job) -> int:
-    """Give the midnight that ends the log's last day, microseconds since 1970 UTC: serving stands there."""
-    return last_midnight(job.log(job.design.data.examples.table))
+    """Give the midnight that ends the log's last day, microseconds since 1970 UTC: serving stands there.
+
+    A log without a time stands at 0, as its examples do.
+    """
+    log = job.log(job.design.data.examples.table)
+    return 0 if log.time is None else last_midnight(log)

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,8 +18,8 @@ from bottega.data.cuts import cuts
 from bottega.data.examples import PART_NAMES, TEST, TRAIN, Requests, flatten, with_candidates
 from bottega.data.logged import logged
 from bottega.data.positives import requests
-from bottega.data.sampling import downsample, sampled
-from bottega.design.data import FromPositives, Logged, Retrieved, Upsample
+from bottega.data.sampling import sampled
+from bottega.design.data import FromPositives, Logged, Retrieved
 from bottega.design.models import rung_name
 from bottega.design.serving import Retrieve
 from bottega.errors import BuildError
@@ -26,8 +27,9 @@ from bottega.features.frame import codes, text
 from bottega.models.union import union
 from bottega.runs.step import Result
 from bottega.runs.steps.job import Job
+from bottega.runs.steps.logged import read_logged, write_logged
 
-_CODE = ("bottega.data", "bottega.models.union", "bottega.runs.steps.examples")
+_CODE = ("bottega.data", "bottega.models.union", "bottega.runs.steps.examples", "bottega.runs.steps.logged")
 _LIBRARIES = ("numpy", "pyarrow")
 
 
@@ -44,6 +46,8 @@ class Examples:
     weight: np.ndarray  # (n,) float32, what undoes the draw of negatives
     retrieved: np.ndarray  # (n,) bool; False: a positive that no retriever found, which only counts as missed
     learn: np.ndarray  # (n,) bool: the rows that models learn from, when their part's turn comes
+    more: made.Examples | None = None
+    """Logged examples as the data room made them: all labels, when each is known, places and propensities."""
 
     @cached_property
     def codes(self) -> np.ndarray:
@@ -107,12 +111,18 @@ def make_examples(job: Job, asked: Result | None, retrievers: Mapping[str, Resul
         write_requests(found.requests, folder)
         write_rows(found, folder)
         told = f"{counts(found.requests)}; {len(found.group):,} candidates, {int(found.label.sum()):,} positive"
-        return "; ".join([told, *(f"{count:,} left out ({reason})" for reason, count in dropped.items())])
+        noted = {} if found.more is None else found.more.noted
+        left = [f"{count:,} left out ({reason})" for reason, count in dropped.items()]
+        return "; ".join([told, *left, *(f"{count:,} {reason}" for reason, count in noted.items())])
 
     return job.runner.step(
         "examples",
         work,
-        inputs={"data": data, "path": [part for part in path if isinstance(part, Retrieve)], "seed": job.seed},
+        inputs={
+            "data": msgspec.structs.replace(data, sampling=None),  # it is not the examples that are sampled
+            "path": [part for part in path if isinstance(part, Retrieve)],
+            "seed": job.seed,
+        },
         needs=[*([asked] if asked else []), *retrievers.values(), job.ingested[examples.table]],
         code=_CODE,
         libraries=_LIBRARIES,
@@ -194,17 +204,10 @@ def _with_missed(rows: Examples) -> Examples:
 
 
 def _from_log(job: Job) -> tuple[Examples, Mapping[str, int]]:
-    data = job.design.data
-    found = logged(job.design, job.log(data.examples.table))
-    if data.sampling is not None:
-        if isinstance(data.sampling, Upsample):
-            raise BuildError("data.sampling", "Upsample", "Downsample", "nothing builds it yet")
-        found = downsample(found, data.sampling, job.seed)
-        if data.sampling.weight:  # learnt with the weight that undoes the draw, a probability needs no correction
-            thinned = (found.part() == TRAIN) & (found.label <= 0)
-            weight = np.where(thinned, found.weight / data.sampling.keep_negatives, found.weight)
-            found = replace(found, weight=weight.astype(np.float32))
-    return _whole(found, getattr(data.examples, "candidate", None), np.ones(len(found), bool)), found.dropped
+    spec = job.design.data.examples
+    found = logged(job.design, job.log(spec.table))
+    rows = _whole(found, getattr(spec, "candidate", None), np.ones(len(found), bool))
+    return replace(rows, more=found), found.dropped
 
 
 def _whole(found: made.Examples, name: str | None, learn: np.ndarray) -> Examples:
@@ -264,6 +267,8 @@ def write_rows(rows: Examples, folder: Path) -> None:
     table = {"request": rows.group, "candidate": rows.candidate, **{name: getattr(rows, name) for name in names}}
     schema_note = {"candidate": rows.name or ""}
     pq.write_table(pa.table(table).replace_schema_metadata(schema_note), folder / "examples.parquet")
+    if rows.more is not None:
+        write_logged(rows.more, folder)
 
 
 def read_examples(folder: Path) -> Examples:
@@ -272,10 +277,12 @@ def read_examples(folder: Path) -> Examples:
     name = (table.schema.metadata or {}).get(b"candidate", b"").decode() or None
     columns = {column: table.column(column).to_numpy() for column in ("label", "weight", "retrieved", "learn")}
     candidate = table.column("candidate").unify_dictionaries().combine_chunks()
-    return Examples(
+    rows = Examples(
         read_requests(folder),
         name,
         table.column("request").to_numpy(),
         candidate if isinstance(candidate, pa.DictionaryArray) else text(candidate),
         **columns,
     )
+    named = None if name is None else rows.candidate
+    return replace(rows, more=read_logged(folder, rows.requests, rows.group, named, rows.label))

@@ -2,52 +2,115 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
-from bottega.design.features import Feature, Lookup, Window
+from bottega.design.features import Feature, Lookup, TargetRate, Window
+from bottega.errors import BuildError
 from bottega.features.batch import compute, names, needs, score_name
 from bottega.features.frame import Column, Frame, Values, text
+from bottega.features.target_rates import rates_before, rates_by_fold, row_keys
 from bottega.runs.step import Result
 from bottega.runs.steps.examples import Examples, read_examples
 from bottega.runs.steps.job import Job, slug
+from bottega.runs.steps.lessons import FITS
 from bottega.serving.bundle import fields_of
 
 _CODE = ("bottega.features", "bottega.data.log", "bottega.data.keys", "bottega.runs.steps.features")
 _LIBRARIES = ("numpy", "numba", "pyarrow", "sqlglot")
 
 
-def compute_features(job: Job, examples: Result, scores: Mapping[str, Result]) -> list[Result]:
-    """Compute each feature of the design for all examples; expressions wait for the features that they read."""
-    done: list[Result] = []
-    owner: dict[str, Result] = {score_name(name): result for name, result in scores.items()}
+def compute_features(job: Job, examples: Result, scores: Mapping[str, Result]) -> dict[str, list[Result]]:
+    """Compute each feature of the design for all examples; expressions wait for the features that they read.
+
+    Gives for each fit its features: rates of the label without a time are made from what the fit learns from, all
+    others are the same for both.
+    """
+    done: dict[str, list[Result]] = {fit: [] for fit in FITS}
+    scored = {score_name(name): result for name, result in scores.items()}
+    owner: dict[str, dict[str, Result]] = {fit: dict(scored) for fit in FITS}
     for feature in job.design.features:
-        used = [owner[name] for name in sorted(needs(feature)) if name in owner]
-        sources = [job.ingested[feature.table]] if isinstance(feature, (Window, Lookup)) else []
-
-        def work(folder: Path, made: Result, *others: Result, feature: Feature = feature) -> str:
-            rows = job.once(("examples", made.key), lambda: read_examples(made.folder))
-            before = [item for item in others if item in done]
-            known = [(name, item) for name, item in scores.items() if item in others]
-            values = compute(feature, job.design, job.logs(), frame(rows, known), load(before))
-            save(values, folder)
-            return listed(names(feature))
-
-        result = job.runner.step(
-            f"feature-{slug(names(feature)[0])}",  # without its place, which others before it would change
-            work,
-            inputs={"feature": feature, "labels": job.design.data.labels, "tables": job.design.data.tables},
-            needs=[examples, *{item.key: item for item in [*used, *sources]}.values()],
-            code=_CODE,
-            libraries=_LIBRARIES,
-            note=listed(names(feature)),
-        )
-        done.append(result)
-        owner.update(dict.fromkeys(names(feature), result))
+        made: dict[tuple[str, ...], Result] = {}
+        for fit in FITS:
+            used = [owner[fit][name] for name in sorted(needs(feature)) if name in owner[fit]]
+            key = tuple(item.key for item in used) + ((fit,) if _by_fold(job, feature) else ())
+            if key not in made:
+                made[key] = _compute(job, feature, fit, examples, scores, used, done[fit])
+            done[fit].append(made[key])
+            owner[fit].update(dict.fromkeys(names(feature), made[key]))
     return done
+
+
+def _compute(
+    job: Job,
+    feature: Feature,
+    fit: str,
+    examples: Result,
+    scores: Mapping[str, Result],
+    used: Sequence[Result],
+    done: Sequence[Result],
+) -> Result:
+    sources = [job.ingested[feature.table]] if isinstance(feature, (Window, Lookup)) else []
+    suffix = f"-{fit}" if _by_fold(job, feature) else ""
+
+    def work(folder: Path, made: Result, *others: Result) -> str:
+        rows = job.once(("examples", made.key), lambda: read_examples(made.folder))
+        before = [item for item in others if item in done]
+        known = [(name, item) for name, item in scores.items() if item in others]
+        asked = frame(rows, known)
+        if isinstance(feature, TargetRate):
+            (folder / "request").mkdir()
+            (folder / "row").mkdir()
+            for name, column in rates(job, feature, fit, asked, rows):
+                np.save(folder / "row" / f"{name}.npy", column)
+        else:
+            save(compute(feature, job.design, job.logs(), asked, load(before)), folder)
+        return listed(names(feature))
+
+    return job.runner.step(
+        f"feature-{slug(names(feature)[0])}{suffix}",  # without its place, which others before it would change
+        work,
+        inputs={
+            "feature": feature,
+            "labels": job.design.data.labels,
+            "tables": job.design.data.tables,
+            **({"fit": fit, "seed": job.seed} if suffix else {}),
+        },
+        needs=[examples, *{item.key: item for item in [*used, *sources]}.values()],
+        code=_CODE,
+        libraries=_LIBRARIES,
+        note=listed(names(feature)),
+    )
+
+
+def rates(job: Job, feature: TargetRate, fit: str, asked: Frame, rows: Examples) -> Iterator[tuple[str, np.ndarray]]:
+    """Give each column of target rates, (n,): by what was known before, or by fold where there is no time.
+
+    Errors: `BuildError` for examples that are no rows of a log.
+    """
+    more = rows.more
+    if more is None:
+        raise BuildError(
+            "features: TargetRate",
+            f"examples from {type(job.design.data.examples).__name__}",
+            "Logged examples, whose rows have labels of their own",
+            "a Window with avg(label) over a table of events",
+        )
+    keys = row_keys(feature, asked)
+    if not _by_fold(job, feature):
+        name = job.design.data.labels[0].name
+        return rates_before(feature, keys, rows.label, asked.time[rows.group], more.final[name])
+    learn = np.isin(rows.part, FITS[fit][0])
+    group = rows.group if more.unit is None else more.unit[rows.group]
+    return rates_by_fold(feature, keys, rows.label, learn, job.seed, group)
+
+
+def _by_fold(job: Job, feature: Feature) -> bool:
+    """Say whether a feature is made anew for each fit: rates of the label where examples have no time."""
+    return isinstance(feature, TargetRate) and job.tables[job.design.data.examples.table].time is None
 
 
 def listed(made: Sequence[str], most: int = 3) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeVar
@@ -20,6 +20,7 @@ from bottega.errors import DataError
 from bottega.models.interactions import Interactions
 from bottega.runs.runner import Runner
 from bottega.runs.step import Result
+from bottega.runs.steps.ladders import Ladder, ladders
 
 T = TypeVar("T")
 
@@ -29,12 +30,14 @@ class Job:
     """One run of one design.
 
     design: what is built. place: where its tables are. runner: computes steps or finds them. seed: of all draws.
+    models: names of the rungs to train, or `all`; nothing: those that are not optional.
     """
 
     design: Design
     place: Place
     runner: Runner
     seed: int = 0
+    models: Sequence[str] = ()
     ingested: dict[str, Result] = field(default_factory=dict)
     _kept: dict[object, object] = field(default_factory=dict)
 
@@ -42,6 +45,11 @@ class Job:
     def tables(self) -> Mapping[str, Table]:
         """Give the design's tables by name."""
         return {table.name: table for table in self.design.data.tables}
+
+    @cached_property
+    def ladders(self) -> list[Ladder]:
+        """Give the ladders that the path ranks by, with the rungs that are trained in this run."""
+        return ladders(self.design, self.models)
 
     @property
     def person(self) -> str:

@@ -1,4 +1,4 @@
-"""Step: the champion is chosen on validation; then the test is read once, and every rung judged on it."""
+"""Step: each ladder's champion is chosen on validation; then the test is read once, and every rung judged on it."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from bottega.data.examples import TEST, VALIDATE
+from bottega.data.examples import TEST
 from bottega.data.keys import encode
-from bottega.design.models import rung_name
-from bottega.design.serving import Rank, Score, Show
+from bottega.design.evaluation import Evaluation
+from bottega.design.models import Model, rung_name
+from bottega.design.serving import Show
 from bottega.errors import DesignError, nearest
 from bottega.evaluation.champion import choose
 from bottega.evaluation.comparing import compare
@@ -27,68 +28,76 @@ from bottega.features.expressions import evaluate, parse
 from bottega.features.frame import Values, objects, taken
 from bottega.files import read_json, write_json
 from bottega.runs.step import Result
+from bottega.runs.steps import counting
 from bottega.runs.steps.examples import Examples, read_examples
 from bottega.runs.steps.features import load
 from bottega.runs.steps.job import Job
-from bottega.runs.steps.training import TIMING
+from bottega.runs.steps.ladders import Ladder
+from bottega.runs.steps.lessons import CHOICE, FINAL, FITS, lesson_of
+from bottega.runs.steps.predictions import Judged, write_predictions
+from bottega.runs.steps.reliability import calibration
+from bottega.runs.steps.training import TIMING, TRAINING, Trained, merged
 
-_CODE = ("bottega.evaluation", "bottega.metrics", "bottega.features", "bottega.runs.steps.judging")
+REQUEST = "request"
+"""The unit of intervals where each request stands for itself."""
+_CODE = (
+    "bottega.evaluation",
+    "bottega.metrics",
+    "bottega.features",
+    "bottega.runs.steps.judging",
+    "bottega.runs.steps.reliability",
+    "bottega.runs.steps.counting",
+    "bottega.runs.steps.predictions",
+)
 
 
 def evaluate_ladders(
     job: Job,
-    ladder: str,
     examples: Result,
+    lessons: Result,
     retrievers: Mapping[str, Result],
     scores: Mapping[str, Result],
-    trained: Mapping[str, Result],
+    trained: Trained,
     features: Sequence[Result],
 ) -> Result:
-    """Judge all rungs; write `evaluation.json` and `predictions.parquet`."""
-    needs = [examples, *retrievers.values(), *scores.values(), *trained.values(), *features]
+    """Judge all rungs of all ladders; write `evaluation.json` and `predictions.parquet`."""
+    needs = [examples, lessons, *retrievers.values(), *scores.values(), *trained.values(), *features]
 
     def work(folder: Path, made: Result, *_: Result) -> str:
         rows = job.once(("examples", made.key), lambda: read_examples(made.folder))
-        stages = [("retrieve", scores), (ladder, trained)]
-        rungs = [
-            Rung(name, stage, np.load(result.folder / "scores.npy"), _seconds(stage, name, retrievers, trained))
-            for stage, results in stages
-            for name, result in results.items()
-        ]
         values = load(features)
-        champion = choose(
-            outcome(job, rows, VALIDATE, rungs, values),
-            ladder,
-            job.design.evaluation.primary,
-            job.design.evaluation.tolerance,
-            within_budget(job, ladder, trained),
-            seed=job.seed,
-        )
-        test = outcome(job, rows, TEST, rungs, values)
-        plan = job.design.evaluation
-        found: dict[str, Any] = {
-            "models": judge(test, plan, job.seed),
-            "comparisons": compare(test, plan, champion.name, champion.best, job.seed),
-            "champions": {ladder: champion.name},
-            "choice": champion.to_dict(),
-            "goals": judge_goals(test, plan, champion.name, job.seed),
-            "funnel": [],
-        }
-        if rows.name is not None:
-            show = next((part for part in job.design.serving.path if isinstance(part, Show)), Show())
+        found: dict[str, Any] = {"ladders": {ladder.name: ladder.label for ladder in job.ladders}}
+        found |= {name: [] for name in ("models", "comparisons", "goals", "funnel")}
+        found |= {name: {} for name in ("champions", "choice", "calibration", "training")}
+        tests: dict[str, Judged] = {}
+        for ladder in job.ladders:
+            rungs = [
+                Rung(name, "retrieve", np.load(result.folder / "scores.npy"), retrievers[name].work_seconds)
+                for name, result in scores.items()
+            ]
+            for name in map(rung_name, ladder.rungs):
+                took = trained[ladder.name, name, CHOICE].work_seconds + trained[ladder.name, name, FINAL].work_seconds
+                rungs.append(Rung(name, ladder.name, merged(trained, ladder.name, name), took))
+            tests[ladder.name] = _ladder(job, ladder, rows, lessons, rungs, trained, values, found)
+        first = next(iter(tests.values()))
+        if rows.name is not None and any(isinstance(stage, Show) for stage in job.design.serving.path):
+            show = next(stage for stage in job.design.serving.path if isinstance(stage, Show))
             masks, offered = sources(job, rows, retrievers)
-            found["funnel"] = funnel(test, champion.name, show.k, masks, offered, job.seed)
+            champion = next(iter(found["champions"].values()))
+            found["funnel"] = funnel(first.outcome, champion, show.k, masks, offered, job.seed)
+        found |= {"labels": counting.labels(job, rows, lessons), "position": counting.position(job, rows, lessons)}
+        found["categories"] = counting.categories(job, rows, values)
         write_json(folder / "evaluation.json", found)
-        _write_predictions(rows, test, folder / "predictions.parquet")
-        goals = found["goals"]
-        return f"champion {champion.name}; {sum(bool(goal['met']) for goal in goals)} of {len(goals)} goals met"
+        write_predictions(rows, tests, folder / "predictions.parquet")
+        goals, champions = found["goals"], ", ".join(found["champions"].values())
+        return f"champion {champions}; {sum(bool(goal['met']) for goal in goals)} of {len(goals)} goals met"
 
     return job.runner.step(
         "evaluate",
         work,
         inputs={
             "evaluation": job.design.evaluation,
-            "ladder": ladder,
+            "ladders": [(ladder.name, ladder.label, ladder.rungs) for ladder in job.ladders],
             "path": job.design.serving.path,
             "seed": job.seed,
         },
@@ -98,36 +107,111 @@ def evaluate_ladders(
     )
 
 
-def within_budget(job: Job, ladder: str, trained: Mapping[str, Result]) -> dict[str, bool]:
+def _ladder(
+    job: Job,
+    ladder: Ladder,
+    rows: Examples,
+    lessons: Result,
+    rungs: Sequence[Rung],
+    trained: Trained,
+    values: Values,
+    found: dict[str, Any],
+) -> Judged:
+    """Choose a ladder's champion on validation, judge all its rungs on the test, and add what was found."""
+    plan = plan_of(job, ladder)
+    taught = {fit: lesson_of(lessons, ladder, ladder.rungs[0], fit) for fit in FITS}
+    chosen = {fit: lesson.judged for fit, lesson in taught.items()}  # the same for all rungs
+    label = rows.label if rows.more is None else rows.more.labels.get(ladder.label, rows.label)
+    champion = choose(
+        outcome(job, rows, chosen[CHOICE], label, rungs, values),
+        ladder.name,
+        plan.primary,
+        plan.tolerance,
+        within_budget(ladder, trained),
+        seed=job.seed,
+    )
+    test = outcome(job, rows, chosen[FINAL], label, rungs, values)
+    comparisons = compare(test, plan, champion.name, champion.best, job.seed)
+    goals = judge_goals(test, plan, champion.name, job.seed)
+    if len(job.ladders) > 1:
+        comparisons = [{**each, **{side: f"{ladder.name}.{each[side]}" for side in "ab"}} for each in comparisons]
+        goals = [{**each, "ladder": ladder.name} for each in goals]
+    found["models"] += judge(test, plan, job.seed)
+    found["comparisons"] += comparisons
+    found["goals"] += goals
+    found["champions"][ladder.name] = champion.name
+    found["choice"][ladder.name] = champion.to_dict()
+    found["training"] |= training_of(ladder, trained)
+    setting = ladder.rung(champion.name)
+    if probable(setting) and rows.more is not None:
+        lesson = lesson_of(lessons, ladder, setting, FINAL)
+        found["calibration"][ladder.name] = calibration(job, ladder, champion.name, rows, lesson, trained, values, test)
+    return Judged(ladder, chosen[FINAL], label, test)
+
+
+def plan_of(job: Job, ladder: Ladder) -> Evaluation:
+    """Give the evaluation of one ladder: its own goals, without those about rungs that are not trained here."""
+    plan, first = job.design.evaluation, job.ladders[0].name
+    trained = {rung_name(rung) for rung in (*ladder.rungs, *job.design.models.get("retrieve", ()))}
+    goals = [
+        goal
+        for goal in plan.goals
+        if (goal.ladder or first) == ladder.name and {goal.above, goal.below} - {None} <= trained
+    ]
+    return msgspec.structs.replace(plan, goals=goals)
+
+
+def within_budget(ladder: Ladder, trained: Trained) -> dict[str, bool]:
     """Say of each rung whether it scores a request within the budget of its stage, as measured when it was trained."""
-    for stage in job.design.serving.path:
-        if isinstance(stage, (Rank, Score)) and stage.ladder == ladder and stage.budget_ms is not None:
-            took = {name: read_json(result.folder / TIMING)["scoring_ms"] for name, result in trained.items()}
-            return {name: milliseconds <= stage.budget_ms for name, milliseconds in took.items()}
-    return {}
+    if ladder.budget_ms is None:
+        return {}
+    names = [rung_name(rung) for rung in ladder.rungs]
+    took = {name: read_json(trained[ladder.name, name, FINAL].folder / TIMING)["scoring_ms"] for name in names}
+    return {name: milliseconds <= ladder.budget_ms for name, milliseconds in took.items()}
 
 
-def outcome(job: Job, rows: Examples, part: int, rungs: Sequence[Rung], values: Values) -> Outcome:
-    """Give one part of the examples as what the evaluation judges."""
-    asked = np.flatnonzero(rows.requests.part == part)
-    chosen = np.flatnonzero(rows.part == part)
+def training_of(ladder: Ladder, trained: Trained) -> dict[str, Any]:
+    """Tell how each network learnt, by its name."""
+    told = {}
+    for name in map(rung_name, ladder.rungs):
+        result = trained[ladder.name, name, FINAL]
+        if (path := result.folder / TRAINING).exists():
+            told[name] = {**read_json(path), "seconds": result.work_seconds}
+    return told
+
+
+def outcome(
+    job: Job, rows: Examples, chosen: np.ndarray, label: np.ndarray, rungs: Sequence[Rung], values: Values
+) -> Outcome:
+    """Give rows of one part as what the evaluation judges.
+
+    chosen: (m,) the rows, ascending. label: (n,) of all rows.
+    """
+    part = rows.part[chosen[0]] if len(chosen) else TEST
+    asked = np.flatnonzero(rows.requests.part == part) if rows.more is None else np.unique(rows.group[chosen])
     number = np.full(len(rows.requests), -1)
     number[asked] = np.arange(len(asked))
     order = np.argsort(rows.candidate.dictionary.to_numpy(zero_copy_only=False).astype(str), kind="stable")
     rank = np.empty(len(order), np.int64)
     rank[order] = np.arange(len(order))
-    person = rows.requests.columns.column(0).combine_chunks().dictionary_encode().indices.fill_null(-1)
+    unit = job.design.evaluation.unit
     return Outcome(
         group=number[rows.group[chosen]],
-        entity=person.to_numpy()[asked],
+        entity=asked if unit == REQUEST else _persons(rows, unit)[asked],
         candidate=None if rows.name is None else rank[rows.codes[chosen]],
-        label=rows.label[chosen],
+        label=label[chosen],
         path=rows.retrieved[chosen],
         views={view.name: mask[chosen] for view, mask in _views(job, rows, values)},
         slices={name: _slice(job, rows, values, name, asked) for name in _slices(job)},
-        rungs=[Rung(rung.name, rung.stage, rung.scores[chosen], rung.seconds, _probable(job, rung)) for rung in rungs],
+        rungs=[Rung(rung.name, rung.stage, rung.scores[chosen], rung.seconds, _gives(job, rung)) for rung in rungs],
         catalogue=None if rows.name is None else len(order),
     )
+
+
+def _persons(rows: Examples, unit: str | None) -> np.ndarray:
+    """Give the code of each request's person, or whatever its intervals go by, (r,)."""
+    column = rows.requests.columns.column(0 if unit is None else unit)
+    return encode(column)[0]
 
 
 def sources(
@@ -214,26 +298,11 @@ def _history(job: Job, rows: Examples) -> np.ndarray:
     return np.where(asking < 0, 0, np.searchsorted(events, until) - np.searchsorted(events, begin))
 
 
-def _probable(job: Job, rung: Rung) -> bool:
+def probable(setting: Model) -> bool:
+    """Say whether a rung gives probabilities: by what it learns, or by its calibrator."""
+    return getattr(setting, "objective", "binary") == "binary" or getattr(setting, "calibrate", None) is not None
+
+
+def _gives(job: Job, rung: Rung) -> bool:
     settings = {rung_name(item): item for ladder in job.design.models.values() for item in ladder}
-    return getattr(settings.get(rung.name), "objective", "binary") == "binary"
-
-
-def _seconds(stage: str, name: str, retrievers: Mapping[str, Result], trained: Mapping[str, Result]) -> float:
-    return (retrievers if stage == "retrieve" else trained)[name].work_seconds
-
-
-def _write_predictions(rows: Examples, test: Outcome, path: Path) -> None:
-    """Write each rung's score of each test example, with all that is needed to compute the metrics again."""
-    chosen = pa.array(np.flatnonzero(rows.part == TEST))
-    group = rows.group[chosen.to_numpy()]
-    asked = rows.requests.columns.take(pa.array(group))
-    columns = {name: asked.column(name) for name in asked.column_names}
-    columns["request_time"] = pa.array(rows.requests.time[group]).cast(pa.timestamp("us", "UTC"))
-    if rows.name is not None:
-        columns[rows.name] = rows.candidate.take(chosen)
-    columns["label"] = pa.array(test.label)
-    columns["retrieved"] = pa.array(test.path)
-    columns.update({f"view: {name}": pa.array(mask) for name, mask in test.views.items()})
-    columns.update({test.title(rung): pa.array(rung.scores) for rung in test.rungs})
-    pq.write_table(pa.table(columns), path, compression="zstd")
+    return rung.name not in settings or probable(settings[rung.name])

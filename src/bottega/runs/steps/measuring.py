@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bottega.data.examples import TEST
-from bottega.design.serving import Retrieve
-from bottega.files import write_json
+from bottega.files import read_json, write_json
 from bottega.runs.step import Result
+from bottega.runs.steps.asking import requests_to_ask
 from bottega.runs.steps.bundling import BUNDLE
-from bottega.runs.steps.examples import Examples, read_examples
 from bottega.runs.steps.job import Job
 from bottega.serving.load import load
 from bottega.serving.load_report import LoadResult
@@ -24,17 +23,19 @@ from bottega.serving.workers import running
 REQUESTS, RATE, WARM_UP = 2_000, 200.0, 200
 
 
-def measure(job: Job, examples: Result, bundle: Result, parity: Result) -> Result:
+def measure(job: Job, judged: Result, bundle: Result, parity: Result) -> Result:
     """Serve the bundle on a free local port, and load it with requests of the test's people, open loop.
 
     It reads nothing of parity, but is the last step, whose key names the build: a build has one verdict on parity.
     """
 
-    def work(folder: Path, made: Result, built: Result, _: Result) -> str:
-        rows = job.once(("examples", made.key), lambda: read_examples(made.folder))
-        found, stages = serve_and_load(job, rows, built.folder / BUNDLE, folder / "service")
+    def work(folder: Path, evaluation: Result, built: Result, _: Result) -> str:
+        fields = list(read_json(built.folder / BUNDLE / "serving.json")["fields"])
+        asked = requests_to_ask(job.design, fields, evaluation.folder / "predictions.parquet")
+        found, stages = serve_and_load(job, asked, built.folder / BUNDLE, folder / "service")
         told = summary(found, job.design.serving.workers, job.design.scope.limits.p99_ms)
-        write_json(folder / "serving.json", {**told, "stages_ms": stages})
+        candidates = float(np.mean([len(one["candidates"]) for one in asked])) if "candidates" in asked[0] else None
+        write_json(folder / "serving.json", {**told, "stages_ms": stages, "candidates": candidates})
         return (
             f"p50 {found.p50.value:.1f} ms   p95 {found.p95.value:.1f} ms   p99 {found.p99.value:.1f} ms   "
             f"at {RATE:g} requests/s"
@@ -44,39 +45,27 @@ def measure(job: Job, examples: Result, bundle: Result, parity: Result) -> Resul
         "measure",
         work,
         inputs={"requests": REQUESTS, "rate": RATE, "workers": job.design.serving.workers, "seed": job.seed},
-        needs=[examples, bundle, parity],
-        code=("bottega.serving", "bottega.runs.steps.measuring"),
+        needs=[judged, bundle, parity],
+        code=("bottega.serving", "bottega.runs.steps.measuring", "bottega.runs.steps.asking"),
         libraries=("granian",),
         note=f"{REQUESTS:,} requests",
     )
 
 
-def serve_and_load(job: Job, rows: Examples, bundle: Path, folder: Path) -> tuple[LoadResult, dict[str, float]]:
+def serve_and_load(
+    job: Job, asked: Sequence[dict[str, Any]], bundle: Path, folder: Path
+) -> tuple[LoadResult, dict[str, float]]:
     """Give what the load found, and the mean milliseconds of each stage; the service works in `folder`, which goes."""
     (folder / "builds").mkdir(parents=True)
     (folder / "builds" / BUNDLE).symlink_to(bundle.absolute())
     settings = Settings(folder, workers=job.design.serving.workers, port=0, build=BUNDLE)
-    retrieves = any(isinstance(stage, Retrieve) for stage in job.design.serving.path)
     with running(settings) as url:
-        asked = bodies_of(rows_to_ask(rows, retrieves))
-        load(f"{url}/rank", asked(job.seed + 1), RATE, WARM_UP, seed=job.seed + 1)
-        found = load(f"{url}/rank", asked(job.seed), RATE, REQUESTS, seed=job.seed)
+        bodies = bodies_of(asked)
+        load(f"{url}/rank", bodies(job.seed + 1), RATE, WARM_UP, seed=job.seed + 1)
+        found = load(f"{url}/rank", bodies(job.seed), RATE, REQUESTS, seed=job.seed)
         stages = stage_times(url)
     shutil.rmtree(folder)
     return found, stages
-
-
-def rows_to_ask(rows: Examples, retrieves: bool) -> list[dict[str, Any]]:
-    """Give the test's requests as a service is asked them, with their candidates where the design finds none."""
-    found = []
-    bounds = np.searchsorted(rows.group, np.arange(len(rows.requests) + 1))
-    for request in np.flatnonzero(rows.requests.part == TEST)[:5_000].tolist():
-        asked = rows.requests.columns.slice(request, 1).to_pylist()[0]
-        if not retrieves and rows.name is not None:
-            shown = rows.candidate.slice(bounds[request], bounds[request + 1] - bounds[request])
-            asked["candidates"] = shown.drop_null().to_pylist()
-        found.append(asked)
-    return found
 
 
 def stage_times(url: str) -> dict[str, float]:

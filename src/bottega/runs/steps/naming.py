@@ -6,11 +6,15 @@ from collections.abc import Collection
 
 from bottega.design.data import FromPositives, Logged
 from bottega.design.design import Design
-from bottega.design.features import Lookup, Window
+from bottega.design.features import Categories, Lookup, TargetRate, Window
 from bottega.design.models import rung_name
+from bottega.design.serving import Auction, Candidates
 from bottega.errors import DesignError, nearest
-from bottega.features.batch import names, needs, score_name
+from bottega.features.batch import names, needs, score_name, time_name
 from bottega.features.expressions import parse
+
+_FIELDS = {Window: "by", Lookup: "by", Categories: "columns", TargetRate: "columns"}
+"""The field of a feature that may name columns of the request and the candidate alone."""
 
 
 def check_names(design: Design) -> None:
@@ -24,20 +28,23 @@ def check_names(design: Design) -> None:
     asked = {*examples.request, *([examples.candidate] if examples.candidate else [])}
     scores = {score_name(rung_name(rung)) for rung in design.models.get("retrieve", ())}
     made = {name for feature in design.features for name in names(feature)}
-    given = asked | scores | made | {"request_time"}
+    given = asked | scores | made | {"request_time", *([alias] if (alias := time_name(design)) else [])}
     for place, feature in enumerate(design.features):
-        keyed = isinstance(feature, (Window, Lookup))
-        where = f"features[{place}].by" if keyed else f"features[{place}]"
+        field = _FIELDS.get(type(feature))
+        where = f"features[{place}].{field}" if field else f"features[{place}]"
         for name in sorted(needs(feature)):
-            _known(where, name, asked if keyed else given)
+            _known(where, name, asked if field else given)
     for ladder, rungs in design.models.items():
         for place, rung in enumerate(rungs):
             if (by := getattr(rung, "by", None)) is not None:
                 _known(f"models.{ladder}[{place}].by", by, asked)
+    _check_auction(design, made)
     for place, view in enumerate(design.evaluation.views):
         where = f"evaluation.views[{place}].where"
         for name in sorted(parse(view.where, where=where).columns):
             _known(where, name, made)
+    if (unit := design.evaluation.unit) is not None:
+        _known("evaluation.unit", unit, {"request", *examples.request})
     slices = {"cold", *_of_request(design, set(examples.request))}
     for place, name in enumerate(design.evaluation.slices):
         _known(f"evaluation.slices[{place}]", name, slices)
@@ -46,13 +53,25 @@ def check_names(design: Design) -> None:
             _known(f"evaluation.goals[{place}].slices", name, slices)
 
 
+def _check_auction(design: Design, made: set[str]) -> None:
+    """Hold the columns of an auction against what travels with a candidate, and against the features."""
+    path = design.serving.path
+    travelling = {name for stage in path if isinstance(stage, Candidates) for name in stage.columns}
+    for place, stage in enumerate(path):
+        if isinstance(stage, Auction):
+            for field in ("bid", "budget", "advertiser"):
+                if (name := getattr(stage, field)) is not None:
+                    _known(f"serving.path[{place}].{field}", name, made | travelling)
+
+
 def _of_request(design: Design, known: set[str]) -> set[str]:
     """Name the columns with one value for a whole request: those of the request, and what is made of them alone."""
-    found = {*known, "request_time"}
+    alias = time_name(design)
+    found = {*known, "request_time", *([alias] if alias else [])}
     for feature in design.features:
-        if needs(feature) <= found:
+        if needs(feature) <= found and not isinstance(feature, TargetRate):  # rates are of candidates
             found |= set(names(feature))
-    return found - {"request_time"}
+    return found - {"request_time", alias}
 
 
 def _known(where: str, name: str, known: Collection[str]) -> None:

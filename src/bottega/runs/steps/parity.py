@@ -13,6 +13,7 @@ from bottega.data.examples import TEST
 from bottega.design.models import rung_name
 from bottega.features.frame import Column, Frame, taken, text
 from bottega.features.packing import Packed, Reader, fill, fill_moments, layout
+from bottega.features.rate_table import RateTable
 from bottega.features.stores.memory import MemoryStore
 from bottega.features.stores.protocol import Store
 from bottega.files import write_json
@@ -21,8 +22,9 @@ from bottega.runs.step import Result
 from bottega.runs.steps.examples import Examples, read_examples
 from bottega.runs.steps.features import frame, load
 from bottega.runs.steps.job import Job
+from bottega.runs.steps.rated import Rated
 from bottega.serving.bundle import Bundle, Facts, fields_of
-from bottega.serving.parity import Parity, exact_columns, summarise
+from bottega.serving.parity import Parity, exact_columns, summarise, together
 from bottega.serving.path import Path
 
 ROWS = 1000
@@ -72,28 +74,41 @@ def compare(
     offline = frame(rows, list(scores.items()))
     trained = load(features)
     trained.row.update({name: column for name, column in offline.candidates.items() if name != rows.name})
+    rated = Rated(job, rows)
     names = [*trained.request, *trained.row]
     served: dict[str, list[Column]] = {name: [] for name in names}
-    places: list[tuple[dict[str, object], str | None]] = []
     order: list[int] = []
+    some: list[int] = []  # the rows at whose moments rates were counted
+    places: dict[int, tuple[dict[str, object], str | None]] = {}
     for at, store, groups in _stores(job, offline, chosen):
-        path = Path(_bundle(job, folder, at, rows, retrievers, Reader(store, groups)))
+        tables = rated.at(at)
+        path = Path(_bundle(job, folder, at, rows, retrievers, Reader(store, groups), tables or ()))
         here = chosen[rows.requests.time[rows.group[chosen]] == at]
         for request in np.unique(rows.group[here]).tolist():
-            mine = here[rows.group[here] == request]
-            order += mine.tolist()
+            mine = here[rows.group[here] == request].tolist()
+            order += mine
+            some += mine if tables is not None else []
             columns = rows.requests.columns.slice(request, 1).to_pylist()[0]
             candidates = rows.candidate.take(pa.array(mine)).to_pylist()
             values = path.features(columns, candidates, at)
-            places.extend((columns, candidate) for candidate in candidates)
+            places |= {row: (columns, candidate) for row, candidate in zip(mine, candidates, strict=True)}
             group = np.zeros(len(mine), np.int32)
             for name in names:
-                served[name].append(values.at_rows(name, group))
-    return summarise(
-        [(name, taken(trained.at_rows(name, rows.group), np.array(order)), _joined(served[name])) for name in names],
-        exact_columns(job.design),
-        places,
-    )
+                if tables is not None or name not in rated.names:
+                    served[name].append(values.at_rows(name, group))
+    exact = exact_columns(job.design)
+    found = [
+        summarise(
+            [(name, taken(trained.at_rows(name, rows.group), np.array(these)), _joined(served[name])) for name in part],
+            exact,
+            [places[row] for row in these],
+        )
+        for part, these in (
+            ([name for name in names if name not in rated.names], order),
+            ([name for name in names if name in rated.names], some),
+        )
+    ]
+    return together(found)
 
 
 def drawn(rows: Examples, seed: int) -> np.ndarray:
@@ -124,15 +139,21 @@ def _stores(job: Job, offline: Frame, chosen: np.ndarray) -> Iterator[tuple[int,
 
 
 def _bundle(
-    job: Job, folder: Folder, at: int, rows: Examples, retrievers: Mapping[str, Result], reader: Reader
+    job: Job,
+    folder: Folder,
+    at: int,
+    rows: Examples,
+    retrievers: Mapping[str, Result],
+    reader: Reader,
+    rates: tuple[RateTable, ...],
 ) -> Bundle:
-    cut = int(np.searchsorted(np.unique(rows.requests.time), at))
+    cut = int(np.searchsorted(np.unique(rows.requests.time), at)) if retrievers else 0
     models = {
         rung_name(setting): retriever_class(setting).load(retrievers[rung_name(setting)].folder / f"cut-{cut}", setting)
         for setting in (job.design.models.get("retrieve", ()) if retrievers else ())
     }
-    facts = Facts(None, fields_of(rows.requests.columns.schema), (), (), tuple(reader.groups))
-    return Bundle("parity", folder, job.design, facts, models, None, {}, reader)
+    facts = Facts({}, fields_of(rows.requests.columns.schema), tuple(reader.groups))
+    return Bundle("parity", folder, job.design, facts, models, {}, reader, rates)
 
 
 def _joined(pieces: Sequence[Column]) -> Column:

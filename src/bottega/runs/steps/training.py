@@ -1,140 +1,222 @@
-"""Steps: each rung learns from the earlier slices, is judged on validation, and learns once more for the test."""
+"""Steps: each rung learns from the earlier examples, is judged on validation, and learns once more for the test."""
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
-import pyarrow as pa
 
-from bottega.data.examples import TEST, TRAIN, VALIDATE
-from bottega.design.features import Cross
 from bottega.design.models import Model, rung_name
-from bottega.features.batch import names as feature_names
-from bottega.features.frame import Frame, Values, objects
-from bottega.features.matrix import matrix, model_columns
-from bottega.features.vocabulary import Vocabulary
 from bottega.files import read_json, write_json
+from bottega.models.calibrators import fit_calibrator
+from bottega.models.contributions import background, save_background
 from bottega.models.inputs import Inputs
 from bottega.models.making import make_scorer
+from bottega.models.networks.network import NetworkModel
+from bottega.models.probability import Corrected, Probability
 from bottega.models.protocols import Scorer
 from bottega.runs.step import Result
 from bottega.runs.steps.examples import Examples, read_examples
-from bottega.runs.steps.features import frame, load
 from bottega.runs.steps.job import Job, slug
+from bottega.runs.steps.ladders import NETWORKS, Ladder
+from bottega.runs.steps.lessons import CHOICE, FINAL, FITS, Lesson, lesson_of, needed
+from bottega.runs.steps.tabling import Table, model_table
 
-TIMING = "timing.json"
+TIMING, TRAINING = "timing.json", "training.json"
 _TIMED = 50  # requests
-_CODE = ("bottega.models", "bottega.features.matrix", "bottega.features.vocabulary", "bottega.runs.steps.training")
+_CODE = (
+    "bottega.models",
+    "bottega.features.matrix",
+    "bottega.features.vocabulary",
+    "bottega.features.codebook",
+    "bottega.features.hashing",
+    "bottega.runs.steps.training",
+    "bottega.runs.steps.tabling",
+)
 _LIBRARIES = ("numpy", "lightgbm", "scikit-learn", "scipy")
+_DEEP = ("torch", "onnx", "onnxruntime")
 
-
-@dataclass(frozen=True)
-class Table:
-    """Everything that scorers read: the inputs of all examples, and the words of each category."""
-
-    inputs: Inputs
-    vocabularies: Mapping[str, Vocabulary]
+Trained = Mapping[tuple[str, str, str], Result]
+"""By ladder, rung and fit."""
 
 
 def train(
-    job: Job, ladder: str, examples: Result, scores: Mapping[str, Result], features: Sequence[Result]
-) -> dict[str, Result]:
-    """Train each rung twice: on training alone, for the choice; with validation as well, for test and serving."""
+    job: Job,
+    examples: Result,
+    lessons: Result,
+    scores: Mapping[str, Result],
+    features: Mapping[str, Sequence[Result]],
+) -> dict[tuple[str, str, str], Result]:
+    """Train each rung twice: on training alone, for the choice; with validation as well, for test and serving.
+
+    features: for each fit, since some features are made anew from what it learns from.
+    """
     done = {}
-    for setting in job.design.models[ladder]:
-        name = rung_name(setting)
-
-        def work(folder: Path, made: Result, *_: Result, setting: Model = setting) -> str:
-            table = job.once(("table", made.key), lambda: model_table(job, made, scores, features))
-            rows = job.once(("examples", made.key), lambda: read_examples(made.folder))
-            fit_twice(setting, table.inputs, rows, folder)
-            write_json(folder / "columns.json", {"names": table.inputs.names, "kinds": table.inputs.kinds})
-            for column, vocabulary in table.vocabularies.items():
-                vocabulary.save(folder / f"words-{column}.json")
-            return f"{len(table.inputs.names)} columns"
-
-        done[name] = job.runner.step(
-            f"train-{slug(name)}",
-            work,
-            inputs={"setting": setting, "ladder": ladder},
-            needs=[examples, *scores.values(), *features],
-            code=_CODE,
-            libraries=_LIBRARIES,
-            note=name,
-        )
-    job.forget("table")
+    for fit in FITS:
+        for ladder in job.ladders:
+            for setting in ladder.rungs:
+                done[ladder.name, rung_name(setting), fit] = _train(
+                    job, ladder, setting, fit, examples, lessons, scores, features[fit]
+                )
+            job.forget("table")
     return done
 
 
-def fit_twice(setting: Model, inputs: Inputs, rows: Examples, folder: Path) -> None:
-    """Write `scores.npy`, a score for each example of validation and test, NaN for training, and `model/`."""
-    part = rows.requests.part[rows.group]
-    result = np.full(len(part), np.nan, np.float32)
-    for learn_from, judged_on in (((TRAIN,), VALIDATE), ((TRAIN, VALIDATE), TEST)):
-        learn = np.flatnonzero(rows.learn & np.isin(part, learn_from))
-        model = make_scorer(setting)
-        model.fit(inputs.take(learn), rows.label[learn], rows.weight[learn])
-        judged = np.flatnonzero(part == judged_on)
-        result[judged] = model.score(inputs.take(judged))
-    model.save(folder / "model")
-    np.save(folder / "scores.npy", result)
-    write_json(folder / TIMING, {"scoring_ms": scoring_ms(model, inputs, np.flatnonzero(part == TEST))})
+def _train(
+    job: Job,
+    ladder: Ladder,
+    setting: Model,
+    fit: str,
+    examples: Result,
+    lessons: Result,
+    scores: Mapping[str, Result],
+    features: Sequence[Result],
+) -> Result:
+    name = rung_name(setting)
+
+    def work(folder: Path, made: Result, taught: Result, *_: Result) -> str:
+        rows = job.once(("examples", made.key), lambda: read_examples(made.folder))
+        table = job.once(
+            ("table", made.key, ladder.name, fit),
+            lambda: model_table(
+                job, made, scores, features, needed(taught, ladder, fit), np.isin(rows.part, FITS[fit][0])
+            ),
+        )
+        lesson = lesson_of(taught, ladder, setting, fit)
+        timed = job.tables[job.design.data.examples.table].time is not None
+        model = learn(setting, table, lesson, timed, job.runner.workspace.folder / "checkpoints" / step_of(folder))
+        judged = table.take(lesson.judged)
+        result = np.full(len(rows.group), np.nan, np.float32)
+        result[lesson.judged] = as_shown(model.score(judged), lesson, rows)
+        np.save(folder / "scores.npy", result)
+        raw = np.full(len(rows.group), np.nan, np.float32)
+        raw[lesson.judged] = model.scorer.score(judged)
+        np.save(folder / "raw.npy", raw)
+        save(model, folder)
+        write_json(folder / "columns.json", {"names": table.inputs.names, "kinds": table.inputs.kinds})
+        for column, vocabulary in table.words.items():
+            vocabulary.save(folder / f"words-{column}.json")
+        told = getattr(model.scorer, "training", None)
+        if told is not None:
+            write_json(folder / TRAINING, told)
+        if fit == FINAL:
+            save_background(background(table.take(lesson.learn), seed=job.seed), folder / "background")
+            traffic = job.design.scope.traffic
+            size = 1 if traffic is None else traffic.candidates
+            took = scoring_ms(model, judged, size if rows.more is not None else None)
+            write_json(folder / TIMING, {"scoring_ms": took})
+        return _told(table, lesson, told)
+
+    deep = isinstance(setting, NETWORKS)
+    return job.runner.step(
+        f"{fit}-{slug(name)}" if len(job.ladders) == 1 else f"{fit}-{slug(ladder.name)}-{slug(name)}",
+        work,
+        inputs={"setting": setting, "ladder": ladder.name, "label": ladder.label},
+        needs=[examples, lessons, *scores.values(), *features],
+        code=_CODE,
+        libraries=(*_LIBRARIES, *_DEEP) if deep else _LIBRARIES,
+        note=name,
+    )
 
 
-def scoring_ms(model: Scorer, inputs: Inputs, judged: np.ndarray) -> float:
-    """Give the median milliseconds in which the model scores the candidates of one request, over some of the test's."""
-    if inputs.group is None or not len(judged):
+def learn(setting: Model, table: Table, lesson: Lesson, timed: bool, checkpoints: Path) -> Corrected:
+    """Fit a rung on its lesson; then correct the sampling, calibrate, and make up for the labels that come late.
+
+    timed: whether rows come in the order of time. checkpoints: where a network keeps what it has learnt so far.
+    """
+    model = make_scorer(setting)
+    weight = None if (lesson.weight == 1).all() else lesson.weight
+    if isinstance(setting, NETWORKS):
+        order = np.arange(len(lesson.learn))
+        if not timed:  # a network stops by the last rows, which must not be those of one group
+            order = np.random.default_rng(setting.seed).permutation(order)
+        inputs = table.take(lesson.learn) if timed else table.mixed(lesson.learn[order])
+        weights = None if weight is None else weight[order]
+        cast(NetworkModel, model).fit(inputs, lesson.label[order], weights, checkpoints=checkpoints)
+    else:
+        model.fit(table.take(lesson.learn), lesson.label, weight)
+    shutil.rmtree(checkpoints, ignore_errors=True)
+    chances = getattr(setting, "objective", "binary") == "binary"
+    probability = Probability(lesson.kept if chances else 1.0)
+    if (kind := getattr(setting, "calibrate", None)) is not None:
+        corrected = probability.corrected(model.score(table.take(lesson.calibrate)))
+        calibrator = fit_calibrator(kind, corrected, lesson.calibrate_label, probabilities=chances)
+        probability = replace(probability, calibrator=calibrator)
+    return Corrected(model, replace(probability, late=lesson.late))
+
+
+def as_shown(probability: np.ndarray, lesson: Lesson, rows: Examples) -> np.ndarray:
+    """Give the probability of a click in the place where each judged row stood.
+
+    A model that learnt by inverse propensities speaks of the best place; in another one fewer people look. Its
+    calibrator, where it has one, has brought it back to the places of the log.
+    """
+    if not lesson.chances or len(lesson.calibrate) or rows.more is None or rows.more.position is None:
+        return probability
+    place = rows.more.position[lesson.judged]
+    chance = np.ones(len(place), np.float32)
+    for position, value in lesson.chances:
+        chance[place == position] = value
+    return probability * chance
+
+
+def save(model: Corrected, folder: Path) -> None:
+    """Write a model, and beside its files how its score becomes a probability."""
+    model.scorer.save(folder / "model")
+    model.probability.save(folder / "model")
+
+
+def scoring_ms(model: Scorer, judged: Inputs, candidates: int | None) -> float:
+    """Give the median milliseconds in which the model scores the candidates of one request.
+
+    candidates: of a request, as the scope says, where the examples hold only those that were shown; nothing: those of
+    the examples' requests.
+    """
+    if judged.group is None or not len(judged):
         return 0.0
+    if candidates is not None:
+        size = min(candidates, len(judged))
+        blocks = [np.arange(low, low + size) for low in range(0, len(judged) - size + 1, size)][:_TIMED]
+    else:
+        blocks = [np.flatnonzero(judged.group == request) for request in np.unique(judged.group)[:_TIMED]]
     took = []
-    for request in np.unique(inputs.group[judged])[:_TIMED]:
-        one = inputs.take(judged[inputs.group[judged] == request])
+    for block in blocks:
+        one = judged.take(block)
         begin = time.perf_counter()
         model.score(one)
         took.append(1e3 * (time.perf_counter() - begin))
     return float(np.median(took))
 
 
-def model_table(job: Job, made: Result, scores: Mapping[str, Result], features: Sequence[Result]) -> Table:
-    """Put scores and features side by side; categories get their words from the training examples alone."""
-    rows = job.once(("examples", made.key), lambda: read_examples(made.folder))
-    asked = frame(rows, list(scores.items()))
-    values = load(features)
-    values.row.update({name: column for name, column in asked.candidates.items() if name != rows.name})
-    crosses = [name for part in job.design.features if isinstance(part, Cross) for name in feature_names(part)]
-    names, kinds = model_columns(values, crosses)
-    vocabularies = {
-        name: words(values, asked, name, rows.requests.part == TRAIN)
-        for name in names
-        if isinstance(values.request.get(name, values.row.get(name)), pa.DictionaryArray)
-    }
-    filled = matrix(names, values, asked, vocabularies)
-    ids = {name: _ids(asked, name) for name in sorted(rate_columns(job.design.models))}
-    return Table(Inputs(names, kinds, filled, ids, rows.group), vocabularies)  # type: ignore[arg-type]
+def step_of(folder: Path) -> str:
+    """Give the name of the step that fills a temporary folder, the same in a run that takes it up again.
+
+    >>> step_of(Path(".train-dcn-2f3a.4711.partial"))
+    'train-dcn-2f3a'
+    """
+    return folder.name.strip(".").split(".")[0]
 
 
-def words(values: Values, asked: Frame, name: str, learnt: np.ndarray) -> Vocabulary:
-    """Learn a category's words from the requests of training."""
-    if name in values.request:
-        return Vocabulary(objects(values.request[name])[learnt])
-    return Vocabulary(objects(values.row[name])[learnt[asked.group]])
-
-
-def rate_columns(models: Mapping[str, Sequence[Model]]) -> set[str]:
-    """Name the id columns that a model looks up by itself."""
-    return {by for ladder in models.values() for rung in ladder if (by := getattr(rung, "by", None))}
-
-
-def _ids(asked: Frame, name: str) -> pa.StringArray:
-    column = asked.candidates.get(name)
-    decoded = column if column is not None else asked.requests[name].take(pa.array(asked.group))
-    return decoded.dictionary_decode() if isinstance(decoded, pa.DictionaryArray) else decoded
+def _told(table: Table, lesson: Lesson, training: Mapping[str, Any] | None) -> str:
+    told = f"{len(table.inputs.names)} columns, {len(lesson.learn):,} rows"
+    if training is None:
+        return told
+    return f"{told}, {training['epochs']} epochs, {training['examples_per_s']:,.0f} examples/s"
 
 
 def read_columns(folder: Path) -> tuple[list[str], list[str]]:
     """Read the names and kinds of the columns that a model was trained on."""
     said = read_json(folder / "columns.json")
     return said["names"], said["kinds"]
+
+
+def merged(trained: Trained, ladder: str, rung: str) -> np.ndarray:
+    """Give the scores of both fits, (n,): of validation from the first, of the test from the second, else NaN."""
+    first, second = (np.load(trained[ladder, rung, fit].folder / "scores.npy") for fit in (CHOICE, FINAL))
+    found: np.ndarray = np.where(np.isnan(second), first, second)
+    return found

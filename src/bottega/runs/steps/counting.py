@@ -1,0 +1,75 @@
+"""What a run counts for its scorecard beside metrics: labels, categories, and the places in which things stood."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from bottega.data.examples import TEST, TRAIN, UNUSED, VALIDATE
+from bottega.design.features import Categories
+from bottega.features.codebook import Codebook, unseen
+from bottega.features.frame import Values
+from bottega.runs.step import Result
+from bottega.runs.steps.examples import Examples
+from bottega.runs.steps.job import Job
+from bottega.runs.steps.lessons import FINAL, lesson_of
+
+
+def labels(job: Job, rows: Examples, lessons: Result) -> list[dict[str, Any]]:
+    """Count the examples of each label: rows with a value, positives, and what comes within its window."""
+    if rows.more is None:
+        return [_label(job.design.data.labels[0].name, rows.label, None)]
+    late = {
+        ladder.label: lesson_of(lessons, ladder, ladder.rungs[0], FINAL).late
+        for ladder in job.ladders
+        if next(label for label in job.design.data.labels if label.name == ladder.label).window is not None
+    }
+    used = rows.part != UNUSED
+    return [
+        _label(label.name, rows.more.labels.get(label.name, rows.label)[used], late.get(label.name))
+        for label in job.design.data.labels
+    ]
+
+
+def _label(name: str, values: np.ndarray, late: float | None) -> dict[str, Any]:
+    known = values[~np.isnan(values)]
+    positives = int((known > 0).sum())
+    rate = positives / len(known) if len(known) else None
+    return {"name": name, "rate": rate, "rows": len(known), "positives": positives, "window_share": late}
+
+
+def categories(job: Job, rows: Examples, values: Values) -> list[dict[str, Any]]:
+    """Tell for each column of `Categories` how its values are coded, and how many of the test were never learnt."""
+    learnt = np.isin(rows.part, (TRAIN, VALIDATE))
+    found = []
+    for part in [part for part in job.design.features if isinstance(part, Categories)]:
+        for name in part.columns:
+            column = pa.array(values.at_rows(name, rows.group))
+            spread = Codebook.learn(column.filter(pa.array(learnt)), part.own_from, part.hashed).spread
+            share = unseen(column, learnt, rows.part == TEST)
+            found.append(
+                {
+                    "column": name,
+                    "values": spread.distinct,
+                    "own": spread.own,
+                    "hashed_values": spread.distinct - spread.own,
+                    "hashed": spread.codes,
+                    "collision_rate": spread.shared_values,
+                    "unseen_share": None if math.isnan(share) else share,
+                }
+            )
+    return found
+
+
+def position(job: Job, rows: Examples, lessons: Result) -> dict[str, Any] | None:
+    """Tell how the place is kept apart, and the chances of each place where they were measured."""
+    treatment = job.design.data.position
+    if treatment is None or rows.more is None:
+        return None
+    ladder = job.ladders[0]
+    chances = lesson_of(lessons, ladder, ladder.rungs[0], FINAL).chances
+    told = {str(place): chance for place, chance in chances} or None
+    return {"kind": type(treatment).__name__, "chances": told}

@@ -1,0 +1,75 @@
+"""The ladders of a run: which label each learns, and which of its rungs are trained here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+
+from bottega.design.design import Design
+from bottega.design.models import Model, rung_name
+from bottega.design.scorers import DCN, DLRM, DeepFM
+from bottega.design.serving import Rank, Score
+from bottega.errors import BuildError, nearest
+
+ALL = "all"
+NETWORKS = (DCN, DeepFM, DLRM)
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """One ladder of the path.
+
+    name: in `models`. label: what it learns. rungs: those that are trained, the simplest first. budget_ms: of its
+    stage. left_out: rungs that cannot be trained here, and why.
+    """
+
+    name: str
+    label: str
+    rungs: tuple[Model, ...]
+    budget_ms: float | None = None
+    left_out: dict[str, str] = field(default_factory=dict)
+
+    def rung(self, name: str) -> Model:
+        """Give the setting of a rung."""
+        return next(rung for rung in self.rungs if rung_name(rung) == name)
+
+
+def ladders(design: Design, asked: Sequence[str] = ()) -> list[Ladder]:
+    """Give the ladders that the path ranks by, in its order, each with the rungs to train.
+
+    asked: names of rungs to train and no others, or `all` for the optional ones as well; nothing: all but those.
+    Errors: `BuildError` for a name that no ladder has, and for a ladder of which no rung is left.
+    """
+    stages = [stage for stage in design.serving.path if isinstance(stage, (Rank, Score))]
+    known = [rung_name(rung) for stage in stages for rung in design.models[stage.ladder]]
+    if wrong := [name for name in asked if name not in (ALL, *known)]:
+        allowed = f"{ALL}, or some of {', '.join(known)}"
+        raise BuildError("--models", repr(wrong[0]), allowed, nearest(wrong[0], [ALL, *known]))
+    return [_ladder(design, stage, asked) for stage in stages]
+
+
+def _ladder(design: Design, stage: Rank | Score, asked: Sequence[str]) -> Ladder:
+    every = design.models[stage.ladder]
+    named = [rung for rung in every if rung_name(rung) in asked]
+    if ALL in asked:
+        wanted = list(every)
+    elif named:
+        wanted = named
+    else:  # nothing asked of this ladder
+        wanted = [rung for rung in every if not rung.optional]  # type: ignore[union-attr]
+    left_out = {rung_name(rung): reason for rung in wanted if (reason := _missing(rung))}
+    rungs = tuple(rung for rung in wanted if rung_name(rung) not in left_out)
+    if not rungs:
+        found = "; ".join(f"{name}: {reason}" for name, reason in left_out.items()) or "every rung is optional"
+        raise BuildError(f"models.{stage.ladder}", found, "one rung at least", "--models all")
+    label = getattr(stage, "label", None) or design.data.labels[0].name
+    return Ladder(stage.ladder, label, rungs, stage.budget_ms, left_out)
+
+
+def _missing(rung: Model) -> str:
+    """Say what a rung needs and this installation lacks; nothing if it can be trained."""
+    lacks = [name for name in ("torch", "onnx", "onnxruntime") if find_spec(name) is None]
+    if isinstance(rung, NETWORKS) and lacks:
+        return f"{', '.join(lacks)} not installed: pip install 'bottega[deep]'"
+    return ""

@@ -9,7 +9,6 @@ from bottega.data.examples import TEST, TRAIN, UNUSED, VALIDATE
 from bottega.data.log import Log
 from bottega.data.logged import logged
 from bottega.data.ripeness import judged_rows, label_of, learnable, share_within
-from bottega.errors import DataError
 
 DAY = 86_400_000_000
 HOUR = DAY // 24
@@ -197,12 +196,6 @@ def test_without_its_main_label_a_row_is_no_example_whatever_the_others_say(make
     assert not missing[got.row].any()
     got = logged(make_design(bt.Logged("log", ["user"], "ad"), SPLIT, labels=[bt.Label("clicked"), bare]), sold)
     np.testing.assert_array_equal(np.isnan(got.labels["bought"]), missing[got.row])
-
-
-def test_labels_given_each_other_are_refused(make_design, sold: Log) -> None:
-    labels = [bt.Label("clicked", given="bought"), bt.Label("bought", given="clicked")]
-    with pytest.raises(DataError, match="clicked given bought given clicked"):
-        logged(make_design(bt.Logged("log", ["user"], "ad"), SPLIT, labels=labels), sold)
 
 
 def test_an_embargo_of_its_own_decides_for_windows_too(make_design, sold: Log) -> None:

@@ -10,7 +10,7 @@ from bottega.data.lessons import Lesson, lesson, needed
 from bottega.data.log import Log
 from bottega.data.logged import logged
 from bottega.data.positions import propensities
-from bottega.data.sampling import downsample, kept, resample, standing
+from bottega.data.sampling import kept
 from bottega.errors import DataError
 
 DAY = 86_400_000_000
@@ -144,26 +144,6 @@ def test_what_is_kept_of_negatives() -> None:
     assert kept(bt.Upsample(8)) == 1 / 8
 
 
-def test_resampling_repeats_and_leaves_out_rows_of_the_mask_alone(make_design, shown: Log) -> None:
-    examples = logged(make_design(bt.Logged("log", ["user"], "ad"), TIME, labels=[bt.Label("clicked")]), shown)
-    training = np.random.default_rng(0).random(len(examples)) < 0.5
-    more = resample(examples, bt.Upsample(3), 0, training)
-    counts = np.bincount(more.row, minlength=shown.rows.num_rows)[examples.row]
-    np.testing.assert_array_equal(counts, np.where(training & (examples.label > 0), 3, 1))
-    assert (np.diff(more.group) >= 0).all()
-    assert more.candidate.to_pylist() == shown.rows["ad"].take(pa.array(more.row)).to_pylist()
-    fewer = resample(examples, bt.Downsample(0.3, correct=False, weight=True), 0, training)
-    stays = np.isin(examples.row, fewer.row)
-    assert stays[~training | (examples.label > 0)].all()
-    np.testing.assert_array_equal(
-        fewer.weight, np.where(training & (examples.label == 0), np.float32(1 / 0.3), np.float32(1))[stays]
-    )
-    np.testing.assert_array_equal(stays[training], standing(examples.label, bt.Downsample(0.3), 0)[training] > 0)
-    part = resample(examples, bt.Downsample(0.3), 4, examples.part() == TRAIN)
-    np.testing.assert_array_equal(downsample(examples, bt.Downsample(0.3), 4).row, part.row)
-    assert resample(examples, None, 0, training).row.tolist() == examples.row.tolist()
-
-
 @pytest.mark.parametrize(
     ("days", "split", "words"),
     [
@@ -263,9 +243,3 @@ def test_chances_know_no_click_that_was_not_final_yet(make_design, placed: Log) 
     assert told[0] == told[1]
 
 
-def test_weights_for_places_need_candidates(make_design, placed: Log) -> None:
-    design = make_design(
-        bt.Logged("log", ["user"]), TIME, labels=[bt.Label("clicked")], position=bt.InversePropensity("slot")
-    )
-    with pytest.raises(DataError, match="without candidates"):
-        lesson(design, logged(design, placed), VALIDATE)

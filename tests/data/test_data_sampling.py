@@ -7,7 +7,7 @@ import pytest
 import bottega as bt
 from bottega.data.examples import TEST, TRAIN, Examples, Requests
 from bottega.data.log import Log
-from bottega.data.sampling import downsample, sampled
+from bottega.data.sampling import sampled, sampling_weight, standing
 
 ITEMS = [f"p{n:02d}" for n in range(20)]
 
@@ -100,27 +100,24 @@ def test_what_is_relevant_may_hold_nearly_all_of_the_mass(make_log) -> None:
     assert {item for one in drawn for item in one.candidate.to_pylist()} == {"hit", "a", "b", "c", "d"}
 
 
-def test_downsampling_touches_negatives_of_training_alone() -> None:
+def test_downsampling_draws_negatives_alone() -> None:
     rng = np.random.default_rng(0)
-    n = 20_000
-    part = rng.integers(0, 4, n).astype(np.int8)
-    requests = Requests(
-        pa.table({"x": np.arange(n)}), np.zeros(n, np.int64), part, np.empty(0, np.int32), pa.array([], pa.string())
-    )
-    label = (rng.random(n) < 0.2).astype(np.float32)
-    examples = Examples(
-        requests, np.arange(n, dtype=np.int32), None, label, np.ones(n, np.float32), {"other": label}, np.arange(n)
-    )
-    kept = downsample(examples, bt.Downsample(keep_negatives=0.3), seed=1)
-    stays = np.zeros(n, bool)
-    stays[kept.group] = True
-    negative = (part == TRAIN) & (label == 0)
-    assert stays[~negative].all()
-    assert abs(stays[negative].mean() - 0.3) < 4.5 * np.sqrt(0.21 / negative.sum())
-    np.testing.assert_array_equal(kept.label, label[stays])
-    np.testing.assert_array_equal(kept.labels["other"], label[stays])
-    np.testing.assert_array_equal(kept.row, np.flatnonzero(stays))
-    assert set(kept.weight.tolist()) == {1.0}
-    again = downsample(examples, bt.Downsample(keep_negatives=0.3), seed=1)
-    np.testing.assert_array_equal(again.group, kept.group)
-    assert len(downsample(examples, bt.Downsample(keep_negatives=1.0), seed=1)) == n
+    label = (rng.random(20_000) < 0.2).astype(np.float32)
+    label[::100] = np.nan
+    times = standing(label, bt.Downsample(keep_negatives=0.3), seed=1)
+    negative = label == 0
+    assert (times[~negative] == 1).all()
+    assert set(times.tolist()) == {0, 1}
+    assert abs(times[negative].mean() - 0.3) < 4.5 * np.sqrt(0.21 / negative.sum())
+    np.testing.assert_array_equal(standing(label, bt.Downsample(keep_negatives=0.3), seed=1), times)
+    assert (standing(label, bt.Downsample(keep_negatives=0.3), seed=2) != times).any()
+    assert standing(label, bt.Downsample(keep_negatives=1.0), seed=1).all()
+
+
+def test_upsampling_repeats_positives_and_weights_undo_a_draw() -> None:
+    label = np.array([0, 1, np.nan, 2], np.float32)
+    assert standing(label, bt.Upsample(3), 0).tolist() == [1, 3, 1, 3]
+    assert standing(label, None, 0).tolist() == [1, 1, 1, 1]
+    weighted = bt.Downsample(0.25, correct=False, weight=True)
+    assert sampling_weight(label, weighted).tolist() == [4.0, 1.0, 1.0, 1.0]
+    assert sampling_weight(label, bt.Downsample(0.25)).tolist() == [1.0] * 4

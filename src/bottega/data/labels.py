@@ -88,24 +88,21 @@ def asked(labels: Sequence[Label], known: Sequence[Matured], end: int | None) ->
 
     A label that is given another arises where that one is above 0, and is known no sooner than that one.
 
-    end: the log's end; nothing: the log has no time. Raises `DataError` for labels that are given each other.
+    end: the log's end; nothing: the log has no time. A design has no labels that are given each other.
     """
     places = {label.name: place for place, label in enumerate(labels)}
     found: dict[str, Matured] = {}
 
-    def ask(label: Label, waiting: tuple[str, ...]) -> Matured:
-        if label.name in waiting:
-            circle = " given ".join([*waiting[waiting.index(label.name) :], label.name])
-            raise DataError(f"data.labels[{places[label.name]}].given", circle, "labels without a circle")
+    def ask(label: Label) -> Matured:
         if label.name not in found:
             one = known[places[label.name]]
             if label.given is not None:
-                one = _given(one, ask(labels[places[label.given]], (*waiting, label.name)))
+                one = _given(one, ask(labels[places[label.given]]))
             there = ~one.censored if end is None else ~one.censored & (one.final <= end)
             found[label.name] = replace(one, value=np.where(there, one.value, np.float32(np.nan)))
         return found[label.name]
 
-    return [ask(label, ()) for label in labels]
+    return [ask(label) for label in labels]
 
 
 def _given(one: Matured, other: Matured) -> Matured:

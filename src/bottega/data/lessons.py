@@ -115,7 +115,7 @@ def _chances(
     """
     made = design.data.examples
     if not isinstance(made, Logged) or examples.candidate is None:
-        raise DataError("data.position", "InversePropensity without candidates", "candidates that stood in places")
+        raise TypeError("weights for places are of logged candidates")
     place, click = _place(examples)[rows], clicks[rows]
     candidate, group = encode(examples.candidate)[0][rows], examples.group[rows]
     coded = {name: encode(examples.requests.columns[name])[0][group] for name in made.request}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -170,28 +170,7 @@ def standing(label: NDArray[np.float32], spec: Downsample | Upsample | None, see
     return times
 
 
-def resample(
-    examples: Examples, spec: Downsample | Upsample | None, seed: int, training: NDArray[np.bool_]
-) -> Examples:
-    """Leave out negatives, or repeat positives, among the rows that are learnt from; all others are untouched.
-
-    With `spec.weight` the negatives that stay weigh 1/share; else weights stay, and a model that learns from the rows
-    over-estimates: p = q / (q + (1 − q)/w), w from `kept`, gives back the probability.
-
-    training: (n,) the rows that are learnt from: no calibration slice, validation or test. seed: another one keeps
-    others. Gives the rows that stay; requests keep their numbers.
-    """
-    times = np.where(training, standing(examples.label, spec, seed), 1)
-    weight = np.where(training, sampling_weight(examples.label, spec), 1) * examples.weight
-    return replace(examples, weight=weight.astype(np.float32)).take(np.repeat(np.arange(len(times)), times))
-
-
 def sampling_weight(label: NDArray[np.float32], spec: Downsample | Upsample | None) -> NDArray[np.float32]:
     """Give what each row that stays counts for (n,): 1/share for negatives that weights undo, else 1."""
     share = spec.keep_negatives if isinstance(spec, Downsample) and spec.weight else 1.0
     return np.where(label <= 0, 1 / share, 1).astype(np.float32)
-
-
-def downsample(examples: Examples, spec: Downsample, seed: int) -> Examples:
-    """Resample the training part, whole."""
-    return resample(examples, spec, seed, examples.part() == TRAIN)

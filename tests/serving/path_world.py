@@ -18,7 +18,7 @@ from bottega.data.source import Place
 from bottega.features.packing import Reader, fill, layout
 from bottega.features.stores.opening import open_store
 from bottega.files import read_json
-from bottega.models.making import retriever_class, scorer_class
+from bottega.models.making import retriever_class
 from bottega.runs.progress import Silent
 from bottega.runs.runner import Runner
 from bottega.runs.step import Result
@@ -27,11 +27,12 @@ from bottega.runs.steps.examples import Examples, make_examples, make_requests, 
 from bottega.runs.steps.features import compute_features
 from bottega.runs.steps.job import Job
 from bottega.runs.steps.judging import evaluate_ladders
+from bottega.runs.steps.lessons import FINAL, make_lessons
 from bottega.runs.steps.retrieving import retrieve, score
 from bottega.runs.steps.tables import ingest_tables
-from bottega.runs.steps.training import train
+from bottega.runs.steps.training import Trained, train
 from bottega.runs.workspace import Workspace
-from bottega.serving.bundle import FORMAT, Bundle, Facts, fields_of, load_bundle
+from bottega.serving.bundle import FORMAT, Bundle, Champion, Facts, Ranked, fields_of, load_bundle, load_scorer
 from bottega.systems.shop_recommendation import design as shop
 from bottega.worlds.shop import ShopWorld
 
@@ -101,7 +102,7 @@ class World:
     retrievers: dict[str, Result]
     scores: dict[str, Result]
     features: list[Result]
-    trained: dict[str, Result]
+    trained: Trained
     judged: Result
     folder: Folder
     """The bundle."""
@@ -138,12 +139,14 @@ class World:
             for setting in ladders["retrieve"]
         }
         setting = next(item for item in ladders["rank"] if type(item).__name__ == rung)
-        champion = scorer_class(setting).load(self.trained[rung].folder / "model", setting)
-        said = read_json(self.trained[rung].folder / "columns.json")
+        source = self.trained["rank", rung, FINAL].folder
+        said = read_json(source / "columns.json")
+        ranked = Ranked(rung, tuple(said["names"]), tuple(said["kinds"]))
+        words = self.bundle.champions["rank"].words
+        champion = Champion(ranked, load_scorer(source / "model", setting), words)
         fields = fields_of(rows.requests.columns.schema)
-        facts = Facts(rung, fields, tuple(said["names"]), tuple(said["kinds"]), tuple(groups), FORMAT)
-        words = self.bundle.vocabularies
-        return Bundle("test", folder, self.job.design, facts, models, champion, words, Reader(store, groups))
+        facts = Facts({"rank": ranked}, fields, tuple(groups), FORMAT)
+        return Bundle("test", folder, self.job.design, facts, models, {"rank": champion}, Reader(store, groups))
 
 
 def build(folder: Folder) -> World:
@@ -157,9 +160,10 @@ def build(folder: Folder) -> World:
         asked = make_requests(job)
         retrievers = retrieve(job, asked)
         examples = make_examples(job, asked, retrievers)
+        lessons = make_lessons(job, examples)
         scores = score(job, retrievers, examples)
         features = compute_features(job, examples, scores)
-        trained = train(job, "rank", examples, scores, features)
-        judged = evaluate_ladders(job, "rank", examples, retrievers, scores, trained, features)
-        made = make_bundle(job, "rank", examples, refresh(job), trained, judged, fill_store(job))
-    return World(job, examples, retrievers, scores, features, trained, judged, made.folder / BUNDLE)
+        trained = train(job, examples, lessons, scores, features)
+        judged = evaluate_ladders(job, examples, lessons, retrievers, scores, trained, features[FINAL])
+        made = make_bundle(job, examples, refresh(job), trained, judged, None, fill_store(job), None)
+    return World(job, examples, retrievers, scores, features[FINAL], trained, judged, made.folder / BUNDLE)

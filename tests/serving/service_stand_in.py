@@ -9,6 +9,7 @@ from typing import Any
 
 from bottega.errors import ServeError
 from bottega.serving.answerer import Served
+from bottega.serving.spending import Clicked
 from bottega.serving.wire import Answer, Item, RequestError, request_type
 
 TABLES = ("orders", "products")
@@ -19,6 +20,7 @@ class StandIn:
 
     def __init__(self, version: str, facts: dict[str, Any]) -> None:
         self.version, self.facts = version, facts
+        self.clicked: dict[tuple[str, str], list[str]] = {}
         self.request_type = request_type({"customer": "id", "spent": "number", "note": "text"})
 
     def answer(self, request: Any) -> Answer:
@@ -40,9 +42,16 @@ class StandIn:
         items = [Item(f"{self.version}-{place}", float(place), {"rank": float(place)}) for place in range(shown, 0, -1)]
         return Answer(request.request_id, self.version, items, degradations, {"retrieve": 0.25, "rank": 0.5})
 
+    def click(self, request_id: str, item: str) -> Clicked | None:
+        if self.facts.get("bug") and item == "bug":
+            raise ServeError("spending", "a full disk on purpose")
+        seen = self.clicked.setdefault((request_id, item), [])
+        seen.append(item)
+        return Clicked(request_id, item, 0.25, len(seen) == 1) if item.startswith(self.version) else None
 
-def load_stand_in(folder: Path, store: str) -> Served:
-    del store
+
+def load_stand_in(folder: Path, store: str, accounts: Path) -> Served:
+    del store, accounts
     try:
         facts = json.loads((folder / "facts.json").read_text())
     except (OSError, ValueError) as error:

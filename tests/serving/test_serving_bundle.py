@@ -89,7 +89,7 @@ def test_a_bundle_of_another_version_is_refused(copy: Folder, written: Any) -> N
     assert "run the design again" in str(caught.value)
 
 
-@pytest.mark.parametrize("fields", [{"kinds": ["picture"]}, {"groups": 3}, {"names": ...}])
+@pytest.mark.parametrize("fields", [{"ladders": ["rank"]}, {"groups": 3}, {"ladders": ...}])
 def test_facts_of_another_form_are_refused(copy: Folder, fields: dict[str, Any]) -> None:
     resealed(copy, **fields)
     with pytest.raises(ServeError) as caught:
@@ -159,7 +159,7 @@ def test_several_processes_read_one_bundle_at_once_and_change_nothing(copy: Fold
 
 def test_a_bundle_that_is_let_go_can_be_loaded_again(copy: Folder) -> None:
     for _ in range(3):  # as a release, a rollback and a release do in one worker
-        served = load_path(copy, "lmdb:")
+        served = load_path(copy, "lmdb:", copy / "spending")
         assert served.path.answer(served.path.request_type()).items
         del served
 

@@ -78,7 +78,8 @@ def test_ties_go_to_the_lower_id(path: Path) -> None:
         def score(self, inputs: Any) -> np.ndarray:
             return np.zeros(len(inputs), np.float32)
 
-    level = Path(dataclasses.replace(path.bundle, champion=Level()))  # type: ignore[arg-type]
+    champion = dataclasses.replace(path.bundle.champions["rank"], scorer=Level())  # type: ignore[arg-type]
+    level = Path(dataclasses.replace(path.bundle, champions={"rank": champion}))
     given = ["zz", "70025", "aa", "10125", "B", "a"]
     assert [item.id for item in ask(level, candidates=given).items] == sorted(given)
     found = [item.id for item in ask(level, customer="nobody").items]
@@ -231,8 +232,8 @@ def test_a_path_that_finds_nothing_by_itself_asks_for_candidates(path: Path) -> 
 
 
 def test_a_stage_that_nothing_serves_is_refused(path: Path) -> None:
-    with pytest.raises(BuildError, match="Auction"):
-        with_stages(path, bt.Retrieve(), bt.Rank(), bt.Auction())
+    with pytest.raises(BuildError, match="Score"):
+        with_stages(path, bt.Retrieve(), bt.Score(ladder="rank"))
 
 
 def test_answering_is_pure_and_threads_may_share_it(path: Path) -> None:

@@ -141,12 +141,22 @@ NASTIES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("path", ["/rank", "/events"])
+@pytest.mark.parametrize("path", ["/rank", "/events", "/clicks"])
 @pytest.mark.parametrize("body", NASTIES, ids=[str(number) for number in range(len(NASTIES))])
 def test_no_body_makes_it_fail(client: Client, path: str, body: bytes) -> None:
     status, _, told = client.ask(path, body)
     assert status in (200, 400, 422), told
     assert ("error" in json.loads(told)) == (status != 200)
+
+
+def test_a_click_is_charged_once_and_an_unknown_one_is_none(client: Client) -> None:
+    body = b'{"request_id":"r1","id":"b1-2"}'
+    first, second = (json.loads(client.ask("/clicks", body)[2]) for _ in range(2))
+    assert first == {"request_id": "r1", "id": "b1-2", "price": 0.25, "charged": True}
+    assert second == {**first, "charged": False}
+    assert client.fault("/clicks", b'{"request_id":"r1","id":7}', 404)["found"] == "nothing sold as '7' in 'r1'"
+    error = client.fault("/clicks", b'{"request_id":"r1","id":"bug"}', 503)
+    assert (error["where"], error["found"]) == ("spending", "a full disk on purpose")
 
 
 VALUES = st.recursive(

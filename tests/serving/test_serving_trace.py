@@ -8,7 +8,7 @@ import pytest
 from path_world import World
 
 from bottega.serving.bundle import load_bundle
-from bottega.serving.decision_log import line, record, served_features, served_scores
+from bottega.serving.decision_log import line, record, served_bids, served_features, served_scores
 from bottega.serving.path import Path
 from bottega.serving.wire import Answer
 
@@ -22,8 +22,8 @@ def test_a_line_holds_candidates_scores_and_features(path: Path) -> None:
     asked = {"customer": path._finder.somebody(), "k": 7}
     answer = path.answer(path.request_type(**asked))
     row = record(msgspec.json.encode(asked), answer, 5, 0)
-    names = path.bundle.facts.names
-    features, scores = served_features(row, len(names)), served_scores(row)
+    names = path.bundle.facts.ladders["rank"].names
+    features, scores = served_features(row, "rank", len(names)), served_scores(row, "rank")
     assert features.shape == (7, len(names))
     best = np.argsort(-scores, kind="stable")[:7]
     assert {row["trace"]["candidates"][place] for place in best} == {item.id for item in answer.items}
@@ -46,5 +46,6 @@ def test_the_wire_carries_no_trace_once_it_is_taken_off(path: Path) -> None:
 def test_an_answer_without_candidates_has_an_empty_trace(path: Path) -> None:
     answer = path.answer(path.request_type(customer="nobody", candidates=[]))
     row = record(b"{}", answer, 0, 0)
-    assert row["trace"] == {"candidates": [], "scores": "", "features": ""}
-    assert served_features(row, 3).shape == (0, 3)
+    assert row["trace"] == {"candidates": [], "scores": {}, "features": {}}
+    assert served_features(row, "rank", 3).shape == (0, 3)
+    assert len(served_scores(row, "rank")) == len(served_bids(row)) == 0

@@ -68,6 +68,8 @@ class Tried(Footing, frozen=True):
     reason: str = ""
     difference: Measured | None = None
     """Of the primary metric, compressed less before, paired."""
+    test: Footing | None = None
+    """The same figures for what is served, on the test; nothing for one that was refused."""
 
 
 class Compressed(msgspec.Struct, frozen=True):
@@ -76,6 +78,9 @@ class Compressed(msgspec.Struct, frozen=True):
     served: str | None = None
     """The one that is served; nothing: the champion as it is."""
     before: Footing | None = None
+    """The champion on validation, where it is decided what is accepted."""
+    test: Footing | None = None
+    """The champion that is served, on the test."""
     tried: list[Tried] = []
 
 

@@ -11,17 +11,21 @@ from typing import Any, Protocol
 import msgspec
 
 from bottega.errors import ServeError, nearest
+from bottega.serving.spending import Clicked
 from bottega.serving.wire import Answer
 
 
 class Answerer(Protocol):
-    """Answers requests of one build; it changes nothing while it does, so that a swap needs no lock."""
+    """Answers requests of one build; it changes nothing of it while it does, so that a swap needs no lock."""
 
     version: str
     request_type: type[msgspec.Struct]
 
     def answer(self, request: Any) -> Answer:
         """Answer a request; `wire.RequestError` for one that asks for something impossible."""
+
+    def click(self, request_id: str, item: str) -> Clicked | None:
+        """Charge a click on something that an answer sold, once; nothing where no such sale is known."""
 
 
 @dataclass(frozen=True)
@@ -33,21 +37,25 @@ class Served:
     path: Answerer
 
 
-Loader = Callable[[Path, str], Served]
-"""From a build's folder and the URL of its store to what is served."""
+Loader = Callable[[Path, str, Path], Served]
+"""From a build's folder, the URL of its store and the folder of the accounts to what is served."""
 
 
-def load_path(folder: Path, store: str) -> Served:
+def load_path(folder: Path, store: str, accounts: Path) -> Served:
     """Load a build as `bottega serve` does: its bundle, checked, and its path, which has answered once.
 
-    folder: the build. store: the URL of its online store.
+    folder: the build. store: the URL of its online store. accounts: what advertisers spent, which all builds and
+    workers share; made where the path has an auction.
     """
+    from bottega.design.serving import Auction
     from bottega.serving.bundle import load_bundle
     from bottega.serving.path import Path as RequestPath
+    from bottega.serving.spending import Spending
 
     bundle = load_bundle(folder, store)
     tables = tuple(table.name for table in bundle.design.data.tables)
-    path = RequestPath(bundle)
+    sells = any(isinstance(stage, Auction) for stage in bundle.design.serving.path)
+    path = RequestPath(bundle, Spending.open(accounts) if sells else None)
     path.warm()
     return Served(bundle.design.name, tables, path)
 

@@ -16,13 +16,14 @@ import msgspec
 from bottega.errors import BottegaError
 from bottega.serving.answerer import Answerer, Served
 from bottega.serving.body import read_body
+from bottega.serving.clicks import read_click, unknown_click
 from bottega.serving.decision_log import DecisionLog, line
 from bottega.serving.events import EventLog, read_events
 from bottega.serving.openapi import Accepted, document, page
 from bottega.serving.prometheus import Meters, exposition
-from bottega.serving.refusals import RefusalError, undecodable
+from bottega.serving.refusals import RefusalError, undecodable, whole_fault
 from bottega.serving.request_ids import request_id, usable
-from bottega.serving.wire import Answer, RequestError, Traced
+from bottega.serving.wire import Answer, Auctioned, RequestError, Trace, Traced
 
 log = logging.getLogger("bottega.service")
 
@@ -79,6 +80,7 @@ class App:
         self._encode = msgspec.json.Encoder().encode
         self._routes: dict[str, tuple[str, Callable[[Call], Awaitable[Reply]]]] = {
             "/rank": ("POST", self._rank),
+            "/clicks": ("POST", self._charge_click),
             "/events": ("POST", self._take_events),
             "/health": ("GET", self._health),
             "/ready": ("GET", self._ready),
@@ -141,9 +143,9 @@ class App:
             raise RefusalError(503, error.where, error.found, error.allowed, error.fix) from None
         answer.request_id = call.id
         await self._log(body, answer)
+        self._count(answer)
         if isinstance(answer, Traced):
             answer.trace = msgspec.UNSET
-        self._count(answer)
         return 200, JSON, self._encode(answer)
 
     def _decode(self, current: Current, body: bytes) -> Any:
@@ -151,7 +153,7 @@ class App:
             return current.decoder.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             fields = current.served.path.request_type.__struct_fields__
-            raise undecodable(_whole(body, error), fields) from None
+            raise undecodable(whole_fault(body, error), fields) from None
 
     async def _log(self, body: bytes, answer: Answer) -> None:
         if (decisions := self._decisions) is None:
@@ -171,6 +173,25 @@ class App:
             add("bottega_degraded_total")
             for name in {_plain(told) for told in answer.degradations}:
                 add("bottega_degradations_total", 1.0, ("name", name))
+        trace = answer.trace if isinstance(answer, Traced) else msgspec.UNSET
+        if isinstance(trace, Trace) and isinstance(trace.auction, Auctioned):
+            add("bottega_sales_total", len(answer.items))
+            add("bottega_revenue_total", trace.auction.charged)
+
+    async def _charge_click(self, call: Call) -> Reply:
+        name, item = read_click(await read_body(call.scope, call.protocol))
+        try:
+            found = self._loaded().served.path.click(name, item)
+        except BottegaError as error:
+            log.error("click on %r of request %s: %s", item, name, error)
+            raise RefusalError(503, error.where, error.found, error.allowed, error.fix) from None
+        outcome = "unknown" if found is None else "charged" if found.charged else "again"
+        self._meters.add("bottega_clicks_total", 1.0, ("outcome", outcome))
+        if found is None:
+            raise unknown_click(name, item)
+        if found.charged:
+            self._meters.add("bottega_revenue_total", found.price)
+        return 200, JSON, self._encode(found)
 
     async def _take_events(self, call: Call) -> Reply:
         body = await read_body(call.scope, call.protocol)
@@ -207,15 +228,6 @@ class App:
     async def _docs(self, call: Call) -> Reply:
         del call
         return 200, "text/html; charset=utf-8", self._loaded().docs
-
-
-def _whole(body: bytes, error: Exception) -> Exception:
-    """Prefer the fault that the body as a whole has: JSON that is cut off is no JSON, whatever its first field is."""
-    try:
-        msgspec.json.decode(body, type=msgspec.Raw)
-    except (msgspec.DecodeError, RecursionError) as fault:
-        return fault
-    return error
 
 
 def _plain(told: str) -> str:

@@ -28,6 +28,8 @@ class Asked(msgspec.Struct):
     """The candidates that it brought, each once; nothing: they are to be found."""
     degradations: list[str]
     """What was missing or too much, by name."""
+    travelling: dict[str, np.ndarray] = {}
+    """The numbers that came with the candidates, (n,) float64 each, NaN where none was given."""
 
 
 def read_request(
@@ -53,18 +55,32 @@ def read_request(
         asked.degradations.append(f"k: {show.at_most} of {asked.k}, the most that is shown")
         asked.k = show.at_most
     if values["candidates"] is not None:
-        asked.given = _candidates(values["candidates"], limit, asked.degradations)
+        _take(values["candidates"], limit, asked)
     return asked
 
 
-def _candidates(given: list[Id], limit: Candidates, degradations: list[str]) -> list[str]:
+def _take(given: list[Any], limit: Candidates, asked: Asked) -> None:
+    """Read the candidates, each once: of repeated ones the first counts, with what came along."""
     if len(given) > limit.at_most:
         raise RequestError("candidates", f"{len(given)} ids", f"at most {limit.at_most}")
-    ids = [name for value in given if (name := _checked_id("candidates", value)) is not None]
-    distinct = list(dict.fromkeys(ids))
-    if len(distinct) < len(given):
-        degradations.append(f"candidates: {len(given) - len(distinct)} repeated or empty")
-    return distinct
+    travels = bool(limit.columns) and any(isinstance(value, msgspec.Struct) for value in given)
+    ids = [getattr(one, "id", one) for one in given] if travels else given
+    if not set(map(type, ids)) <= {str} or len(max(ids, key=len, default="")) > LONGEST_ID:
+        ids = [_checked_id("candidates", value) or "" for value in ids]
+    rows: list[int] | None = None
+    distinct = set(ids)
+    if len(distinct) < len(ids) or "" in distinct:
+        rows = sorted({name: row for row, name in reversed(list(enumerate(ids))) if name}.values())
+        asked.degradations.append(f"candidates: {len(ids) - len(rows)} repeated or empty")
+        ids = [ids[row] for row in rows]
+    asked.given = ids
+    if travels:
+        asked.travelling = {name: _numbers(given, name, rows) for name in limit.columns}
+
+
+def _numbers(given: list[Any], name: str, rows: list[int] | None) -> np.ndarray:
+    column = np.array([getattr(one, name, None) for one in given], np.float64)
+    return column if rows is None else column[rows]
 
 
 def _read(name: str, value: Any, kind: str) -> Any:

@@ -10,37 +10,49 @@ import msgspec
 import pyarrow as pa
 
 from bottega.design.design import Design
+from bottega.design.features import TargetRate
 from bottega.design.models import Model, rung_name
 from bottega.errors import ServeError
+from bottega.features.codebook import load_coding
 from bottega.features.packing import Packed, Reader
+from bottega.features.rate_table import RateTable
 from bottega.features.stores.opening import open_store
 from bottega.features.stores.protocol import Store
 from bottega.features.stores.snapshot import restore
-from bottega.features.vocabulary import Vocabulary
+from bottega.features.vocabulary import Coding
+from bottega.models.compression.compressed import load_any
 from bottega.models.inputs import Kind as InputKind
-from bottega.models.making import retriever_class, scorer_class
+from bottega.models.making import retriever_class
+from bottega.models.probability import Corrected, Probability
 from bottega.models.protocols import Retriever, Scorer
 from bottega.serving.manifest import verify
 
 Kind = TypeVar("Kind")
-FORMAT = 1
+FORMAT = 2
 """Of bundles; a service answers with those of its own format alone."""
 
 
 EMBEDDED = "lmdb:"
 
 
+class Ranked(msgspec.Struct, frozen=True):
+    """What a bundle says of one ladder of the path."""
+
+    champion: str
+    """The rung that ranks."""
+    names: tuple[str, ...]
+    """The columns that it reads, in their order."""
+    kinds: tuple[InputKind, ...]
+    """What each of them is."""
+
+
 class Facts(msgspec.Struct, frozen=True):
     """What a bundle says about itself, beside the design: `serving.json`."""
 
-    champion: str | None
-    """The rung that ranks; nothing: the order of retrieval stands."""
+    ladders: dict[str, Ranked]
+    """The ladders that rank, in the order of the path; none: the order of retrieval stands."""
     fields: dict[str, str]
     """The columns of a request, each `id`, `number`, `text` or `time`."""
-    names: tuple[str, ...]
-    """The columns that the champion reads, in their order."""
-    kinds: tuple[InputKind, ...]
-    """What each of them is."""
     groups: tuple[Packed, ...]
     """What the store keeps for each key."""
     format: int = 0
@@ -52,6 +64,15 @@ class _Head(msgspec.Struct):
 
 
 @dataclass(frozen=True)
+class Champion:
+    """The model that ranks by one ladder, with the words of the text columns that it reads."""
+
+    facts: Ranked
+    scorer: Scorer
+    words: dict[str, Coding]
+
+
+@dataclass(frozen=True)
 class Bundle:
     """A loaded bundle; its arrays are mapped from the files, so that several workers share their memory."""
 
@@ -60,9 +81,9 @@ class Bundle:
     design: Design
     facts: Facts
     retrievers: dict[str, Retriever]
-    champion: Scorer | None
-    vocabularies: dict[str, Vocabulary]
+    champions: dict[str, Champion]  # by ladder, in the order of the path
     reader: Reader
+    rates: tuple[RateTable, ...] = ()  # of the `TargetRate` features, in their order
 
 
 def load_bundle(folder: Path, store: str = EMBEDDED) -> Bundle:
@@ -79,18 +100,30 @@ def load_bundle(folder: Path, store: str = EMBEDDED) -> Bundle:
         rung_name(setting): retriever_class(setting).load(model_folder(folder, "retrieve", setting), setting)
         for setting in design.models.get("retrieve", ())
     }
-    champion = None
-    if facts.champion is not None:
-        ladder, setting = next(
-            (ladder, rung)
-            for ladder, rungs in design.models.items()
-            for rung in rungs
-            if rung_name(rung) == facts.champion
-        )
-        champion = scorer_class(setting).load(model_folder(folder, ladder, setting), setting)
-    words = {path.stem: Vocabulary.load(path) for path in sorted((folder / "words").glob("*.json"))}
+    champions = {ladder: _champion(folder, design, ladder, told) for ladder, told in facts.ladders.items()}
     reader = Reader(_store(store, folder), facts.groups)
-    return Bundle(folder.name, folder, design, facts, retrievers, champion, words, reader)
+    rates = tuple(
+        RateTable.load(rates_folder(folder, place), part)
+        for place, part in enumerate(design.features)
+        if isinstance(part, TargetRate)
+    )
+    return Bundle(folder.name, folder, design, facts, retrievers, champions, reader, rates)
+
+
+def _champion(folder: Path, design: Design, ladder: str, told: Ranked) -> Champion:
+    setting = next((rung for rung in design.models.get(ladder, ()) if rung_name(rung) == told.champion), None)
+    if setting is None:
+        found = f"a champion {told.champion!r} of the ladder {ladder!r}"
+        raise ServeError(str(folder / "serving.json"), found, "a rung of the design", "run the design again")
+    words = {path.stem: load_coding(path) for path in sorted(words_folder(folder, ladder).glob("*.json"))}
+    return Champion(told, load_scorer(model_folder(folder, ladder, setting), setting), words)
+
+
+def load_scorer(folder: Path, setting: Model) -> Scorer:
+    """Load a champion from its folder: the model, as learnt or compressed, as probabilities."""
+    scorer = load_any(folder, setting)
+    probability = Probability.load(folder)
+    return scorer if probability == Probability() else Corrected(scorer, probability)
 
 
 def _store(url: str, folder: Path) -> Store:
@@ -120,6 +153,16 @@ def _read(path: Path, kind: type[Kind]) -> Kind:
 def model_folder(folder: Path, ladder: str, setting: Model) -> Path:
     """Give the folder of a model within a bundle."""
     return folder / "models" / ladder / rung_name(setting)
+
+
+def words_folder(folder: Path, ladder: str) -> Path:
+    """Give the folder of the words that a ladder's champion knows of each text column."""
+    return folder / "words" / ladder
+
+
+def rates_folder(folder: Path, place: int) -> Path:
+    """Give the folder of the rates of a `TargetRate`, which has this place among the design's features, from 0."""
+    return folder / "rates" / str(place)
 
 
 def catalogue(bundle: Bundle) -> pa.StringArray:

@@ -36,27 +36,36 @@ class Decision(msgspec.Struct):
     request: msgspec.Raw
     """The request as it came."""
     items: list[Item]
-    """What was shown, best first, with the score of each stage."""
+    """What was shown, best first, with the score of each stage, and the price and slot of what was sold."""
     propensity: float
     """The probability with which exactly this list was shown; 1 where nothing is drawn."""
     degradations: list[str]
     stage_ms: dict[str, float]
     trace: Trace | msgspec.UnsetType = msgspec.UNSET
-    """All candidates with their scores, and the features of the shown ones as they were served."""
+    """All candidates with their scores and bids, and the features of the shown ones as they were served."""
 
 
-def served_features(row: Mapping[str, Any], columns: int) -> np.ndarray:
-    """Give the features of the shown items of one line of the log as the model read them, (shown, columns) float32.
+def served_features(row: Mapping[str, Any], ladder: str, columns: int) -> np.ndarray:
+    """Give the features of the shown items of one line of the log as a model read them, (shown, columns) float32.
 
-    row: from `read_log`. columns: how many the model reads: the length of `names` in the build's `serving.json`.
+    row: from `read_log`. ladder: whose model. columns: how many it reads: the length of the ladder's `names` in the
+    build's `serving.json`.
     """
-    raw = base64.b64decode(row["trace"]["features"])
+    raw = base64.b64decode(row["trace"]["features"].get(ladder, ""))
     return np.frombuffer(raw, "<f4").reshape(-1, columns)
 
 
-def served_scores(row: Mapping[str, Any]) -> np.ndarray:
-    """Give the champion's score of each of `row["trace"]["candidates"]`, (n,) float32; empty where nothing ranked."""
-    return np.frombuffer(base64.b64decode(row["trace"]["scores"]), "<f4")
+def served_scores(row: Mapping[str, Any], ladder: str) -> np.ndarray:
+    """Give a ladder's score of each of `row["trace"]["candidates"]`, (n,) float32; empty where it did not rank."""
+    return np.frombuffer(base64.b64decode(row["trace"]["scores"].get(ladder, "")), "<f4")
+
+
+def served_bids(row: Mapping[str, Any]) -> np.ndarray:
+    """Give the bid for a click of each of `row["trace"]["candidates"]` as the auction took it, (n,) float64.
+
+    NaN for one that took no part; empty where there was no auction.
+    """
+    return np.frombuffer(base64.b64decode(row["trace"].get("auction", {}).get("bids", "")), "<f8")
 
 
 def record(body: bytes, answer: Answer, time: int, worker: int) -> dict[str, Any]:

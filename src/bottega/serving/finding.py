@@ -31,8 +31,9 @@ class Candidacy:
     codes: Codes = field(default_factory=lambda: _NOBODY)  # (n,) place in the catalogue, -1: unknown
     lists: list[tuple[str, Codes]] = field(default_factory=list)  # what each retriever brought, best first
     scores: dict[str, Scores] = field(default_factory=dict)  # (n,) of each stage so far; one left out has none
+    ranked: dict[str, Scores] = field(default_factory=dict)  # (n,) by ladder, the same of those that rank
+    inputs: dict[str, np.ndarray] = field(default_factory=dict)  # by ladder (n, columns) float32 that was read
     values: Values = field(default_factory=Values)
-    inputs: np.ndarray | None = None  # (n, columns) float32 that the champion read
     stage_ms: dict[str, float] = field(default_factory=dict)
 
     def sources(self, row: int) -> dict[str, int]:
@@ -43,15 +44,6 @@ class Candidacy:
             if len(place):
                 found.setdefault(name, int(place[0]) + 1)
         return found
-
-    def ties(self) -> np.ndarray:
-        """Give the place of each candidate among all by its id, (n,): what decides between equal scores."""
-        if not len(self.codes) or self.codes.min() >= 0:
-            return self.codes  # the catalogue is sorted
-        order = sorted(range(len(self.ids)), key=self.ids.__getitem__)
-        place = np.empty(len(order), np.int64)
-        place[order] = np.arange(len(order))
-        return place
 
 
 class Finder:
@@ -117,9 +109,8 @@ class Finder:
         """Give the candidates' ids as a column of features."""
         if found.asked.given is None:
             return pa.DictionaryArray.from_arrays(pa.array(found.codes), self._items)
-        return pa.DictionaryArray.from_arrays(
-            pa.array(np.arange(len(found.ids), dtype=np.int32)), pa.array(found.ids, pa.string())
-        )
+        places = pa.array(np.arange(len(found.ids), dtype=np.int32))
+        return pa.DictionaryArray.from_arrays(places, pa.array(found.ids, pa.string()))
 
     def _merged(self, lists: Sequence[tuple[str, Codes]]) -> Codes:
         if not lists or self.stage is None:
@@ -129,10 +120,13 @@ class Finder:
 
     def _codes(self, ids: Sequence[str]) -> Codes:
         """Give each id's place in the catalogue, (n,): a search by halves, so that no index is held beside it."""
-        places = np.empty(len(ids), np.int32)
+        places = np.full(len(ids), -1, np.int32)
+        if not self._ids:
+            return places
         for row, name in enumerate(ids):
             place = bisect_left(self._ids, name)
-            places[row] = place if place < len(self._ids) and self._ids[place] == name else -1
+            if place < len(self._ids) and self._ids[place] == name:
+                places[row] = place
         return places
 
 

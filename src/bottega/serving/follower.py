@@ -58,7 +58,8 @@ class Follower(threading.Thread):
         try:
             build = self._settings.build or self._settings.pointer.read_text("utf-8").strip()
             if build != self._loaded:
-                self._swap(self._load(self._folder(build), self._settings.store))
+                settings = self._settings
+                self._swap(self._load(self._folder(build), settings.store, settings.accounts))
                 self._loaded = build
         except BottegaError as error:
             log.error("the build cannot be loaded: %s", error)

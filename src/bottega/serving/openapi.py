@@ -8,7 +8,9 @@ from typing import Any
 
 import msgspec
 
+from bottega.serving.clicks import Click
 from bottega.serving.refusals import Refused
+from bottega.serving.spending import Clicked
 from bottega.serving.wire import Answer
 
 _REF = "#/components/schemas/{name}"
@@ -27,8 +29,8 @@ def document(design: str, version: str, request_type: type[msgspec.Struct], tabl
     design: its name. version: the build. request_type: of its requests. tables: of which events are accepted.
     Source: https://spec.openapis.org/oas/v3.1.0
     """
-    (request, answer, refused, accepted), schemas = msgspec.json.schema_components(
-        [request_type, Answer, Refused, Accepted], ref_template=_REF
+    (request, answer, refused, accepted, click, clicked), schemas = msgspec.json.schema_components(
+        [request_type, Answer, Refused, Accepted, Click, Clicked], ref_template=_REF
     )
     event = {
         "type": "object",
@@ -67,6 +69,20 @@ def document(design: str, version: str, request_type: type[msgspec.Struct], tabl
                     "responses": {"200": {"description": "Ranked items", "content": _json(answer)}, **refusals},
                 }
             },
+            "/clicks": {
+                "post": {
+                    "summary": "Charge a click on an item that an answer sold, once",
+                    "requestBody": {"required": True, "content": _json(click)},
+                    "responses": {
+                        "200": {
+                            "description": "What it costs, and whether it was charged now",
+                            "content": _json(clicked),
+                        },
+                        "404": {"description": "No such sale, or one too old", "content": _json(refused)},
+                        **refusals,
+                    },
+                }
+            },
             "/events": {
                 "post": {
                     "summary": "Take one event or a list of them; they are on the disk before the answer",
@@ -93,7 +109,10 @@ def page(told: dict[str, Any]) -> str:
     name = told["paths"]["/rank"]["post"]["requestBody"]["content"]["application/json"]["schema"]["$ref"]
     fields = schemas[name.rpartition("/")[2]]["properties"]
     own = [field for field in fields if field not in ("k", "candidates", "view", "request_id")]
-    example = json.dumps({**dict.fromkeys(own, "…"), "k": 20}, ensure_ascii=False)
+    asked: dict[str, Any] = {**dict.fromkeys(own, "…"), "k": 20}
+    if "Candidate" in schemas:  # numbers travel with them
+        asked["candidates"] = [{name: "…" if name == "id" else 1.5 for name in schemas["Candidate"]["properties"]}]
+    example = json.dumps(asked, ensure_ascii=False)
     rows = "".join(
         f"<tr><td><code>{method.upper()} {html.escape(path)}</code></td><td>{html.escape(what['summary'])}</td></tr>"
         for path, methods in told["paths"].items()

@@ -94,6 +94,20 @@ def summarise(
     return Parity(compared, sum(by_feature.values()), by_feature, [told for _, told in worst[:_WORST]])
 
 
+def together(found: Sequence[Parity]) -> Parity:
+    """Put what was compared in several parts into one, the worst of each in their order.
+
+    >>> together([Parity(2, 0, {}, []), Parity(3, 1, {"ctr": 1}, [])]).compared
+    5
+    """
+    return Parity(
+        sum(part.compared for part in found),
+        sum(part.mismatches for part in found),
+        {name: count for part in found for name, count in part.by_feature.items()},
+        [told for part in found for told in part.worst][:_WORST],
+    )
+
+
 def readable(value: Any) -> float | str | None:
     """Give a value of a column as JSON can say it; null for NaN, NaT and infinity."""
     if value is None or value != value:

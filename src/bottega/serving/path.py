@@ -1,4 +1,4 @@
-"""The path of a request: retrieve, rank, show, each stage with a defined answer to whatever is missing."""
+"""The path of a request: retrieve, rank, then show or sell, each stage with a defined answer to whatever is missing."""
 
 from __future__ import annotations
 
@@ -7,50 +7,63 @@ from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
-import pyarrow as pa
 
-from bottega.design.features import Cross, Expression
-from bottega.design.serving import Candidates, Rank, Retrieve, Show, Stage
+from bottega.design.data import Logged
+from bottega.design.serving import Auction, Candidates, Pace, Rank, Retrieve, Show, Stage
 from bottega.errors import BuildError
-from bottega.features.batch import derive, score_name
 from bottega.features.expressions import evaluate, parse
-from bottega.features.frame import Column, Frame, Values, objects
-from bottega.features.matrix import matrix
+from bottega.features.frame import Frame, Values, objects
 from bottega.features.stores.keys import keys
+from bottega.features.stores.memory import MemoryStore
+from bottega.models.contributions import contributions, load_background
 from bottega.models.inputs import Inputs
 from bottega.serving.asking import Asked, read_request
 from bottega.serving.bundle import Bundle
 from bottega.serving.finding import Candidacy, Finder, milliseconds
+from bottega.serving.ordering import best
 from bottega.serving.parity import readable
+from bottega.serving.reading import Reading
 from bottega.serving.request_ids import request_id
-from bottega.serving.wire import Answer, Explained, Item, RequestError, Trace, Traced, request_type
+from bottega.serving.selling import Outcome, Seller
+from bottega.serving.spending import Clicked, Spending
+from bottega.serving.wire import Answer, Auctioned, Explained, Item, Moved, RequestError, Trace, Traced, request_type
 
 Kind = TypeVar("Kind", bound=Stage)
+_SERVED = (Candidates, Retrieve, Rank, Show, Pace, Auction)
 
 
 class Path:
     """Answers requests with a loaded bundle; it learns nothing, and threads may share it.
 
-    bundle: what `load_bundle` gave.
-    Errors: `BuildError` for a design with a stage that nothing serves yet; `RequestError` for a faulty request.
+    bundle: what `load_bundle` gave. spending: the accounts of an auction, which all workers share; nothing: some that
+    live as long as this path.
+    Errors: `BuildError` for a design with a stage that nothing serves yet, or an auction without its columns;
+    `RequestError` for a faulty request.
     """
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: Bundle, spending: Spending | None = None) -> None:
         self.bundle = bundle
         self.version = bundle.version
         self.design = bundle.design
-        self.request_type = request_type(bundle.facts.fields)
-        self._derived = [part for part in self.design.features if isinstance(part, (Expression, Cross))]
+        stages = self.design.serving.path
+        if unknown := [type(stage).__name__ for stage in stages if not isinstance(stage, _SERVED)]:
+            allowed = ", ".join(kind.__name__ for kind in _SERVED)
+            raise BuildError("serving.path", ", ".join(unknown), allowed, "nothing serves this stage yet")
         self._views = {view.name: parse(view.where) for view in self.design.evaluation.views}
-        known = (Candidates, Retrieve, Rank, Show)
-        if unknown := [type(stage).__name__ for stage in self.design.serving.path if not isinstance(stage, known)]:
-            raise BuildError(
-                "serving.path", ", ".join(unknown), "Candidates, Retrieve, Rank, Show", "nothing serves this stage yet"
-            )
-        self._ranker = self._stage(Rank)
+        self._ranks = [stage for stage in stages if isinstance(stage, Rank) and stage.ladder in bundle.champions]
+        self._titles = _titles(bundle)
         self._show, self._limit = self._stage(Show) or Show(), self._stage(Candidates) or Candidates()
-        self._finder = Finder(bundle, self._stage(Retrieve))
-        self._champion = str(bundle.facts.champion)
+        self.request_type = request_type(bundle.facts.fields, self._limit.columns)
+        self._finder, self._reading = Finder(bundle, self._stage(Retrieve)), Reading(bundle)
+        self._seller: Seller | None = None
+        self._accounts: Spending | None = None
+        if (auction := self._stage(Auction)) is not None:
+            if self._stage(Show) is not None or stages[-1] is not auction:
+                raise BuildError("serving.path", "an auction, and a stage after it or Show()", "Auction() as the last")
+            self._show = Show(k=auction.slots, at_most=auction.slots)
+            accounts = spending or Spending(MemoryStore())
+            self._seller = Seller(bundle, auction, accounts)
+            self._accounts = accounts if auction.pays == "click" else None
 
     def warm(self) -> None:
         """Answer for somebody, for nobody, and under each view, so that the first request finds all code compiled."""
@@ -60,44 +73,51 @@ class Path:
         finds = self._finder.stage is not None
         for view in (None, *self._views):
             for asked in ({**who, "candidates": None if finds else ["0"]}, {"candidates": ["0", "1"]}):
-                self.answer(self.request_type(**asked, view=view))
+                self._answer(self.request_type(**asked, view=view), _now(), charge=False)
 
-    def answer(self, request: msgspec.Struct) -> Answer:
-        """Rank candidates for a request; whatever is unknown or missing has a defined answer and is named in it."""
-        found, order = self._follow(request)
-        asked = found.asked
-        if len(order) < asked.k:
-            asked.degradations.append(f"k: {len(order)} of {asked.k} found")
-        shown = order[: asked.k]
-        names = list(dict.fromkeys([*self.bundle.retrievers, *found.scores]))
-        columns = {name: _numbers(found.scores.get(name), shown) for name in names}
-        final = columns.get(self._champion) or [None] * len(shown)
-        items = [
-            Item(found.ids[row], score, dict(zip(names, stages, strict=True)))
-            for row, score, *stages in zip(shown.tolist(), final, *columns.values(), strict=True)
-        ]
-        name = getattr(request, "request_id", None) or request_id()
-        return Traced(name, self.version, items, asked.degradations, found.stage_ms, self._trace(found, shown))
+    def answer(self, request: msgspec.Struct, at: int | None = None) -> Answer:
+        """Rank candidates for a request; whatever is unknown or missing has a defined answer and is named in it.
 
-    def explain(self, request: msgspec.Struct) -> list[Explained]:
-        """Tell of each shown candidate which source brought it, its score at each stage, and its features.
-
-        Budgets do not hold here: an answer whose stages were late differs from its explanation, and says so itself.
+        at: the moment of the answer in microseconds since 1970 UTC, which says on which day an auction charges and how
+        much of its traffic has passed; nothing: the clock.
         """
-        found, order = self._follow(request, limited=False)
+        return self._answer(request, _now() if at is None else at, charge=True)
+
+    def click(self, request_id: str, item: str, at: int | None = None) -> Clicked | None:
+        """Charge a click on something that an auction sold, once; nothing where no such sale is known, or none is kept.
+
+        at: the moment of the click in microseconds since 1970 UTC; nothing: the clock.
+        """
+        return None if self._accounts is None else self._accounts.click(request_id, item, _now() if at is None else at)
+
+    def explain(self, request: msgspec.Struct, at: int | None = None) -> list[Explained]:
+        """Tell of each shown candidate which source brought it, its score at each stage, and what moved it.
+
+        Budgets do not hold here, and nobody is charged: an answer whose stages were late, or that was given when other
+        sums were spent, differs from its explanation, and says so itself. at: as in `answer`.
+        """
+        moment = _now() if at is None else at
+        found, frame, rows = self._follow(request, moment, limited=False)
+        shown, outcome = self._end(found, frame, rows, request_id(), moment, charge=False)
+        moved = self._moved(found, frame, shown)
         group = np.zeros(len(found.ids), np.int32)
         names = [*found.values.request, *found.values.row]
         columns = {name: objects(found.values.at_rows(name, group)) for name in names}
-        return [
+        told = [
             Explained(
                 found.ids[row],
                 place,
                 found.sources(row),
                 {name: _numbers(column, [row])[0] for name, column in found.scores.items()},
                 {name: readable(column[row]) for name, column in columns.items()},
+                {title: each[place - 1] for title, each in moved.items()},
             )
-            for place, row in enumerate(order[: found.asked.k].tolist(), 1)
+            for place, row in enumerate(shown.tolist(), 1)
         ]
+        if outcome is not None:
+            for slot, (item, row) in enumerate(zip(told, shown.tolist(), strict=True), 1):
+                item.slot, item.bid, item.price = slot, float(outcome.bids[row]), float(outcome.sold.prices[slot - 1])
+        return told
 
     def features(self, columns: dict[str, Any], candidates: list[str], at: int) -> Values:
         """Read and compute what a model sees of one request's candidates: the very code that answers.
@@ -106,89 +126,117 @@ class Path:
         """
         found = Candidacy(Asked(columns, len(candidates), None, candidates, []))
         self._finder.find(found, limited=False)
-        return self._features(self._frame(found, at), found)
+        return self._reading.values(self._frame(found, at), found.scores)
 
-    def _follow(self, request: msgspec.Struct, limited: bool = True) -> tuple[Candidacy, np.ndarray]:
-        """Take a request through the stages; gives its candidates and their rows, best first.
+    def _answer(self, request: msgspec.Struct, at: int, charge: bool) -> Answer:
+        found, frame, rows = self._follow(request, at)
+        name = getattr(request, "request_id", None) or request_id()
+        shown, outcome = self._end(found, frame, rows, name, at, charge)
+        titles = list(dict.fromkeys([*self.bundle.retrievers, *found.scores]))
+        columns = [_numbers(found.scores.get(title), shown) for title in titles]
+        last = next((title for ladder, title in reversed(self._titles.items()) if ladder in found.ranked), None)
+        final = found.scores.get(last or "") if outcome is None else outcome.scores
+        stages = [dict(zip(titles, each, strict=True)) for each in zip(*columns, strict=True)] or [{} for _ in shown]
+        ids = [found.ids[row] for row in shown.tolist()]
+        items = list(map(Item, ids, _numbers(final, shown), stages))
+        if outcome is not None:
+            for slot, (item, price) in enumerate(zip(items, outcome.sold.prices.tolist(), strict=True), 1):
+                item.slot, item.price = slot, price
+        trace = self._trace(found, shown, outcome)
+        return Traced(name, self.version, items, found.asked.degradations, found.stage_ms, trace)
 
-        limited: whether the stages' budgets hold; an explanation has time.
+    def _follow(self, request: msgspec.Struct, at: int, limited: bool = True) -> tuple[Candidacy, Frame, np.ndarray]:
+        """Take a request through all stages but the last; gives the rows that its view leaves.
+
+        at: the moment of the answer. Where examples are logged it is the request's time, as a log would have it; where
+        they were made at cuts it is the moment of the store, on which the distances of their features hang. limited:
+        whether the stages' budgets hold; an explanation has time.
         """
         found = Candidacy(read_request(request, self.bundle.facts.fields, self._show, self._limit, self._views))
-        if found.asked.given is None and self._finder.stage is None:
+        asked = found.asked
+        if asked.given is None and self._finder.stage is None:
             raise RequestError("candidates", "none", "a list of ids, which this design does not find by itself")
         self._finder.find(found, limited)
-        return found, self._rank(found, limited)
-
-    def _trace(self, found: Candidacy, shown: np.ndarray) -> Trace:
-        if found.inputs is None:
-            return Trace(list(found.ids), b"", b"")
-        scores, features = found.scores[self._champion], found.inputs[shown]
-        return Trace(list(found.ids), scores.astype("<f4").tobytes(), features.astype("<f4").tobytes())
-
-    def _rank(self, found: Candidacy, limited: bool) -> np.ndarray:
-        """Read features, score, and leave out what the view leaves out; gives the rows, best first."""
-        asked, begin = found.asked, time.perf_counter()
-        frame = self._frame(found, self.bundle.reader.as_of)
-        found.values = self._features(frame, found)
-        found.stage_ms["features"] = took = milliseconds(begin)
         begin = time.perf_counter()
-        champion = self.bundle.champion
-        budget = self._ranker.budget_ms if self._ranker is not None and limited else None
-        if budget is not None and took > budget:
-            asked.degradations.append(f"rank: left out, features took {took:.1f} of {budget:g} ms")
-        elif self._ranker is not None and champion is not None and found.ids:
-            inputs = self._inputs(frame, found.values)
-            found.inputs = inputs.values
-            found.scores[self._champion] = champion.score(inputs)
+        logged = isinstance(self.design.data.examples, Logged)
+        frame = self._frame(found, at if logged else self.bundle.reader.as_of)
+        found.values = self._reading.values(frame, found.scores)
+        found.stage_ms["features"] = milliseconds(begin)
+        for stage in self._ranks:
+            self._rank(stage, found, frame, begin, limited)
         rows = np.arange(len(found.ids))
         if asked.view is not None:
             parsed = self._views[asked.view]
             columns = {item: objects(found.values.at_rows(item, frame.group)) for item in parsed.columns}
             rows = np.flatnonzero(evaluate(parsed, columns, frame.rows) == 1)
-        if self._champion in found.scores:
-            rows = rows[np.lexsort((found.ties()[rows], -found.scores[self._champion][rows]))]
-        found.stage_ms["rank"] = milliseconds(begin)
-        return rows
+        return found, frame, rows
+
+    def _rank(self, stage: Rank, found: Candidacy, frame: Frame, begin: float, limited: bool) -> None:
+        """Let a ladder's champion score the candidates, if what came before has left it time."""
+        ladder, gone, start = stage.ladder, milliseconds(begin), time.perf_counter()
+        if limited and stage.budget_ms is not None and gone > stage.budget_ms:
+            told = f"{ladder}: left out, features took {gone:.1f} of {stage.budget_ms:g} ms"
+            found.asked.degradations.append(told)
+        elif found.ids:
+            champion = self.bundle.champions[ladder]
+            inputs = self._reading.inputs(ladder, champion, frame, found.values)
+            found.inputs[ladder] = inputs.values
+            found.scores[self._titles[ladder]] = found.ranked[ladder] = champion.scorer.score(inputs)
+        found.stage_ms[ladder] = milliseconds(start)
+
+    def _end(
+        self, found: Candidacy, frame: Frame, rows: np.ndarray, name: str, at: int, charge: bool
+    ) -> tuple[np.ndarray, Outcome | None]:
+        """Sell, or show the first by the last score; gives the shown rows, best first."""
+        asked, begin = found.asked, time.perf_counter()
+        if self._seller is not None:
+            outcome = self._seller.sell(found, frame, rows, name, at, charge)
+            found.stage_ms["auction"] = milliseconds(begin)
+            return outcome.sold.rows, outcome
+        scores = next((found.ranked[ladder] for ladder in reversed(self._titles) if ladder in found.ranked), None)
+        shown = rows[: asked.k] if scores is None else best(scores, rows, asked.k, found.ids)
+        if len(shown) < asked.k:
+            asked.degradations.append(f"k: {len(shown)} of {asked.k} found")
+        return shown, None
+
+    def _moved(self, found: Candidacy, frame: Frame, shown: np.ndarray) -> dict[str, list[Moved]]:
+        """Share the scores of the shown candidates out among the features, for each ladder that ranked."""
+        told: dict[str, list[Moved]] = {}
+        for ladder in found.ranked:
+            folder = self.bundle.folder / "background" / ladder
+            if not len(shown) or not folder.exists():
+                continue
+            scorer = self.bundle.champions[ladder].scorer
+            inputs = self._reading.inputs(ladder, self.bundle.champions[ladder], frame, found.values)
+            alone = Inputs(inputs.names, inputs.kinds, inputs.values, inputs.ids).take(shown)
+            parts = contributions(scorer, alone, load_background(folder))
+            told[self._titles[ladder]] = [
+                Moved(base, dict(zip(parts.names, values, strict=True)), parts.unit)
+                for base, values in zip(parts.base.tolist(), parts.values.tolist(), strict=True)
+            ]
+        return told
+
+    def _trace(self, found: Candidacy, shown: np.ndarray, outcome: Outcome | None) -> Trace:
+        scores = {ladder: column.astype("<f4").tobytes() for ladder, column in found.ranked.items()}
+        features = {ladder: column[shown].astype("<f4").tobytes() for ladder, column in found.inputs.items()}
+        sold = msgspec.UNSET if outcome is None else Auctioned(outcome.bids.astype("<f8").tobytes(), outcome.charged)
+        return Trace(found.ids, scores, features, sold)
 
     def _frame(self, found: Candidacy, at: int) -> Frame:
-        fields = self.bundle.facts.fields
-        requests = {name: _one(value, fields[name]) for name, value in found.asked.columns.items()}
-        time, group = np.array([at], np.int64), np.zeros(len(found.ids), np.int32)
-        name = getattr(self.design.data.examples, "candidate", None)
-        if name is None:
-            return Frame(requests, time, group, {})
-        return Frame(requests, time, group, {name: self._finder.column(found)}, {name: keys([found.ids])})
-
-    def _features(self, frame: Frame, found: Candidacy) -> Values:
-        """Read what the store has, add the retrievers' scores, and derive the rest."""
-        values = self.bundle.reader.read(frame)
-        for name in self.bundle.retrievers:  # one that was left out has no evidence, as for an item it does not know
-            scores = found.scores.get(name)
-            values.row[score_name(name)] = np.zeros(frame.rows) if scores is None else scores.astype(np.float64)
-        for part in self._derived:
-            values.update(derive(part, frame, values))
-        return values
-
-    def _inputs(self, frame: Frame, values: Values) -> Inputs:
-        facts = self.bundle.facts
-        ids: dict[str, pa.StringArray] = {}
-        looked_up = None if self.bundle.champion is None else getattr(self.bundle.champion.setting, "by", None)
-        if looked_up is not None:  # HistoricalRate reads ids
-            every = Values(dict(frame.requests), dict(frame.candidates))
-            ids[looked_up] = pa.array(objects(every.at_rows(looked_up, frame.group)), pa.string())
-        filled = matrix(facts.names, values, frame, self.bundle.vocabularies)
-        return Inputs(facts.names, facts.kinds, filled, ids, frame.group)
+        return self._reading.frame(found.asked.columns, at, self._finder.column(found), keys([found.ids]))
 
     def _stage(self, kind: type[Kind]) -> Kind | None:
         return next((stage for stage in self.design.serving.path if isinstance(stage, kind)), None)
 
 
-def _one(value: Any, kind: str) -> Column:
-    if kind == "number":
-        return np.array([np.nan if value is None else value], np.float64)
-    if kind == "time":
-        return np.array(["NaT" if value is None else value], "datetime64[us]")
-    return pa.DictionaryArray.from_arrays(pa.array([0], pa.int32()), pa.array([value], pa.string()))
+def _titles(bundle: Bundle) -> dict[str, str]:
+    """Say under which name each ladder's scores stand: its champion's, or the ladder's where there are several."""
+    champions = bundle.champions
+    return {ladder: ladder if len(champions) > 1 else one.facts.champion for ladder, one in champions.items()}
+
+
+def _now() -> int:
+    return time.time_ns() // 1000
 
 
 def _numbers(column: np.ndarray | None, rows: Any) -> list[float | None]:

@@ -71,6 +71,18 @@ def undecodable(error: Exception, fields: Iterable[str] = (), body: str = "body"
     return RefusalError(422, where or body, text, "numbers of 64 bits" if "range" in text else "", "change it")
 
 
+def whole_fault(body: bytes, error: Exception) -> Exception:
+    """Prefer the fault that a body as a whole has: JSON that is cut off is no JSON, whatever its first field is.
+
+    error: what was found first.
+    """
+    try:
+        msgspec.json.decode(body, type=msgspec.Raw)
+    except (msgspec.DecodeError, RecursionError) as fault:
+        return fault
+    return error
+
+
 def _said(error: Exception) -> str:
     if isinstance(error, UnicodeDecodeError):
         return f"no UTF-8 at byte {error.start}"

@@ -55,6 +55,11 @@ class Settings(msgspec.Struct, frozen=True):
         """Where the decision log, the event log and the service's own log are."""
         return self.folder / "log"
 
+    @property
+    def accounts(self) -> Path:
+        """Where it stands what advertisers have spent; it outlives every build."""
+        return self.folder / "spending"
+
     def check(self) -> None:
         """Refuse what cannot be served, before a process is started."""
         if self.workers < 1 or not 0 <= self.port < 65_536:

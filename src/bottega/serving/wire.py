@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -21,6 +21,10 @@ class Item(msgspec.Struct):
     id: str
     score: float | None
     stages: dict[str, float | None]
+    price: float | msgspec.UnsetType = msgspec.UNSET
+    """What a click costs, where an auction sold the place."""
+    slot: int | msgspec.UnsetType = msgspec.UNSET
+    """The place that was sold, from 1."""
 
 
 class Answer(msgspec.Struct):
@@ -37,22 +41,44 @@ class Answer(msgspec.Struct):
     """Milliseconds that each stage took."""
 
 
+class Auctioned(msgspec.Struct):
+    """What the decision log keeps of an auction."""
+
+    bids: bytes
+    """Each candidate's bid for a click after pacing, float64 little-endian; NaN for one that took no part."""
+    charged: float
+    """What was charged as soon as it was shown; 0 where clicks are charged."""
+
+
 class Trace(msgspec.Struct):
     """What the decision log keeps of an answer and the wire does not carry."""
 
     candidates: list[str]
     """All candidates of the request, those that were not shown too."""
-    scores: bytes
-    """The champion's score of each candidate, float32 little-endian; empty where nothing ranked."""
-    features: bytes
-    """The features of the shown items as the model read them, (shown, columns) float32 little-endian, row by row; the
-    columns are the `names` of the build's `serving.json`. Empty where nothing ranked."""
+    scores: dict[str, bytes]
+    """For each ladder that ranked its champion's score of each candidate, float32 little-endian."""
+    features: dict[str, bytes]
+    """For each ladder that ranked the features of the shown items as its model read them, (shown, columns) float32
+    little-endian, row by row; the columns are the ladder's `names` in the build's `serving.json`."""
+    auction: Auctioned | msgspec.UnsetType = msgspec.UNSET
+    """Where the path has one."""
 
 
 class Traced(Answer):
     """An answer with its trace, which is taken off before the answer is sent."""
 
     trace: Trace | msgspec.UnsetType = msgspec.UNSET
+
+
+class Moved(msgspec.Struct):
+    """What moved one candidate's score: the base and all values together are the score."""
+
+    base: float
+    """The mean score of some rows of training."""
+    values: dict[str, float]
+    """What each feature adds to it."""
+    unit: str
+    """`log-odds` for a probability, else `score`."""
 
 
 class Explained(msgspec.Struct):
@@ -65,17 +91,29 @@ class Explained(msgspec.Struct):
     stages: dict[str, float | None]
     features: dict[str, float | str | None]
     """The features as they were read for this answer."""
+    contributions: dict[str, Moved] = {}
+    """For each stage that ranked, what each feature adds to its score."""
+    slot: int | msgspec.UnsetType = msgspec.UNSET
+    """The place that an auction sold, from 1."""
+    bid: float | msgspec.UnsetType = msgspec.UNSET
+    """For a click, after pacing."""
+    price: float | msgspec.UnsetType = msgspec.UNSET
+    """What a click costs."""
 
 
-def request_type(fields: Mapping[str, str]) -> type[msgspec.Struct]:
+def request_type(fields: Mapping[str, str], columns: Sequence[str] = ()) -> type[msgspec.Struct]:
     """Make the type of a design's requests: its own columns, and what every request may say besides.
 
-    fields: for each column of the request `id`, `number`, `text` or `time`.
+    fields: for each column of the request `id`, `number`, `text` or `time`. columns: numbers that may be given with a
+    candidate.
     Errors: `BuildError` for a column that has the name of something every request may say.
 
     >>> kind = request_type({"customer": "id"})
     >>> msgspec.json.decode(b'{"customer": 17850, "k": 3}', type=kind)
     Request(customer=17850, k=3, candidates=None, view=None, request_id=None)
+    >>> kind = request_type({}, ["bid"])
+    >>> msgspec.json.decode(b'{"candidates": ["a", {"id": "b", "bid": 1.5}]}', type=kind).candidates
+    ['a', Candidate(id='b', bid=1.5)]
     """
     if taken := sorted(set(fields) & set(RESERVED)):
         raise BuildError(
@@ -86,9 +124,15 @@ def request_type(fields: Mapping[str, str]) -> type[msgspec.Struct]:
         )
     kinds: dict[str, Any] = {"id": Id, "number": float | None, "text": str | None, "time": str | None}
     own = [(name, kinds[kind], None) for name, kind in fields.items()]
+    candidate: Any = str | int | float
+    if columns:
+        numbers = [(name, float | None, None) for name in columns]
+        candidate |= msgspec.defstruct(
+            "Candidate", [("id", str | int | float), *numbers], forbid_unknown_fields=True, gc=False
+        )
     known = [
         ("k", int | None, None),
-        ("candidates", list[str | int | float] | None, None),
+        ("candidates", list[candidate] | None, None),
         ("view", str | None, None),
         ("request_id", str | None, None),
     ]

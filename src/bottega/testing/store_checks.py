@@ -18,13 +18,15 @@ from bottega.features.stores.keys import key, keys
 from bottega.features.stores.memory import MemoryStore
 from bottega.features.stores.protocol import Store, mark
 
+_SPENDS, _LIMIT = 60, 18.1
 Check = Callable[["Opening", Path], None]
 
 
 class Opening(Protocol):
     """How a check opens the store under test: at the same folder it must be the same store.
 
-    For `read_while_written` it must be importable by another process: a function of a module, or a `partial` of one.
+    For `read_while_written` and `spent_by_many` it must be importable by another process: a function of a module, or a
+    `partial` of one.
     """
 
     def __call__(self, folder: Path, readonly: bool = False) -> Store: ...
@@ -145,6 +147,53 @@ def whole_or_not_at_all(opening: Opening, folder: Path) -> None:
     store.close()
 
 
+def added_or_refused(opening: Opening, folder: Path) -> None:
+    """Amounts are added together or not at all; a limit is met and never passed; what a mark names happens once."""
+    store = opening(folder)
+    told = store.add("spent", [b"a", b"b", b"a"], [1.0, 2.5, 3.0], [4.0, 2.5, 4.0])
+    _expect(
+        told is not None and bool(told.all()), "amounts that reach a limit fit, those of one key one after the other"
+    )
+    told = store.add("spent", [b"a", b"c", b"b"], [0.5, 1.0, 0.0], [4.0, 9.0, 2.5])
+    _expect(told is not None and told.tolist() == [False, True, True], "an amount that passes its limit is named")
+    read, found = store.read("spent", [b"a", b"b", b"c"])
+    _expect(read[:2, 0].tolist() == [4.0, 2.5] and not found[2], "where one is refused, nothing is added")
+    for charged in (True, False):
+        told = store.add("spent", [b"a"], [10.0], marks={"click 1": b""})
+        _expect((told is not None) == charged, "a mark that is there already lets nothing be added")
+    _expect(float(store.read("spent", [b"a"])[0][0, 0]) == 14.0, "without limits all amounts fit, once for each mark")
+    told = store.add("spent", [b"a"], [1.0], [2.0], {"click 2": b"x"})
+    _expect(told is not None and not told.any() and store.marked("click 2") is None, "refused amounts leave no mark")
+    told = store.add("spent", [], [], marks={"click 3": b"x"})
+    _expect(told is not None and store.marked("click 3") == b"x", "nothing can be added, and marked")
+    store.write("wide", [b"a"], np.ones((1, 2)))
+    for group, names, amounts in (("wide", [b"a"], [1.0]), ("spent", [b"a"], [np.nan]), ("spent", [b"a"], [1.0, 2.0])):
+        try:
+            store.add(group, names, amounts, marks={"click 4": b""})
+        except BuildError:
+            _expect(store.marked("click 4") is None, "what cannot be added leaves no mark")
+        else:
+            raise AssertionError(f"amounts {amounts} were added to the group {group!r}")
+    store.close()
+
+
+def forgotten_in_order(opening: Opening, folder: Path) -> None:
+    """Marks are dropped by their names' order, the first ones first, and no more of them than asked."""
+    store = opening(folder)
+    names = ["a", "sale 1", "sale 1 x", "sale 10", "sale 2", "sale ä", "t"]
+    for name in names:
+        mark(store, name, name.encode())
+    _expect(store.forget("b", "c") == 0, "where no name lies nothing is dropped")
+    _expect(store.forget("sale ", "sale 2", most=2) == 2, "as many are dropped as asked")
+    _expect(
+        [name for name in names if store.marked(name)] == ["a", "sale 10", "sale 2", "sale ä", "t"], "first ones first"
+    )
+    _expect(store.forget("sale ", "sale 2") == 1, "the end is not dropped")
+    _expect(store.forget("sale", "u") == 3, "names run on beyond the last one")
+    _expect([name for name in names if store.marked(name)] == ["a"], "other names stay")
+    store.close()
+
+
 def restart(opening: Opening, folder: Path) -> None:
     """Rows and marks are there after closing and opening again, for reading too; a reader cannot write."""
     store = opening(folder)
@@ -191,6 +240,48 @@ def read_while_written(opening: Opening, folder: Path) -> None:
     _expect(found == ["", ""], f"readers beside a writer see whole batches in order: {found}")
 
 
+def spent_by_many(opening: Opening, folder: Path) -> None:
+    """Three processes add at once: every amount counts once, no limit is passed, and it is there after a restart."""
+    opening(folder).close()
+    context = multiprocessing.get_context("spawn")
+    started, results = context.Barrier(3), context.SimpleQueue()
+    spenders = [context.Process(target=_spend, args=(opening, folder, n, started, results)) for n in range(3)]
+    for spender in spenders:
+        spender.start()
+    told = [results.get() for _ in spenders]
+    for spender in spenders:
+        spender.join(60)
+        if spender.is_alive():
+            spender.terminate()
+    _expect(not any(isinstance(one, str) for one in told), f"no process fails: {told}")
+    store = opening(folder)
+    read, _ = store.read("spent", [b"open", b"limited", b"once"])
+    _expect(read[0, 0] == 3 * _SPENDS * 0.25, f"each of {3 * _SPENDS} amounts counts: {read[0, 0]}")
+    fitted, marked = (sum(one[place] for one in told) for place in (0, 1))
+    _expect(
+        read[1, 0] == 0.25 * fitted <= _LIMIT < 0.25 * (fitted + 1), f"the limit is reached, not passed: {read[1, 0]}"
+    )
+    _expect(read[2, 0] == marked == _SPENDS, "what has one name happens once, whoever comes first")
+    store.close()
+
+
+def _spend(opening: Opening, folder: Path, number: int, started: Any, results: Any) -> None:
+    try:
+        store = opening(folder)
+        started.wait(60)
+        fitted = marked = 0
+        for turn in range(_SPENDS):
+            store.add("spent", [b"open"], [0.25])
+            fits = store.add("spent", [b"limited", b"own %d" % number], [0.25, 1.0], [_LIMIT, np.inf])
+            fitted += int(fits is not None and fits.all())
+            marked += int(store.add("spent", [b"once"], [1.0], marks={f"click {turn}": b""}) is not None)
+        store.close()
+        results.put((fitted, marked))
+    except Exception as error:
+        results.put(repr(error))
+        raise
+
+
 def _watch(opening: Opening, folder: Path, started: Any, results: Any) -> None:
     try:
         store = opening(folder, readonly=True)
@@ -227,7 +318,8 @@ def _equal(got: Sequence[Any], right: Sequence[Any], what: str) -> None:
     _expect(np.array_equal(got[1], right[1]), f"{what}: other keys found than in memory")
 
 
-DURABLE: tuple[Check, ...] = (restart, read_while_written)
+DURABLE: tuple[Check, ...] = (restart, read_while_written, spent_by_many)
 CHECKS: tuple[Check, ...] = (
-    same_as_memory, unknown_and_empty, many_and_repeated, awkward_keys, whole_or_not_at_all, *DURABLE,
+    same_as_memory, unknown_and_empty, many_and_repeated, awkward_keys, whole_or_not_at_all, added_or_refused,
+    forgotten_in_order, *DURABLE,
 )  # fmt: skip

@@ -25,34 +25,35 @@ _EXAMPLE = 'bottega explain DESIGN \'{"customer": "17850"}\''
 def explain(
     design: str | Path | Design, request: str | dict[str, Any], *, workspace: str | Path | None = None
 ) -> list[Explained]:
-    """Say of each shown item which source brought it, the score of each stage, and the features that were read.
+    """Say of each shown item which source brought it, the score of each stage, and what each feature adds to it.
 
     request: the id of an answered request, or a request itself, as a mapping or JSON: `{"customer": "17850"}`. An
     answered one is explained by the build that answered it.
     Errors: `ServeError` for an id that is not in the log, or a request that cannot be answered.
     """
     space = find_workspace(find_design(design), workspace, design)
-    build, asked = _asked(space, request)
+    build, asked, at = _asked(space, request)
     path = RequestPath(load_bundle(build.folder))
     try:
-        return path.explain(msgspec.convert(asked, path.request_type))
+        return path.explain(msgspec.convert(asked, path.request_type), at)
     except (msgspec.ValidationError, RequestError) as error:
         fields = ", ".join(path.request_type.__struct_fields__)
         raise ServeError("request", str(error), f"the fields {fields}", 'such as {"k": 5}') from None
 
 
-def _asked(space: Workspace, request: str | dict[str, Any]) -> tuple[Build, dict[str, Any]]:
+def _asked(space: Workspace, request: str | dict[str, Any]) -> tuple[Build, dict[str, Any], int | None]:
+    """Give the build that answers, the request, and when it was answered; nothing: it is asked now."""
     if isinstance(request, dict):
-        return current_build(space), request
+        return current_build(space), request, None
     if request.lstrip().startswith("{"):
         try:
-            return current_build(space), json.loads(request)
+            return current_build(space), json.loads(request), None
         except json.JSONDecodeError as error:
             found = f"{error.msg} at character {error.pos + 1}"
             raise ServeError("request", found, "JSON, or the id of an answered request", _EXAMPLE) from None
     for line in read_log(space.log):
         if line["request_id"] == request:
-            return find_build(space, line["version"]), line["request"]
+            return find_build(space, line["version"]), line["request"], int(line["time"])
     raise ServeError(
         "request", f"no answered request {request!r} in {space.log}", "an id from an answer, or a request as JSON",
         _EXAMPLE,

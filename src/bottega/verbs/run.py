@@ -42,6 +42,7 @@ from bottega.runs.steps.replaying import replay
 from bottega.runs.steps.retrieving import retrieve, score
 from bottega.runs.steps.tables import ingest_tables
 from bottega.runs.steps.training import train
+from bottega.runs.steps.warming import beginnings, data_of, find_starts, warm_of
 from bottega.verbs.finding import check_seed, find_design, find_place, find_workspace
 from bottega.verbs.world import find_ceiling, gap, sample_place, stand_in, truth_of
 
@@ -67,6 +68,7 @@ def run(
     seed: int = 0,
     rows: int | None = None,
     models: Sequence[str] = (),
+    warm_start: bool = False,
     wait: bool = False,
     progress: Progress | None = None,
 ) -> Ran:
@@ -79,7 +81,9 @@ def run(
     nothing: the folder of the design's file, else `BOTTEGA_DATA`, else the design's world. warehouse: an Ibis URL.
     workspace: where everything is kept; nothing: `.bottega`. seed: of all draws. rows: size of the world that stands
     in where there are no data; nothing: its own. models: names of the rungs to train and no others, or `all` for the
-    optional ones as well. wait: wait for another run here.
+    optional ones as well. warm_start: the champion of each ladder goes on from the current release and learns the rows
+    alone that are new since, with its words; the other rungs, and it too where something changed that its numbers mean,
+    learn from scratch, and `warm` of the scorecard says why. wait: wait for another run here.
     Errors: `DesignError`, `DataError`, `BuildError`.
 
     >>> from bottega import run                                        # doctest: +SKIP
@@ -106,7 +110,7 @@ def run(
         job = Job(found, place, runner, seed, models=tuple(models))
         for name, reason in left_out(job).items():
             told.say(f"    {name}: left out, {reason}")
-        parts = _steps(job, world)
+        parts = _steps(job, world, warm_start)
         card = {**_measured(job, parts), **_facts(job, place, world)}
         if card["ceiling"] is not None:
             card["ceiling"]["gap"] = gap(card)
@@ -139,7 +143,7 @@ def check_path(design: Design) -> None:
         )
 
 
-def _steps(job: Job, world: Result | None) -> dict[str, Result | Mapping[str, Any]]:
+def _steps(job: Job, world: Result | None, warm_start: bool) -> dict[str, Result | Mapping[str, Any]]:
     counts = ingest_tables(job)
     asked = make_requests(job) if isinstance(job.design.data.examples, FromPositives) else None
     retrievers = retrieve(job, asked) if asked is not None else {}
@@ -147,7 +151,10 @@ def _steps(job: Job, world: Result | None) -> dict[str, Result | Mapping[str, An
     lessons = make_lessons(job, examples)
     scores = score(job, retrievers, examples)
     features = compute_features(job, examples, scores)
-    trained = train(job, examples, lessons, scores, features)
+    starts = find_starts(job, lessons) if warm_start else {}
+    for line in beginnings(starts):
+        job.runner.progress.say(f"    {line}")
+    trained = train(job, examples, lessons, scores, features, starts)
     judged = evaluate_ladders(job, examples, lessons, retrievers, scores, trained, features[FINAL])
     compressed = compress(job, examples, lessons, scores, features, trained, judged)
     parity = check_parity(job, examples, retrievers, scores, features[FINAL])
@@ -162,6 +169,7 @@ def _steps(job: Job, world: Result | None) -> dict[str, Result | Mapping[str, An
         "parity": parity,
         "bundle": bundle,
         "measured": measure(job, judged, bundle, parity),
+        "warm": warm_of(starts, {name: result.folder for name, result in trained.items()}),
     }
     if held is not None:
         parts["auction"] = held
@@ -176,18 +184,33 @@ def _steps(job: Job, world: Result | None) -> dict[str, Result | Mapping[str, An
 
 def _measured(job: Job, parts: Mapping[str, Any]) -> dict[str, Any]:
     counts = parts["counts"]
+    evaluation = read_json(parts["judged"].folder / "evaluation.json")
+    compression = read_json(parts["compressed"].folder / COMPRESSION) if "compressed" in parts else {}
     total = {name: sum(table[name] for table in counts.values()) for name in ("offered", "accepted", "quarantined")}
     return {
         "design": job.design.name,
         "build": build_id(parts["measured"]),
         "data": {**total, "tables": counts},
-        **read_json(parts["judged"].folder / "evaluation.json"),
+        **evaluation,
+        "goals": goals_of(evaluation["goals"], compression),
+        "warm": parts["warm"],
         "parity": read_json(parts["parity"].folder / "parity.json"),
         "serving": read_json(parts["measured"].folder / "serving.json"),
-        "compression": read_json(parts["compressed"].folder / COMPRESSION) if "compressed" in parts else {},
+        "compression": compression,
         "auction": read_json(parts["auction"].folder / "auction.json") if "auction" in parts else None,
         "ceiling": read_json(parts["ceiling"].folder / "ceiling.json") if "ceiling" in parts else None,
     }
+
+
+def goals_of(goals: list[dict[str, Any]], compression: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Give the goals as what is served meets them: a compressed model is judged in its champion's place."""
+    again = {ladder: found["goals"] for ladder, found in compression.items() if found["served"]}
+    if not again:
+        return goals
+    if all("ladder" not in goal for goal in goals):
+        return next(iter(again.values()))
+    kept = [goal for goal in goals if goal["ladder"] not in again]
+    return [*(goal for found in again.values() for goal in found), *kept]
 
 
 def _facts(job: Job, place: Place, world: Result | None) -> dict[str, Any]:
@@ -217,7 +240,7 @@ def _build(job: Job, parts: Mapping[str, Any], card: dict[str, Any]) -> Build:
         shutil.copyfile(judged.folder / "predictions.parquet", folder / "predictions.parquet")
         write_json(folder / "scorecard.json", card)
 
-    data = "+".join(result.key[:16] for result in job.ingested.values())
+    data = data_of(job)
     return make_build(job.runner.workspace, parts["measured"], fill, seed=job.seed, data=data, steps=job.runner.results)
 
 

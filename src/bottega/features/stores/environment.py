@@ -18,15 +18,16 @@ class Environment:
     """One opened file, for all who use it; the last one to leave closes it, also one that was only forgotten.
 
     folder: with `data.mdb`. readonly: how it is opened where nobody has it open. limit: of the map's first size, bytes.
+    sync: whether each write waits for the disk.
     Errors: `lmdb.Error` and `OSError` as LMDB raises them.
     """
 
-    def __init__(self, folder: Path, readonly: bool, limit: int) -> None:
-        closed = readonly and not (folder / "lock.mdb").exists()  # in a build: nobody writes there any more
+    def __init__(self, folder: Path, readonly: bool, limit: int, sync: bool) -> None:
+        self.closed = readonly and not (folder / "lock.mdb").exists()  # in a build: nobody writes there any more
         # No read-ahead: a request touches a few scattered pages. Locks stay on: workers and a writer share it.
         self.lmdb = lmdb.open(
             str(folder), map_size=min(_FIRST_SIZE, limit), readonly=readonly, create=not readonly, readahead=False,
-            max_readers=512, lock=not closed,
+            max_readers=512, lock=not self.closed, sync=sync,
         )  # fmt: skip
         self.readonly = readonly
         self.reading = threading.Lock()  # a change of the map's size must not meet another thread's read,
@@ -39,16 +40,19 @@ class Environment:
             self.lmdb.set_mapsize(size)
 
 
-def join(user: object, folder: Path, readonly: bool, limit: int) -> tuple[Environment, weakref.finalize[..., Any]]:
+def join(
+    user: object, folder: Path, readonly: bool, limit: int, sync: bool
+) -> tuple[Environment, weakref.finalize[..., Any]]:
     """Give the environment of a folder, opened or shared, and what ends the use: called, or with the user's own end.
 
-    A reader shares what a writer has opened. Errors: as of `Environment`, and for a writer where a reader was first.
+    A reader shares what a writer has opened, and a writer how the first one syncs. Errors: as of `Environment`, and for
+    a writer where a reader was first.
     """
     with _GUARD:
         while True:
             found = _OPEN.get(_identity(folder) or (0, 0))
             if found is None:
-                found = Environment(folder, readonly, limit)
+                found = Environment(folder, readonly, limit, sync)
                 _OPEN[_identity(folder) or (0, 0)] = found
             if found.readonly and not readonly:
                 raise lmdb.ReadonlyError("it is open for reading in this process")

@@ -35,10 +35,7 @@ def keys(columns: Sequence[Texts]) -> list[bytes]:
     """
     texts = [_listed(column) for column in columns]
     if len(texts) == 1:
-        return [
-            text.encode() if text is not None and text.isascii() and _NUL not in text else key([text])
-            for text in texts[0]
-        ]
+        return _single(texts[0])
     if len(texts) == 2:
         return [
             f"{a}\0\2{b}".encode() if a and b and a.isascii() and b.isascii() and _NUL not in a + b else key([a, b])
@@ -47,6 +44,17 @@ def keys(columns: Sequence[Texts]) -> list[bytes]:
     if not texts:
         raise DataError("keys", "no columns", "at least one")
     return [key(parts) for parts in zip(*texts, strict=True)]
+
+
+def _single(texts: list[Any]) -> list[bytes]:
+    """Encode all texts at once where nothing in them needs care: no null, no NUL, no line break."""
+    try:
+        joined = "\n".join(texts)
+    except TypeError:  # a null
+        return [key([text]) for text in texts]
+    if _NUL in joined or joined.count("\n") != len(texts) - 1:
+        return [key([text]) for text in texts]
+    return joined.encode("utf-8", "surrogatepass").split(b"\n")
 
 
 def _part(text: str | None) -> str:

@@ -18,31 +18,35 @@ import numpy as np
 
 from bottega.errors import BottegaError, BuildError, ServeError
 from bottega.features.stores.environment import join
-from bottega.features.stores.protocol import Found, Values, fitting
+from bottega.features.stores.protocol import Found, Values, fitting, totals
 
 T = TypeVar("T")
 _FORMAT = b"bottega store 1"
 _HEAD = struct.Struct(">HI")  # number of the group, width of its rows
 _LARGEST = 1 << 40
+_REMEMBERED = 1 << 16  # rows of a group that one process keeps by key, of a store that nobody writes any more
 
 
 class LmdbStore:
     """A folder on this machine's disk.
 
     folder: where it lies; made when missing, unless `readonly`. readonly: for workers; they share the mapped pages, and
-    one writer beside them goes on. limit: bytes beyond which a write is refused; larger holds more. Open it after
-    forking; what a process has open already is shared. A store without a lock file, as builds hold it, is read without
-    one. Raises `ServeError` when it is missing, damaged or no store of bottega's.
+    one writer beside them goes on. limit: bytes beyond which a write is refused; larger holds more. sync: wait for the
+    disk at each write; without it a write takes microseconds and survives the end of any process, and a power cut or
+    a crash of the machine may leave the store unreadable. Open it after forking; what a process has open already is
+    shared. A store without a lock file, as builds hold it, is read without one, and its rows are remembered once they
+    were read. Raises `ServeError` when it is missing, damaged or no store of bottega's.
     """
 
-    def __init__(self, folder: Path, readonly: bool = False, limit: int = _LARGEST) -> None:
+    def __init__(self, folder: Path, readonly: bool = False, limit: int = _LARGEST, sync: bool = True) -> None:
         self.folder, self.readonly, self.limit = folder, readonly, limit
         self._groups: dict[str, tuple[bytes, int]] = {}
+        self._memory: dict[str, dict[bytes, bytes]] = {}
         if readonly and not (folder / "data.mdb").is_file():
             raise _unreadable(folder, "no store is there")
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._shared, self._end = join(self, folder, readonly, limit)
+            self._shared, self._end = join(self, folder, readonly, limit, sync)
         except (lmdb.Error, OSError) as error:
             raise _unreadable(folder, str(error)) from error
         self._env = self._shared.lmdb
@@ -61,6 +65,11 @@ class LmdbStore:
 
     def read(self, group: str, keys: Sequence[bytes]) -> tuple[Values, Found]:
         """Give the rows of many keys, in one read transaction; see `Store`."""
+        if self._shared.closed and group in self._groups:
+            self._alive()
+            rows = list(map(self._memory.setdefault(group, {}).get, keys))
+            if None not in rows:
+                return _unpacked(rows, self._groups[group][1])  # type: ignore[arg-type]
         return self._reading(lambda txn: self._read(txn, group, keys))
 
     def _read(self, txn: Any, group: str, keys: Sequence[bytes]) -> tuple[Values, Found]:
@@ -68,20 +77,65 @@ class LmdbStore:
         if known is None:
             return np.empty((len(keys), 0)), np.zeros(len(keys), bool)
         prefix, width = known
-        longest, get = self._longest, txn.get
-        rows = [get(prefix + key) if len(key) <= longest else get(_hashed(prefix, key)) for key in keys]
-        if None not in rows:
-            found = np.ones(len(rows), bool)
+        get = txn.get
+        if max(map(len, keys), default=0) <= self._longest:
+            rows = [get(prefix + key, b"") for key in keys]
         else:
-            found = np.array([row is not None for row in rows], bool)
-            empty = np.full(width, np.nan, "<f8").tobytes()
-            rows = [empty if row is None else row for row in rows]
-        return np.frombuffer(bytearray().join(rows), "<f8").reshape(len(rows), width), found
+            rows = [get(self._place(prefix, key), b"") for key in keys]
+        if self._shared.closed:
+            memory = self._memory.setdefault(group, {})
+            if len(memory) + len(keys) > _REMEMBERED:
+                memory.clear()
+            memory.update(zip(keys, rows, strict=True))
+        return _unpacked(rows, width)
 
     def write(
         self, group: str, keys: Sequence[bytes], values: Values, marks: Mapping[str, bytes] | None = None
     ) -> None:
-        """Put rows and marks in one transaction, on the disk when it returns; see `Store`."""
+        """Put rows and marks in one transaction, on the disk when it returns where the store syncs; see `Store`."""
+        self._groups.update(self._writing(lambda txn: self._write(txn, group, keys, values, marks or {})))
+
+    def add(
+        self,
+        group: str,
+        keys: Sequence[bytes],
+        amounts: Sequence[float],
+        limits: Sequence[float] | None = None,
+        marks: Mapping[str, bytes] | None = None,
+    ) -> Found | None:
+        """Add to rows of width 1 in one write transaction, of which LMDB has one at a time; see `Store`."""
+
+        def work(txn: Any) -> tuple[Found | None, dict[str, tuple[bytes, int]]]:
+            if any(txn.get(b"m" + name.encode()) is not None for name in marks or ()):
+                return None, {}
+            values, known = self._read(txn, group, keys)
+            before = {key: float(row[0]) for key, row, there in zip(keys, values, known, strict=True) if there}
+            after, fits = totals(group, keys, amounts, limits, before)
+            if not fits.all():
+                return fits, {}
+            rows = np.array(list(after.values()), np.float64).reshape(-1, 1)
+            return fits, self._write(txn, group, list(after), rows, marks or {})
+
+        fits, made = self._writing(work)
+        self._groups.update(made)
+        return fits
+
+    def forget(self, begin: str, end: str, most: int = 1000) -> int:
+        """Drop marks in one write transaction; see `Store`."""
+
+        def work(txn: Any) -> int:
+            low, high, count = b"m" + begin.encode(), b"m" + end.encode(), 0
+            with txn.cursor() as cursor:
+                cursor.set_range(low)
+                while count < most and low <= cursor.key() < high:  # beyond the last one the key is empty
+                    cursor.delete()  # and stand on the next one
+                    count += 1
+            return count
+
+        return self._writing(work)
+
+    def _writing(self, work: Callable[[Any], T]) -> T:
+        """Do something in a write transaction, as often as the map has to grow for it."""
         if self.readonly:
             raise BuildError(str(self.folder), "a write to a store opened for reading", "open it with readonly=False")
         with self._shared.writing:
@@ -89,16 +143,13 @@ class LmdbStore:
             while True:
                 try:
                     with self._env.begin(write=True) as txn:
-                        made = self._write(txn, group, keys, values, marks or {})
+                        return work(txn)
                 except lmdb.MapFullError as error:
                     self._grow(error)
                 except lmdb.MapResizedError:  # another process has grown the map
                     self._shared.resize(0)
                 except lmdb.Error as error:
                     raise self._full(str(error)) from error
-                else:
-                    self._groups.update(made)
-                    return
 
     def _write(
         self, txn: Any, group: str, keys: Sequence[bytes], values: Values, marks: Mapping[str, bytes]
@@ -112,11 +163,7 @@ class LmdbStore:
         if len(keys) and known is not None:
             prefix, size = known[0], 8 * known[1]
             packed = memoryview(rows.tobytes())
-            longest = self._longest
-            items = [
-                (prefix + key if len(key) <= longest else _hashed(prefix, key), packed[at * size : (at + 1) * size])
-                for at, key in enumerate(keys)
-            ]
+            items = [(self._place(prefix, key), packed[at * size : (at + 1) * size]) for at, key in enumerate(keys)]
             items.sort(key=lambda item: item[0])  # neighbours in the tree after each other: fewer pages touched
             with txn.cursor() as cursor:
                 cursor.putmulti(items)
@@ -170,6 +217,9 @@ class LmdbStore:
                 known = self._groups[group] = _prefix(number), width
         return known
 
+    def _place(self, prefix: bytes, key: bytes) -> bytes:
+        return prefix + key if len(key) <= self._longest else _hashed(prefix, key)
+
     def _grow(self, error: Exception) -> None:
         size = int(self._env.info()["map_size"])
         if size >= self.limit:
@@ -198,6 +248,17 @@ class LmdbStore:
         with self._shared.writing, self._env.begin(write=True) as txn:
             if txn.get(b"f") is None:
                 txn.put(b"f", _FORMAT)
+
+
+def _unpacked(rows: list[bytes], width: int) -> tuple[Values, Found]:
+    """Give packed rows as an array, (n, width), and which were there; one that was not is empty."""
+    if b"" not in rows:
+        found = np.ones(len(rows), bool)
+    else:
+        found = np.array([row != b"" for row in rows], bool)
+        empty = np.full(width, np.nan, "<f8").tobytes()
+        rows = [row or empty for row in rows]
+    return np.frombuffer(bytearray().join(rows), "<f8").reshape(len(rows), width), found
 
 
 def _prefix(number: int) -> bytes:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from bottega.features.stores.protocol import Found, Values, fitting
+from bottega.features.stores.protocol import Found, Values, fitting, totals
 
 
 class _Group:
@@ -60,10 +60,42 @@ class MemoryStore:
         with self._lock:
             held = self._groups.get(group)
             rows = fitting(group, keys, values, None if held is None else held.rows.shape[1])
-            if len(keys):
-                held = self._groups.setdefault(group, held or _Group(rows.shape[1]))
-                held.put(keys, rows)
-            self._marks.update(marks or {})
+            self._put(group, keys, rows, marks)
+
+    def _put(self, group: str, keys: Sequence[bytes], rows: Values, marks: Mapping[str, bytes] | None) -> None:
+        if len(keys):
+            self._groups.setdefault(group, _Group(rows.shape[1])).put(keys, rows)
+        self._marks.update(marks or {})
+
+    def add(
+        self,
+        group: str,
+        keys: Sequence[bytes],
+        amounts: Sequence[float],
+        limits: Sequence[float] | None = None,
+        marks: Mapping[str, bytes] | None = None,
+    ) -> Found | None:
+        """Add to rows of width 1; see `Store`."""
+        with self._lock:
+            if marks and not self._marks.keys().isdisjoint(marks):
+                return None
+            held = self._groups.get(group)
+            before = {} if held is None else {key: held.rows[held.index[key], 0] for key in keys if key in held.index}
+            after, fits = totals(group, keys, amounts, limits, before)
+            if fits.all():
+                rows = np.array(list(after.values()), np.float64).reshape(-1, 1)
+                width = None if held is None else held.rows.shape[1]
+                self._put(group, list(after), fitting(group, list(after), rows, width), marks)
+            return fits
+
+    def forget(self, begin: str, end: str, most: int = 1000) -> int:
+        """Drop marks; see `Store`."""
+        with self._lock:
+            low, high = begin.encode(), end.encode()
+            names = sorted(name for name in self._marks if low <= name.encode() < high)[:most]
+            for name in names:
+                del self._marks[name]
+            return len(names)
 
     def marked(self, name: str) -> bytes | None:
         """Give a mark; see `Store`."""

@@ -33,6 +33,31 @@ class Store(Protocol):
         """
         ...
 
+    def add(
+        self,
+        group: str,
+        keys: Sequence[bytes],
+        amounts: Sequence[float],
+        limits: Sequence[float] | None = None,
+        marks: Mapping[str, bytes] | None = None,
+    ) -> Found | None:
+        """Add to rows of width 1, those not there yet being 0: all amounts and marks together, or none.
+
+        No other writer, of whatever process, comes between the look and the change. amounts: (m,) finite numbers; those
+        of one key are added one after the other. limits: (m,) what each row may hold after its amount; where one is
+        passed, nothing is added. marks: set with it; where one of these names was marked before, nothing is added, so
+        that what a mark stands for happens once. Gives which amounts fit, (m,), or nothing where a mark was there.
+        Raises `BuildError` as `write` does, and for an amount that is no number.
+        """
+        ...
+
+    def forget(self, begin: str, end: str, most: int = 1000) -> int:
+        """Drop up to `most` marks whose names lie from `begin` on and below `end`, the first ones first; says how many.
+
+        Names are compared as UTF-8 bytes. Raises `BuildError` as `write` does.
+        """
+        ...
+
     def marked(self, name: str) -> bytes | None:
         """Give what was last marked under a name, such as how far a stream is applied; None when nothing was."""
         ...
@@ -56,6 +81,30 @@ def mark(store: Store, name: str, value: bytes) -> None:
     b'2011-12-01'
     """
     store.write("", [], np.empty((0, 0)), {name: value})
+
+
+def totals(
+    group: str,
+    keys: Sequence[bytes],
+    amounts: Sequence[float],
+    limits: Sequence[float] | None,
+    held: Mapping[bytes, float],
+) -> tuple[dict[bytes, float], Found]:
+    """Give what rows hold once these amounts are added, and which amounts fit; `BuildError` where they are none.
+
+    held: what each key's row holds before; one that is missing holds 0.
+    """
+    if len(amounts) != len(keys) or not np.isfinite(np.asarray(amounts, np.float64)).all():
+        raise BuildError(f"store, group {group!r}", f"amounts {list(amounts)}", f"{len(keys)} finite numbers")
+    found: dict[bytes, float] = {}
+    fits = np.ones(len(keys), bool)
+    for place, (key, amount) in enumerate(zip(keys, amounts, strict=True)):
+        total = found.get(key, held.get(key, 0.0)) + amount
+        if limits is not None and total > limits[place]:
+            fits[place] = False
+        else:
+            found[key] = total
+    return found, fits
 
 
 def fitting(group: str, keys: Sequence[bytes], values: Values, width: int | None) -> Values:

@@ -59,6 +59,23 @@ class SnapshotStore:
         told = {name: value.decode() for name, value in self._marks.items()}
         (self.folder / _MARKS).write_bytes(msgspec.json.encode(told, order="deterministic"))
 
+    def add(
+        self,
+        group: str,
+        keys: Sequence[bytes],
+        amounts: Sequence[float],
+        limits: Sequence[float] | None = None,
+        marks: Mapping[str, bytes] | None = None,
+    ) -> Found | None:
+        """Refuse: what a snapshot holds does not change."""
+        del group, keys, amounts, limits, marks
+        raise _written_once()
+
+    def forget(self, begin: str, end: str, most: int = 1000) -> int:
+        """Refuse: what a snapshot holds does not change."""
+        del begin, end, most
+        raise _written_once()
+
     def marked(self, name: str) -> bytes | None:
         """Give a mark; see `Store`."""
         return self._marks.get(name)
@@ -69,6 +86,10 @@ class SnapshotStore:
 
     def close(self) -> None:
         """Do nothing: every batch is closed when it is written."""
+
+
+def _written_once() -> BuildError:
+    return BuildError("store", "a snapshot", "a store that changes", "restore it into memory: or lmdb: first")
 
 
 def restore(folder: Path, store: Store) -> None:

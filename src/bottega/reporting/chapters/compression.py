@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from bottega.design.design import Design
 from bottega.reporting import numbers
 from bottega.reporting.blocks import Block, Code, Grid, Heading, Notice, Paragraph, Status, Words
@@ -47,9 +49,17 @@ def served(found: Compressed) -> str:
 
 
 def _measures(found: Compressed) -> list[Block]:
-    if found.before is None:  # nothing that fits the champion was asked for
-        return []
-    names = dict.fromkeys(name for each in (found.before, *found.tried) for name in each.metrics)
+    """What was measured where it is decided, and once more on the test for what was accepted."""
+    tests = {each.name: each.test for each in found.tried if each.test is not None}
+    tables = [
+        ("on validation, where it is decided", found.before, {each.name: each for each in found.tried}),
+        ("on the test, of what may serve", found.test, tests),
+    ]
+    return [_grid(told, before, rows, found) for told, before, rows in tables if before is not None and rows]
+
+
+def _grid(told: str, before: Footing, measured: Mapping[str, Footing], found: Compressed) -> Grid:
+    names = dict.fromkeys(name for each in (before, *measured.values()) for name in each.metrics)
     aside = ("predicted_over_observed", "ece")
     asked = [name for name in names if name not in aside]
 
@@ -65,12 +75,12 @@ def _measures(found: Compressed) -> list[Block]:
         return [*told, numbers.size(each.bytes), _ms(each.ms_1), _ms(each.ms_200)]
 
     rows: list[list[Words]] = [
-        ["as it was", *cells(found.before)],
-        *([_name(each), *cells(each)] for each in found.tried),
+        ["as it was", *cells(before)],
+        *([_name(each), *cells(measured[each.name])] for each in found.tried if each.name in measured),
     ]
-    strong = frozenset(place for place, each in enumerate(found.tried, 1) if each.name == found.served)
+    strong = frozenset(place for place, name in enumerate(measured, 1) if name == found.served)
     head = ["model", *map(numbers.title, [*asked, *aside]), "size", "ms at 1", "ms at 200"]
-    return [Grid("Before and after, on the same rows; the one served stands out", head, rows, strong=strong)]
+    return Grid(f"Before and after, {told}; the one served stands out", head, rows, strong=strong)
 
 
 def _verdicts(design: Design, found: Compressed) -> list[Block]:

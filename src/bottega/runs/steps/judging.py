@@ -31,7 +31,7 @@ from bottega.runs.step import Result
 from bottega.runs.steps import counting
 from bottega.runs.steps.examples import Examples, read_examples
 from bottega.runs.steps.features import load
-from bottega.runs.steps.job import Job
+from bottega.runs.steps.job import Job, slug
 from bottega.runs.steps.ladders import Ladder
 from bottega.runs.steps.lessons import CHOICE, FINAL, FITS, lesson_of
 from bottega.runs.steps.predictions import Judged, write_predictions
@@ -71,13 +71,7 @@ def evaluate_ladders(
         found |= {name: {} for name in ("champions", "choice", "calibration", "training")}
         tests: dict[str, Judged] = {}
         for ladder in job.ladders:
-            rungs = [
-                Rung(name, "retrieve", np.load(result.folder / "scores.npy"), retrievers[name].work_seconds)
-                for name, result in scores.items()
-            ]
-            for name in map(rung_name, ladder.rungs):
-                took = trained[ladder.name, name, CHOICE].work_seconds + trained[ladder.name, name, FINAL].work_seconds
-                rungs.append(Rung(name, ladder.name, merged(trained, ladder.name, name), took))
+            rungs = rungs_of(job, ladder, trained, scores)
             tests[ladder.name] = _ladder(job, ladder, rows, lessons, rungs, trained, values, found)
         first = next(iter(tests.values()))
         if rows.name is not None and any(isinstance(stage, Show) for stage in job.design.serving.path):
@@ -121,7 +115,7 @@ def _ladder(
     plan = plan_of(job, ladder)
     taught = {fit: lesson_of(lessons, ladder, ladder.rungs[0], fit) for fit in FITS}
     chosen = {fit: lesson.judged for fit, lesson in taught.items()}  # the same for all rungs
-    label = rows.label if rows.more is None else rows.more.labels.get(ladder.label, rows.label)
+    label = label_of(rows, ladder)
     champion = choose(
         outcome(job, rows, chosen[CHOICE], label, rungs, values),
         ladder.name,
@@ -132,10 +126,9 @@ def _ladder(
     )
     test = outcome(job, rows, chosen[FINAL], label, rungs, values)
     comparisons = compare(test, plan, champion.name, champion.best, job.seed)
-    goals = judge_goals(test, plan, champion.name, job.seed)
+    goals = told_goals(job, ladder, test, champion.name)
     if len(job.ladders) > 1:
         comparisons = [{**each, **{side: f"{ladder.name}.{each[side]}" for side in "ab"}} for each in comparisons]
-        goals = [{**each, "ladder": ladder.name} for each in goals]
     found["models"] += judge(test, plan, job.seed)
     found["comparisons"] += comparisons
     found["goals"] += goals
@@ -147,6 +140,30 @@ def _ladder(
         lesson = lesson_of(lessons, ladder, setting, FINAL)
         found["calibration"][ladder.name] = calibration(job, ladder, champion.name, rows, lesson, trained, values, test)
     return Judged(ladder, chosen[FINAL], label, test)
+
+
+def rungs_of(job: Job, ladder: Ladder, trained: Trained, scores: Mapping[str, Result]) -> list[Rung]:
+    """Give the rungs that are judged on a ladder's label: the retrievers, and its own, each with its seconds."""
+    fitted = {result.name: result.work_seconds for result in job.runner.results}
+    rungs = [
+        Rung(name, "retrieve", np.load(result.folder / "scores.npy"), fitted.get(f"retrieve-{slug(name)}", 0.0))
+        for name, result in scores.items()
+    ]
+    for name in map(rung_name, ladder.rungs):
+        took = sum(trained[ladder.name, name, fit].work_seconds for fit in FITS)
+        rungs.append(Rung(name, ladder.name, merged(trained, ladder.name, name), took))
+    return rungs
+
+
+def label_of(rows: Examples, ladder: Ladder) -> np.ndarray:
+    """Give the final value of a ladder's label, (n,)."""
+    return rows.label if rows.more is None else np.asarray(rows.more.labels.get(ladder.label, rows.label))
+
+
+def told_goals(job: Job, ladder: Ladder, test: Outcome, champion: str) -> list[dict[str, Any]]:
+    """Judge the goals of a ladder, each with the ladder's name where there are several."""
+    goals = judge_goals(test, plan_of(job, ladder), champion, job.seed)
+    return [{**each, "ladder": ladder.name} for each in goals] if len(job.ladders) > 1 else goals
 
 
 def plan_of(job: Job, ladder: Ladder) -> Evaluation:

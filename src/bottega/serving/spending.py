@@ -1,0 +1,120 @@
+"""What advertisers have spent, and what was sold to them: shared by all workers, kept across builds and restarts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Self
+
+import msgspec
+import numpy as np
+
+from bottega.features.stores.keys import keys
+from bottega.features.stores.lmdb import LmdbStore
+from bottega.features.stores.protocol import Found, Store, mark
+from bottega.serving.auction import HOUR, Floats
+
+HOURS = 6
+"""How long a sale can be clicked, to the end of the hour; later clicks are not charged, and the sale is dropped."""
+_GROUP = "spending"
+_CLEAN_EVERY, _CLEANED = 256, 512  # sales that are kept between two looks for old ones, and how many go at once
+
+
+class Sale(msgspec.Struct, frozen=True, array_like=True):
+    """One slot of an answer: the candidate in it, who pays, and the price of a click."""
+
+    id: str
+    advertiser: str
+    price: float
+
+
+class Clicked(msgspec.Struct, frozen=True):
+    """What a click is answered with."""
+
+    request_id: str
+    id: str
+    price: float
+    """What the advertiser pays for it."""
+    charged: bool
+    """Whether it was charged now; a second click of one sale is not."""
+
+
+class Spending:
+    """Accounts by UTC day and advertiser, and the sales that may still be clicked.
+
+    store: which all workers share. Its operations are atomic, so no account passes its limit, whoever else charges it.
+
+    >>> from bottega.features.stores.memory import MemoryStore
+    >>> spending = Spending(MemoryStore())
+    >>> spending.charge(["adv-7"], [2.0], [3.0], at=0).tolist(), spending.charge(["adv-7"], [2.0], [3.0], at=0).tolist()
+    ([True], [False])
+    >>> spending.spent(["adv-7", "adv-8"], at=0).tolist()
+    [2.0, 0.0]
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._kept = 0
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """Open the accounts in a folder, made when missing; they survive the end of any process, not a power cut.
+
+        Errors: `ServeError` for a folder that holds something else, or a damaged store.
+        """
+        return cls(LmdbStore(folder, sync=False))
+
+    def spent(self, advertisers: Sequence[str], at: int) -> Floats:
+        """Give what each one spent on the UTC day of a moment, (n,). at: microseconds since 1970 UTC."""
+        values, found = self.store.read(_GROUP, _accounts(advertisers, at))
+        return np.where(found, values[:, 0], 0.0) if values.shape[1] else np.zeros(len(advertisers))
+
+    def charge(self, advertisers: Sequence[str], amounts: Sequence[float], limits: Sequence[float], at: int) -> Found:
+        """Charge all of them, or nobody where one would pass its limit; says whose amount fits, (n,) bool."""
+        fits = self.store.add(_GROUP, _accounts(advertisers, at), amounts, limits)
+        return np.ones(len(advertisers), bool) if fits is None else fits
+
+    def keep(self, request_id: str, sales: Sequence[Sale], at: int) -> None:
+        """Keep an answer's sales for their clicks, and now and then drop those that are too old.
+
+        Of two answers under one id the later one counts.
+        """
+        mark(self.store, _name(at, request_id), msgspec.json.encode(sales))
+        self._kept += 1
+        if self._kept % _CLEAN_EVERY == 0:
+            self.store.forget("sale ", f"sale {_hour(at - HOURS * HOUR)}", _CLEANED)
+
+    def click(self, request_id: str, item: str, at: int) -> Clicked | None:
+        """Charge a click of something sold, whatever the budget, once; nothing where no such sale is kept.
+
+        at: of the click, microseconds since 1970 UTC; its UTC day is charged.
+        """
+        for hours in range(HOURS + 1):
+            name = _name(at - hours * HOUR, request_id)
+            if (kept := self.store.marked(name)) is None:
+                continue
+            for slot, sale in enumerate(msgspec.json.decode(kept, type=list[Sale]), 1):
+                if sale.id == item:
+                    account = _accounts([sale.advertiser], at)
+                    fits = self.store.add(_GROUP, account, [sale.price], marks={f"{name} {slot}": b""})
+                    return Clicked(request_id, item, sale.price, fits is not None)
+        return None
+
+
+def _accounts(advertisers: Sequence[str], at: int) -> list[bytes]:
+    """Give the key of each account, such as `2026-11-21/adv-7`."""
+    day = f"{_moment(at):%Y-%m-%d}/"
+    return keys([[day + name for name in advertisers]])
+
+
+def _name(at: int, request_id: str) -> str:
+    return f"sale {_hour(at)} {request_id}"  # an id has no blank in it
+
+
+def _hour(at: int) -> str:
+    return f"{_moment(at):%Y-%m-%dT%H}"
+
+
+def _moment(at: int) -> datetime:
+    return datetime.fromtimestamp(at // 1_000_000, UTC)

@@ -27,9 +27,9 @@ design = bt.Design(
         examples=bt.Logged("impressions", request=["user_id", "query", "device"], candidate="ad_id"),
         labels=[
             bt.Label("clicked", matures_after="1h"),
-            bt.Label("converted", given="clicked", matures_after="3d", window="1d", observed_at="converted_at"),
+            bt.Label("converted", given="clicked", matures_after="2d", window="12h", observed_at="converted_at"),
         ],
-        split=bt.TimeSplit(validate="2d", test="2d"),
+        split=bt.TimeSplit(validate="3d", test="3d"),
         position=bt.PositionFeature("position"),
         world="ads",
     ),
@@ -39,7 +39,7 @@ design = bt.Design(
         bt.Window("impressions", by="ad_id", over=["1d", "7d"], values={"shows": "count(*)", "ctr": "avg(clicked)"}),
         bt.Window("impressions", by="query", over=["7d"], values={"shows": "count(*)", "ctr": "avg(clicked)"}),
         bt.Window("impressions", by="user_id", over=["7d"], values={"shows": "count(*)", "ctr": "avg(clicked)"}),
-        bt.Expression({"hour": "extract(hour from shown_at)"}),
+        bt.Expression({"hour": "extract(hour from shown_at)", "bid": "ad_id_bid", "budget": "ad_id_budget"}),
     ],
     models={
         "click": [bt.HistoricalRate(by="ad_id"), bt.Logistic(), bt.BoostedTrees(trees=100)],
@@ -59,15 +59,13 @@ design = bt.Design(
     ),
     serving=bt.Serving(
         path=[
-            bt.Candidates(at_most=300, columns=["bid"]),
+            bt.Candidates(at_most=300, columns=["bid", "budget"]),
             bt.Rank("click", budget_ms=5),
             bt.Rank("convert", budget_ms=5, label="converted"),
             bt.Pace(),
             bt.Auction(
                 slots=4,
-                bid="ad_id_bid",
                 advertiser="ad_id_advertiser",
-                budget="ad_id_budget",
                 reserve=0.05,
                 click="click",
                 replay="auctions",

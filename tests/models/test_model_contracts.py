@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,11 @@ import pyarrow as pa
 import pytest
 
 from bottega.design.models import (
+    DCN,
+    DLRM,
     BoostedTrees,
     CoPurchase,
+    DeepFM,
     Factorization,
     HistoricalRate,
     ImageEncoder,
@@ -26,6 +30,7 @@ from bottega.models.historical_rate import HistoricalRateModel
 from bottega.models.inputs import Inputs
 from bottega.models.interactions import Interactions
 from bottega.models.making import make_retriever, make_scorer, retriever_class, scorer_class
+from bottega.models.networks.network import NetworkModel
 from bottega.models.personal_history import PersonalHistoryModel
 from bottega.models.popularity import PopularityModel
 from bottega.testing.model_checks import RETRIEVER_CHECKS, SCORER_CHECKS, check_retriever, check_scorer
@@ -52,6 +57,18 @@ SCORERS: list[Any] = [
     BoostedTrees(trees=3, leaves=80, min_leaf=2),
     BoostedTrees(trees=12, leaves=8, min_leaf=10, objective="lambdarank"),
 ]
+LEARNS: dict[str, Any] = {"embedding_size": 4, "batch": 64, "epochs": 3, "learning_rate": 0.01}
+NETWORKS: list[Any] = [
+    DCN(**LEARNS, layers=[16], rank=4, cross_layers=1),
+    DCN(**LEARNS, layers=[16], rank=2, cross_layers=2, experts=1, dropout=0.1, stop_on="roc_auc"),
+    DeepFM(**LEARNS, layers=[16]),
+    DeepFM(**LEARNS, layers=[16], loss="focal", positive_weight=3.0),
+    DLRM(**LEARNS, layers=[16], bottom=[8]),
+]
+MISSING = [package for package in ("torch", "onnx", "onnxruntime") if find_spec(package) is None]
+needs_networks = pytest.mark.skipif(
+    bool(MISSING), reason=f"not installed: {', '.join(MISSING)} (pip install 'bottega[deep]')"
+)
 
 
 @pytest.mark.parametrize("check", RETRIEVER_CHECKS, ids=lambda check: check.__name__)
@@ -63,6 +80,13 @@ def test_retriever(setting: Any, check: Any) -> None:
 @pytest.mark.parametrize("check", SCORER_CHECKS, ids=lambda check: check.__name__)
 @pytest.mark.parametrize("setting", SCORERS, ids=repr)
 def test_scorer(setting: Any, check: Any) -> None:
+    check(lambda: make_scorer(setting))
+
+
+@needs_networks
+@pytest.mark.parametrize("check", SCORER_CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("setting", NETWORKS, ids=repr)
+def test_network(setting: Any, check: Any) -> None:
     check(lambda: make_scorer(setting))
 
 
@@ -191,6 +215,7 @@ def test_making_names_what_it_does_not_build() -> None:
 def test_classes_are_those_of_what_is_made() -> None:
     assert [retriever_class(setting) for setting in RETRIEVERS[:2]] == [PopularityModel, PopularityModel]
     assert scorer_class(BoostedTrees()) is BoostedTreesModel
+    assert {scorer_class(setting) for setting in NETWORKS} == {NetworkModel}
 
 
 def test_a_folder_is_written_once_and_a_damaged_one_is_named(tmp_path: Path) -> None:

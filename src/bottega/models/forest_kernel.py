@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bottega.features.compiling import compiled
+from bottega.metrics.compiling import compiled
 from bottega.models.forest_codes import CATEGORY, HASH_32, HASH_64, NAN_LEFT
 
 _ROWS = 128  # rows of a block: its columns and bits stay in the first cache

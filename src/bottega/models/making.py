@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from bottega.design.models import CoPurchase, Factorization, Model, PersonalHistory, Popularity, TextSimilarity
-from bottega.design.scorers import BoostedTrees, HistoricalRate, Logistic
+from bottega.design.scorers import DCN, DLRM, BoostedTrees, DeepFM, HistoricalRate, Logistic
 from bottega.errors import BuildError
 from bottega.models.boosted_trees import BoostedTreesModel
 from bottega.models.co_purchase import CoPurchaseModel
 from bottega.models.factorization import FactorizationModel
 from bottega.models.historical_rate import HistoricalRateModel
 from bottega.models.logistic import LogisticModel
+from bottega.models.networks.network import NetworkModel
 from bottega.models.personal_history import PersonalHistoryModel
 from bottega.models.popularity import PopularityModel
 from bottega.models.protocols import Retriever, Scorer
@@ -49,7 +50,9 @@ def make_scorer(setting: Model) -> Scorer:
             return LogisticModel(setting)
         case BoostedTrees():
             return BoostedTreesModel(setting)
-    raise _refused(setting, "scorer", "HistoricalRate, Logistic, BoostedTrees")
+        case DCN() | DeepFM() | DLRM():
+            return NetworkModel(setting)
+    raise _refused(setting, "scorer", "HistoricalRate, Logistic, BoostedTrees, DCN, DeepFM, DLRM")
 
 
 def retriever_class(setting: Model) -> type[Retriever]:

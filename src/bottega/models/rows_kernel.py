@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bottega.features.compiling import compiled
+from bottega.metrics.compiling import compiled
 
 _COLUMNS = 2048  # columns summed at once: their total stays in the first cache
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from bottega.features.compiling import compiled
+from bottega.metrics.compiling import compiled
 from bottega.models.vocabulary import Codes
 
 

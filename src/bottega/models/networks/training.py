@@ -1,0 +1,106 @@
+"""Training: passes until the later slice no longer gains; the best weights are kept, and a kill is survived."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from bottega.metrics.binary import log_loss, roc_auc
+from bottega.models.networks.architecture import Architecture
+from bottega.models.networks.checkpoints import Checkpoints
+from bottega.models.networks.fields import Fields
+from bottega.models.networks.lesson import Lesson
+from bottega.models.networks.place import Place
+from bottega.models.networks.trainer import Trainer
+from bottega.models.networks.weights import Weights
+
+
+@dataclass
+class Course:
+    """How the training went. losses: mean loss while it learnt, of each pass. later: what it is judged by on the later
+    slice, after each pass. best: the pass whose weights are kept, 0 for those it began with. stopped_by: `patience`,
+    or `epochs` where none were left.
+    """
+
+    losses: list[float] = field(default_factory=list)
+    later: list[float] = field(default_factory=list)
+    best: int = 0
+    stopped_by: str = "epochs"
+
+
+def train(
+    architecture: Architecture,
+    fields: Fields,
+    begin: Weights,
+    learn: Lesson,
+    later: Lesson | None,
+    epochs: int,
+    warm: bool,
+    checkpoints: Checkpoints | None,
+) -> tuple[Weights, dict[str, Any]]:
+    """The best weights, and how the training went, as plain facts.
+
+    later: the rows to stop by; nothing: it makes all passes and keeps the last. warm: whether `begin` has learnt
+    already, and is kept where no pass improves on it.
+    """
+    dense = sum(math.prod(shape) for shape in architecture.shapes.values())
+    place = Place.of(dense * min(architecture.setting.batch, len(learn)))
+    judge = _Judge(architecture.setting.stop_on, later)
+    course, best, state = Course(), begin, None
+    if checkpoints is not None and (kept := checkpoints.read()) is not None:
+        course, best, state = Course(**kept.facts), kept.best, kept.state
+    with place.taken():
+        trainer = Trainer(architecture, fields, begin, learn, place, len(course.losses), state)
+        if warm and state is None:
+            trainer.begin_unchanged()
+            if judge.later is not None:
+                course.later.append(judge.value(trainer))
+        while trainer.passes < epochs and course.stopped_by == "epochs":
+            course.losses.append(trainer.learn())
+            if judge.later is None:
+                course.best, best = trainer.passes, trainer.weights()
+            else:
+                value = judge.value(trainer)
+                if not course.later or judge.sign * value < min(judge.sign * np.array(course.later)):
+                    course.best, best = trainer.passes, trainer.weights()
+                course.later.append(value)
+                if trainer.passes - course.best >= architecture.setting.patience:
+                    course.stopped_by = "patience"
+            if checkpoints is not None:
+                checkpoints.write(asdict(course), best, trainer.state())
+    seen = trainer.passes_here * trainer.steps_a_pass * trainer.batch
+    return best, {
+        "epochs": trainer.passes,
+        "best_epoch": course.best,
+        "losses": course.losses,
+        "later": course.later,
+        "stop_on": judge.name,
+        "stopped_by": course.stopped_by,
+        "rows": len(learn),
+        "later_rows": 0 if later is None else len(later),
+        "batch": trainer.batch,
+        "device": place.device,
+        "precision": place.precision,
+        "threads": place.threads,
+        "examples_per_s": seen / trainer.seconds if seen else 0.0,
+    }
+
+
+class _Judge:
+    """Values the later slice; a slice of one class has no order, and is judged by log loss."""
+
+    def __init__(self, name: str, later: Lesson | None) -> None:
+        self.later = later
+        if later is not None and later.label.min() == later.label.max():
+            name = "log_loss"
+        self.name, self.sign = name, -1 if name == "roc_auc" else 1
+
+    def value(self, trainer: Trainer) -> float:
+        """What the present weights reach."""
+        if self.later is None:
+            return math.nan
+        scores = trainer.score(self.later)
+        return (roc_auc if self.name == "roc_auc" else log_loss)(self.later.label, scores, self.later.weight)

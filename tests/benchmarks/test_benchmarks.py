@@ -44,6 +44,18 @@ def module(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> M
             monkeypatch.delitem(sys.modules, name)
 
 
+def test_hashing_shares_codes_where_the_peer_does(tmp_path: Path) -> None:
+    _, said = benchmark("hashing", tmp_path, "--rows", "3000")
+    assert set(said["cases"]) == {"texts", "ids", "crosses"}
+    assert all({"ours", "dictionaries"} <= set(case) for case in said["cases"].values())
+
+
+def test_the_ads_world_is_made(tmp_path: Path) -> None:
+    printed, said = benchmark("ads_world", tmp_path, "--rows", "5000")
+    assert "5,000 impressions" in printed
+    assert said["benchmark"] == "ads_world"
+
+
 def load_module(name: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
     assert spec is not None

@@ -126,7 +126,7 @@ class Path:
         """
         found = Candidacy(Asked(columns, len(candidates), None, candidates, []))
         self._finder.find(found, limited=False)
-        return self._reading.values(self._frame(found, at), found.scores)
+        return self._reading.values(self._frame(found, at), found.scores, every=True)
 
     def _answer(self, request: msgspec.Struct, at: int, charge: bool) -> Answer:
         found, frame, rows = self._follow(request, at)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,9 @@ import pyarrow as pa
 
 from bottega.design.data import PositionFeature
 from bottega.design.features import Categories, Cross, Expression
-from bottega.features.batch import derive, score_name, time_name
+from bottega.design.serving import Auction
+from bottega.features.batch import derive, names, needs, score_name, time_name
+from bottega.features.expressions import parse
 from bottega.features.frame import Column, Frame, Values, codes, objects
 from bottega.features.matrix import matrix
 from bottega.features.stores.keys import key
@@ -31,6 +33,7 @@ class Reading:
     def __init__(self, bundle: Bundle) -> None:
         self._bundle, design = bundle, bundle.design
         self._derived = [part for part in design.features if isinstance(part, (Expression, Cross, Categories))]
+        self._read = _read(self._derived, bundle)
         self._position = design.data.position if isinstance(design.data.position, PositionFeature) else None
         self._time_name = time_name(design)
         self._words = _coded_words(bundle)
@@ -50,10 +53,11 @@ class Reading:
             return Frame(requests, time, group, {}, parts)
         return Frame(requests, time, group, {name: candidates}, {**parts, name: keys})
 
-    def values(self, frame: Frame, scores: Mapping[str, Scores]) -> Values:
+    def values(self, frame: Frame, scores: Mapping[str, Scores], every: bool = False) -> Values:
         """Read what the store has, add the retrievers' scores and the place that all stand in, and derive the rest.
 
         scores: of the retrievers, (n,) each; one that was left out has no evidence, as for an item it does not know.
+        every: derive all features, not only those that something of the path reads.
         """
         values = self._bundle.reader.read(frame)
         if self._position is not None:
@@ -63,7 +67,7 @@ class Reading:
             values.row[score_name(name)] = np.zeros(frame.rows) if found is None else found.astype(np.float64)
         for table in self._bundle.rates:
             values.update(table.values(frame))
-        for part in self._derived:
+        for part in self._derived if every else self._read:
             values.update(derive(part, frame, values, self._time_name))
         return values
 
@@ -81,6 +85,22 @@ class Reading:
             ids[looked_up] = pa.array(objects(every.at_rows(looked_up, frame.group)), pa.string())
         filled = matrix(facts.names, Values(values.request, row), frame, champion.words)
         return Inputs(facts.names, facts.kinds, filled, ids, frame.group)
+
+
+def _read(derived: Sequence[Expression | Cross | Categories], bundle: Bundle) -> list[Expression | Cross | Categories]:
+    """Leave out the features that nothing of a bundle reads."""
+    design = bundle.design
+    used = {name for champion in bundle.champions.values() for name in champion.facts.names}
+    used |= {name for view in design.evaluation.views for name in parse(view.where).columns}
+    for stage in design.serving.path:
+        if isinstance(stage, Auction):
+            used |= {name for name in (stage.bid, stage.budget, stage.advertiser) if name is not None}
+    kept: list[Expression | Cross | Categories] = []
+    for part in reversed(derived):  # one may read what stands before it
+        if used & set(names(part)):
+            used |= needs(part)
+            kept.insert(0, part)
+    return kept
 
 
 def _coded_words(bundle: Bundle) -> dict[str, dict[str, np.ndarray]]:

@@ -2,6 +2,11 @@
 
 import bottega as bt
 
+RATE = {"shows": "count(*)", "ctr": "avg(clicked)"}
+CROSSES = ["query_x_ad_id", "user_id_x_ad_id_advertiser"]  # trees and networks find crosses by themselves
+WINDOWS = [f"{by}_{name}_7d" for by in ("ad_id", "query", "user_id") for name in RATE]
+UNREAD = [*CROSSES, *WINDOWS]  # and rates besides, from the ids themselves
+
 design = bt.Design(
     name="sponsored-search",
     scope=bt.Scope(
@@ -26,20 +31,23 @@ design = bt.Design(
                 licence="made by the ads world; no person is in it",
             ),
             bt.Table("ads", "ads.parquet", key="ad_id"),
+            bt.Table("users", "users.parquet", key="user_id"),
         ],
         examples=bt.Logged("impressions", request=["user_id", "query", "device"], candidate="ad_id"),
         labels=[bt.Label("clicked", matures_after="1h")],
-        split=bt.TimeSplit(validate="1d", test="1d", calibrate="1d"),
+        split=bt.TimeSplit(validate="1d", test="1d"),
         sampling=bt.Downsample(keep_negatives=0.5),
         position=bt.PositionFeature("position"),
         world="ads",
     ),
     features=[
-        bt.Categories(["user_id", "query", "ad_id", "device"], own_from=30, hashed=2048),
+        bt.Categories(["user_id", "query", "ad_id", "device"], own_from=10, hashed=1024),
         bt.Lookup("ads", by="ad_id", columns=["advertiser", "topic", "bid"]),
-        bt.Window("impressions", by="ad_id", over=["1d", "7d"], values={"shows": "count(*)", "ctr": "avg(clicked)"}),
-        bt.Window("impressions", by="query", over=["7d"], values={"shows": "count(*)", "ctr": "avg(clicked)"}),
-        bt.Window("impressions", by="user_id", over=["7d"], values={"shows": "count(*)", "ctr": "avg(clicked)"}),
+        bt.Lookup("users", by="user_id", columns=["age", "interest"]),
+        bt.Window("impressions", by="ad_id", over=["7d"], values=RATE),
+        bt.Window("impressions", by="query", over=["7d"], values=RATE),
+        bt.Window("impressions", by="user_id", over=["7d"], values=RATE),
+        bt.TargetRate(["query", "ad_id"], pairs=True),
         bt.Expression({"hour": "extract(hour from shown_at)", "weekday": "extract(dow from shown_at)"}),
         bt.Cross("query", "ad_id"),
         bt.Cross("user_id", "ad_id_advertiser"),
@@ -48,10 +56,10 @@ design = bt.Design(
         "rank": [
             bt.HistoricalRate(by="ad_id"),
             bt.Logistic(),
-            bt.BoostedTrees(trees=200, leaves=63, learning_rate=0.1),
-            bt.DCN(embedding_size=16, layers=[128, 64], calibrate="platt"),
-            bt.DeepFM(embedding_size=16, layers=[128, 64], calibrate="platt", optional=True),
-            bt.DLRM(embedding_size=16, layers=[128, 64], calibrate="platt", optional=True),
+            bt.BoostedTrees(trees=200, leaves=63, learning_rate=0.1, without=CROSSES),
+            bt.DCN(layers=[128, 64], learning_rate=5e-3, reg=1e-5, without=UNREAD),
+            bt.DeepFM(layers=[128, 64], learning_rate=5e-3, reg=1e-5, without=UNREAD, optional=True),
+            bt.DLRM(layers=[128, 64], learning_rate=5e-3, reg=1e-5, without=UNREAD, optional=True),
         ]
     },
     evaluation=bt.Evaluation(
@@ -60,7 +68,6 @@ design = bt.Design(
         slices=["device", "hour"],
         goals=[
             bt.Goal("normalized_entropy", below="HistoricalRate"),
-            bt.Goal("normalized_entropy", below="Logistic"),
             bt.Goal("predicted_over_observed", within=(0.95, 1.05)),
             bt.Goal("predicted_over_observed", within=(0.9, 1.1), slices=["device", "hour"], smallest=2_500),
         ],

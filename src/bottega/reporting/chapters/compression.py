@@ -50,8 +50,8 @@ def served(found: Compressed) -> str:
 
 def _measures(found: Compressed) -> list[Block]:
     """What was measured where it is decided, and once more on the test for what was accepted."""
-    tests = {each.name: each.test for each in found.tried if each.test is not None}
-    tables = [
+    tests: dict[str, Footing] = {each.name: each.test for each in found.tried if each.test is not None}
+    tables: list[tuple[str, Footing | None, Mapping[str, Footing]]] = [
         ("on validation, where it is decided", found.before, {each.name: each for each in found.tried}),
         ("on the test, of what may serve", found.test, tests),
     ]

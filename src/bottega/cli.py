@@ -70,6 +70,9 @@ def run(
     models: Annotated[
         str | None, typer.Option("--models", metavar="NAMES", help="Rungs to train: all, or names with commas.")
     ] = None,
+    warm_start: Annotated[
+        bool, typer.Option("--warm-start", help="Go on from the current release, and learn what is new since.")
+    ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 3 when a goal is missed.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for another run in this workspace.")] = False,
     as_json: Json = False,
@@ -82,7 +85,7 @@ def run(
     ran = verb(
         design, data=data, warehouse=warehouse, workspace=workspace, seed=seed, rows=rows,
         models=[name.strip() for name in models.split(",") if name.strip()] if models else (),
-        wait=wait, progress=choose(quiet, as_json),
+        warm_start=warm_start, wait=wait, progress=choose(quiet, as_json),
     )  # fmt: skip
     _say(as_json, ran.scorecard, lambda: _summary(ran.scorecard, ran.report, design))
     gates = {gate["name"]: gate["passed"] for gate in ran.scorecard["release"]["gates"]}

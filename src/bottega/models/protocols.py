@@ -70,7 +70,8 @@ class Scorer(Protocol):
     def fit(self, inputs: Inputs, label: npt.ArrayLike, weight: npt.ArrayLike | None = None) -> None:
         """Learn from rows with labels; `DataError` where all labels are of one class.
 
-        label: (n,) from 0 up; above 0 is relevant. weight: (n,) from 0 up; nothing: all 1.
+        label: (n,) from 0 up; above 0 is relevant. weight: (n,) from 0 up; nothing: all 1. The scorers of this package
+        take `start=` as well, a model of theirs to go on from, for the next day's rows.
         """
 
     def score(self, inputs: Inputs) -> Scores:

@@ -22,6 +22,7 @@ from bottega.runs.step import Result
 from bottega.runs.steps.compressing import SERVED
 from bottega.runs.steps.examples import read_examples
 from bottega.runs.steps.job import Job, slug
+from bottega.runs.steps.learnt import CODES, keep_champion
 from bottega.runs.steps.lessons import FINAL
 from bottega.runs.steps.rated import Rated
 from bottega.runs.steps.training import Trained, read_columns
@@ -132,6 +133,7 @@ def make_bundle(
             model = source if served is None or not served.exists() else served
             shutil.copytree(model / "model", model_folder(folder, ladder.name, ladder.rung(champion)))
             shutil.copytree(source / "background", folder / "background" / ladder.name)
+            keep_champion(folder, job, ladder, champion, source, compressed=model is not source)
             words = words_folder(folder, ladder.name)
             words.mkdir(parents=True)
             for path in sorted(source.glob("words-*.json")):
@@ -159,7 +161,10 @@ def make_bundle(
             *trained.values(),
             *(result for result in (compressed, rates) if result is not None),
         ],
-        code=("bottega.serving.bundle", "bottega.runs.steps.bundling", "bottega.design"),
+        code=(
+            *("bottega.serving.bundle", "bottega.runs.steps.bundling", "bottega.runs.steps.learnt", "bottega.design"),
+            *CODES,
+        ),
     )
 
 

@@ -35,8 +35,8 @@ from bottega.runs.steps.job import Job, slug
 from bottega.runs.steps.judging import label_of, outcome, rungs_of, told_goals
 from bottega.runs.steps.ladders import Ladder
 from bottega.runs.steps.lessons import CHOICE, FINAL, FITS, Lesson, lesson_of
-from bottega.runs.steps.tabling import Table, model_table
-from bottega.runs.steps.training import Trained, as_shown, save, step_of
+from bottega.runs.steps.tabling import Table, model_table, read_words
+from bottega.runs.steps.training import Trained, as_shown, save, step_of, unread
 
 COMPRESSION = "compression.json"
 SERVED = "served"
@@ -253,8 +253,10 @@ class _Trial:
             need += [lesson.learn, lesson.calibrate]
         rows = np.unique(np.concatenate(need))
         learnt = np.isin(self.rows.part, FITS[fit][0])
-        table = model_table(self.job, self.made, self.scores, self.features[fit], rows, learnt)
         folder = self.trained[self.ladder.name, self.champion, fit].folder
+        known = read_words(folder)  # a warm champion has those of the release it began from
+        whole = model_table(self.job, self.made, self.scores, self.features[fit], rows, learnt, known)
+        table = whole.without(unread(self.setting))
         scorer = scorer_class(self.setting).load(folder / "model", self.setting)
         model = Corrected(scorer, Probability.load(folder / "model"))
         judged, scores = table.take(lesson.judged), np.load(folder / "scores.npy")

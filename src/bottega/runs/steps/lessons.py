@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from bottega.data.examples import TEST, TRAIN, VALIDATE
+from bottega.data.examples import PART_NAMES, TEST, TRAIN, VALIDATE
 from bottega.data.lessons import lesson
 from bottega.data.ripeness import judged_rows
 from bottega.design.models import Model
+from bottega.errors import DataError
 from bottega.files import read_json, write_json
 from bottega.runs.step import Result
 from bottega.runs.steps.examples import Examples, read_examples
@@ -32,7 +33,9 @@ class Lesson:
     learn: (m,) rows, ascending; one that is repeated counts as often. label, weight: (m,) of them. calibrate: (c,) rows
     for the calibrator, which are never sampled. calibrate_label: (c,). judged: (j,) rows. kept: share of the negatives
     that were kept, for the closed-form correction. late: share of the positives that come within the label's window.
-    chances: of each place to be looked at, relative to the best one.
+    chances: of each place to be looked at, relative to the best one. newest: time of the newest row to learn from.
+    until: nothing that happened from then on is known; both microseconds since 1970 UTC, and only where the split is in
+    time.
     """
 
     learn: np.ndarray
@@ -45,6 +48,8 @@ class Lesson:
     late: float = 1.0
     note: str = ""
     chances: tuple[tuple[int, float], ...] = ()
+    newest: int | None = None
+    until: int | None = None
 
     @property
     def rows(self) -> np.ndarray:
@@ -56,7 +61,7 @@ class Lesson:
         folder.mkdir(parents=True)
         for name in ("learn", "label", "weight", "calibrate", "calibrate_label", "judged"):
             np.save(folder / f"{name}.npy", getattr(self, name))
-        facts = {"kept": self.kept, "late": self.late, "note": self.note, "chances": self.chances}
+        facts = {name: getattr(self, name) for name in ("kept", "late", "note", "chances", "newest", "until")}
         write_json(folder / "lesson.json", facts)
 
     @classmethod
@@ -129,6 +134,15 @@ def _lesson(job: Job, rows: Examples, ladder: Ladder, fit: str, calibrated: bool
     learn = np.repeat(np.arange(len(found.times)), found.times)
     calibrate = np.flatnonzero(found.calibrate)
     judged = np.flatnonzero(judged_rows(job.design, rows.more, judged_on, ladder.label))
+    if not len(judged):
+        part = PART_NAMES[judged_on]
+        raise DataError(
+            f"data.labels: {ladder.label}",
+            f"no example of the {part} has a final value: the label is not mature, or missing, in all of it",
+            f"a {part} that begins longer before its end than the label takes to mature",
+            "a longer part in data.split, or a shorter matures_after",
+        )
+    borders = rows.more.borders
     return Lesson(
         learn,
         found.target[learn],
@@ -140,4 +154,6 @@ def _lesson(job: Job, rows: Examples, ladder: Ladder, fit: str, calibrated: bool
         found.share.value,
         found.share.reason,
         tuple(sorted(found.chances.items())),
+        None if borders is None else int(rows.requests.time[rows.group[learn]].max()),
+        None if borders is None else borders.before(judged_on),
     )

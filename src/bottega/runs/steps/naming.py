@@ -38,6 +38,8 @@ def check_names(design: Design) -> None:
         for place, rung in enumerate(rungs):
             if (by := getattr(rung, "by", None)) is not None:
                 _known(f"models.{ladder}[{place}].by", by, asked)
+            for name in getattr(rung, "without", ()):
+                _known(f"models.{ladder}[{place}].without", name, made | scores)
     _check_auction(design, made)
     for place, view in enumerate(design.evaluation.views):
         where = f"evaluation.views[{place}].where"

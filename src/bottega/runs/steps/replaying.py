@@ -99,7 +99,7 @@ def replay(job: Job, bundle: Result, truth: Truth | None) -> Result | None:
         return None
     table = stage.replay
 
-    def work(folder: Path, built: Result) -> str:
+    def work(folder: Path, built: Result, _: Result) -> str:
         day = day_of(job, table)
         found = sell(job, stage, day, built.folder / BUNDLE, truth)
         write_json(folder / "auction.json", found)

@@ -7,28 +7,33 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
+import msgspec
 import numpy as np
 
+from bottega.data.ripeness import label_of
+from bottega.design.data import PositionFeature
 from bottega.design.models import Model, rung_name
 from bottega.files import read_json, write_json
 from bottega.models.calibrators import fit_calibrator
-from bottega.models.contributions import background, save_background
+from bottega.models.contributions import save_background
 from bottega.models.inputs import Inputs
 from bottega.models.making import make_scorer
-from bottega.models.networks.network import NetworkModel
 from bottega.models.probability import Corrected, Probability
 from bottega.models.protocols import Scorer
 from bottega.runs.step import Result
 from bottega.runs.steps.examples import Examples, read_examples
 from bottega.runs.steps.job import Job, slug
 from bottega.runs.steps.ladders import NETWORKS, Ladder
+from bottega.runs.steps.learnt import LEARNT, Learnt, Start, learnt_from
 from bottega.runs.steps.lessons import CHOICE, FINAL, FITS, Lesson, lesson_of, needed
-from bottega.runs.steps.tabling import Table, model_table
+from bottega.runs.steps.tabling import Table, model_table, save_words
+from bottega.runs.steps.warming import WARM, Further, Starts, further, teaches
 
 TIMING, TRAINING = "timing.json", "training.json"
 _TIMED = 50  # requests
+_BACKGROUND = 16  # rows that stand for the others where a score is explained
 _CODE = (
     "bottega.models",
     "bottega.features.matrix",
@@ -37,6 +42,7 @@ _CODE = (
     "bottega.features.hashing",
     "bottega.runs.steps.training",
     "bottega.runs.steps.tabling",
+    "bottega.runs.steps.warming",
 )
 _LIBRARIES = ("numpy", "lightgbm", "scikit-learn", "scipy")
 _DEEP = ("torch", "onnx", "onnxruntime")
@@ -51,17 +57,22 @@ def train(
     lessons: Result,
     scores: Mapping[str, Result],
     features: Mapping[str, Sequence[Result]],
+    starts: Starts | None = None,
 ) -> dict[tuple[str, str, str], Result]:
     """Train each rung twice: on training alone, for the choice; with validation as well, for test and serving.
 
-    features: for each fit, since some features are made anew from what it learns from.
+    features: for each fit, since some features are made anew from what it learns from. starts: models of a release to
+    go on from; every other rung learns from scratch.
     """
     done = {}
     for fit in FITS:
         for ladder in job.ladders:
+            start = (starts or {}).get(ladder.name, {}).get(fit)
             for setting in ladder.rungs:
-                done[ladder.name, rung_name(setting), fit] = _train(
-                    job, ladder, setting, fit, examples, lessons, scores, features[fit]
+                name = rung_name(setting)
+                begun = start if isinstance(start, Start) and start.champion.rung == name else None
+                done[ladder.name, name, fit] = _train(
+                    job, ladder, setting, fit, examples, lessons, scores, features[fit], begun
                 )
             job.forget("table")
     return done
@@ -76,20 +87,36 @@ def _train(
     lessons: Result,
     scores: Mapping[str, Result],
     features: Sequence[Result],
+    start: Start | None,
 ) -> Result:
     name = rung_name(setting)
 
     def work(folder: Path, made: Result, taught: Result, *_: Result) -> str:
         rows = job.once(("examples", made.key), lambda: read_examples(made.folder))
-        table = job.once(
-            ("table", made.key, ladder.name, fit),
-            lambda: model_table(
-                job, made, scores, features, needed(taught, ladder, fit), np.isin(rows.part, FITS[fit][0])
-            ),
-        )
-        lesson = lesson_of(taught, ladder, setting, fit)
+        past = np.isin(rows.part, FITS[fit][0])
+        whole = lesson = lesson_of(taught, ladder, setting, fit)
         timed = job.tables[job.design.data.examples.table].time is not None
-        model = learn(setting, table, lesson, timed, job.runner.workspace.folder / "checkpoints" / step_of(folder))
+        checkpoints = job.runner.workspace.folder / "checkpoints" / step_of(folder)
+        stand_for = drawn(whole.learn, job.seed)
+        more: Further | str = ""
+        if start is not None:
+            more = further(
+                start, setting, label_of(job.design, ladder.label), rows, whole,
+                lambda need, words: model_table(
+                    job, made, scores, features, np.union1d(need, stand_for), past, words
+                ).without(unread(setting)),
+            )  # fmt: skip
+        if isinstance(more, Further):
+            table, lesson = more.table, more.lesson
+            model = learn(more.setting, table, lesson, timed, checkpoints, more.model)
+            learnt: Learnt | None = more.learnt
+        else:
+            table = job.once(
+                ("table", made.key, ladder.name, fit),
+                lambda: model_table(job, made, scores, features, needed(taught, ladder, fit), past),
+            ).without(unread(setting))
+            model = learn(setting, table, lesson, timed, checkpoints)
+            learnt = learnt_from(rows, whole)
         judged = table.take(lesson.judged)
         result = np.full(len(rows.group), np.nan, np.float32)
         result[lesson.judged] = as_shown(model.score(judged), lesson, rows)
@@ -99,24 +126,32 @@ def _train(
         np.save(folder / "raw.npy", raw)
         save(model, folder)
         write_json(folder / "columns.json", {"names": table.inputs.names, "kinds": table.inputs.kinds})
-        for column, vocabulary in table.words.items():
-            vocabulary.save(folder / f"words-{column}.json")
-        told = getattr(model.scorer, "training", None)
+        save_words(table.words, folder)
+        stays = isinstance(more, Further) and model.scorer is more.model
+        told = None if stays else getattr(model.scorer, "training", None)
         if told is not None:
             write_json(folder / TRAINING, told)
         if fit == FINAL:
-            save_background(background(table.take(lesson.learn), seed=job.seed), folder / "background")
+            if learnt is not None:
+                write_json(folder / LEARNT, msgspec.to_builtins(learnt))
+            save_background(as_served(table.take(stand_for), setting, job.design.data.position), folder / "background")
             traffic = job.design.scope.traffic
             size = 1 if traffic is None else traffic.candidates
             took = scoring_ms(model, judged, size if rows.more is not None else None)
             write_json(folder / TIMING, {"scoring_ms": took})
-        return _told(table, lesson, told)
+        if start is None:
+            return _told(table, lesson, told)
+        reason = more if isinstance(more, str) else ""
+        write_json(folder / WARM, {"reason": reason, "new_rows": len(lesson.learn), "rows": len(whole.learn)})
+        begin = f"from scratch, {reason}" if reason else f"new since release {start.build.id}"
+        return f"{_told(table, lesson, told)}, {begin}"
 
     deep = isinstance(setting, NETWORKS)
     return job.runner.step(
         f"{fit}-{slug(name)}" if len(job.ladders) == 1 else f"{fit}-{slug(ladder.name)}-{slug(name)}",
         work,
-        inputs={"setting": setting, "ladder": ladder.name, "label": ladder.label},
+        inputs={"setting": setting, "ladder": ladder.name, "label": ladder.label}
+        | ({} if start is None else {"start": start.files}),
         needs=[examples, lessons, *scores.values(), *features],
         code=_CODE,
         libraries=(*_LIBRARIES, *_DEEP) if deep else _LIBRARIES,
@@ -124,22 +159,27 @@ def _train(
     )
 
 
-def learn(setting: Model, table: Table, lesson: Lesson, timed: bool, checkpoints: Path) -> Corrected:
+def learn(
+    setting: Model, table: Table, lesson: Lesson, timed: bool, checkpoints: Path, start: Scorer | None = None
+) -> Corrected:
     """Fit a rung on its lesson; then correct the sampling, calibrate, and make up for the labels that come late.
 
-    timed: whether rows come in the order of time. checkpoints: where a network keeps what it has learnt so far.
+    timed: whether rows come in the order of time. checkpoints: where a network keeps what it has learnt so far. start:
+    a model to go on from, which stays as it is where the lesson teaches nothing.
     """
-    model = make_scorer(setting)
+    model: Any = make_scorer(setting)
     weight = None if (lesson.weight == 1).all() else lesson.weight
-    if isinstance(setting, NETWORKS):
+    if start is not None and not teaches(lesson):
+        model = start
+    elif isinstance(setting, NETWORKS):
         order = np.arange(len(lesson.learn))
         if not timed:  # a network stops by the last rows, which must not be those of one group
             order = np.random.default_rng(setting.seed).permutation(order)
         inputs = table.take(lesson.learn) if timed else table.mixed(lesson.learn[order])
         weights = None if weight is None else weight[order]
-        cast(NetworkModel, model).fit(inputs, lesson.label[order], weights, checkpoints=checkpoints)
+        model.fit(inputs, lesson.label[order], weights, start=start, checkpoints=checkpoints)
     else:
-        model.fit(table.take(lesson.learn), lesson.label, weight)
+        model.fit(table.take(lesson.learn), lesson.label, weight, start=start)
     shutil.rmtree(checkpoints, ignore_errors=True)
     chances = getattr(setting, "objective", "binary") == "binary"
     probability = Probability(lesson.kept if chances else 1.0)
@@ -148,6 +188,11 @@ def learn(setting: Model, table: Table, lesson: Lesson, timed: bool, checkpoints
         calibrator = fit_calibrator(kind, corrected, lesson.calibrate_label, probabilities=chances)
         probability = replace(probability, calibrator=calibrator)
     return Corrected(model, replace(probability, late=lesson.late))
+
+
+def unread(setting: Model) -> Sequence[str]:
+    """Name the features that a rung does not read."""
+    return getattr(setting, "without", ())
 
 
 def as_shown(probability: np.ndarray, lesson: Lesson, rows: Examples) -> np.ndarray:
@@ -163,6 +208,21 @@ def as_shown(probability: np.ndarray, lesson: Lesson, rows: Examples) -> np.ndar
     for position, value in lesson.chances:
         chance[place == position] = value
     return probability * chance
+
+
+def drawn(learn: np.ndarray, seed: int) -> np.ndarray:
+    """Draw rows that stand for the others where a score is explained, (m,) ascending."""
+    places = np.random.default_rng(seed).choice(len(learn), min(_BACKGROUND, len(learn)), replace=False)
+    return np.asarray(learn[np.sort(places)])
+
+
+def as_served(rows: Inputs, setting: Model, position: Any) -> Inputs:
+    """Give rows of training as a service sees them: all in one place, with the ids alone that the model looks up."""
+    values = rows.values
+    if isinstance(position, PositionFeature) and position.column in rows.names:
+        values[:, list(rows.names).index(position.column)] = position.served_as
+    looked_up = getattr(setting, "by", None)
+    return Inputs(rows.names, rows.kinds, values, {name: ids for name, ids in rows.ids.items() if name == looked_up})
 
 
 def save(model: Corrected, folder: Path) -> None:

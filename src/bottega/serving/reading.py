@@ -21,6 +21,7 @@ from bottega.models.inputs import Inputs
 from bottega.models.protocols import Scores
 from bottega.serving.bundle import Bundle, Champion
 
+Derived = Expression | Cross | Categories
 _FIRST = pa.array([0], pa.int32())
 
 
@@ -33,7 +34,8 @@ class Reading:
     def __init__(self, bundle: Bundle) -> None:
         self._bundle, design = bundle, bundle.design
         self._derived = [part for part in design.features if isinstance(part, (Expression, Cross, Categories))]
-        self._read = _read(self._derived, bundle)
+        self._read, used = _read(self._derived, bundle)
+        self._rates = [table for table in bundle.rates if used & set(names(table.feature))]
         self._position = design.data.position if isinstance(design.data.position, PositionFeature) else None
         self._time_name = time_name(design)
         self._words = _coded_words(bundle)
@@ -65,7 +67,7 @@ class Reading:
         for name in self._bundle.retrievers:
             found = scores.get(name)
             values.row[score_name(name)] = np.zeros(frame.rows) if found is None else found.astype(np.float64)
-        for table in self._bundle.rates:
+        for table in self._bundle.rates if every else self._rates:
             values.update(table.values(frame))
         for part in self._derived if every else self._read:
             values.update(derive(part, frame, values, self._time_name))
@@ -87,20 +89,20 @@ class Reading:
         return Inputs(facts.names, facts.kinds, filled, ids, frame.group)
 
 
-def _read(derived: Sequence[Expression | Cross | Categories], bundle: Bundle) -> list[Expression | Cross | Categories]:
-    """Leave out the features that nothing of a bundle reads."""
+def _read(derived: Sequence[Derived], bundle: Bundle) -> tuple[list[Derived], set[str]]:
+    """Leave out the features that nothing of a bundle reads; gives those that stay, and the names of what is read."""
     design = bundle.design
     used = {name for champion in bundle.champions.values() for name in champion.facts.names}
     used |= {name for view in design.evaluation.views for name in parse(view.where).columns}
     for stage in design.serving.path:
         if isinstance(stage, Auction):
             used |= {name for name in (stage.bid, stage.budget, stage.advertiser) if name is not None}
-    kept: list[Expression | Cross | Categories] = []
+    kept: list[Derived] = []
     for part in reversed(derived):  # one may read what stands before it
         if used & set(names(part)):
             used |= needs(part)
             kept.insert(0, part)
-    return kept
+    return kept, used
 
 
 def _coded_words(bundle: Bundle) -> dict[str, dict[str, np.ndarray]]:

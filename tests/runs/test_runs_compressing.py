@@ -47,8 +47,8 @@ WELL += [bt.Prune(embeddings=0.1, tolerance=0.02, calibration=0.1)]
 WELL += [bt.Distill(STUDENT, tolerance=0.3, calibration=0.5)]
 BADLY: list[Compression] = [
     bt.Prune(embeddings=0.99, layers=0.99, calibration=9),
-    bt.Prune(embeddings=0.99, tolerance=9, calibration=0),
-    bt.Quantize(tolerance=0, calibration=9),
+    bt.Prune(embeddings=0.99, layers=0.9, tolerance=9, calibration=0),
+    bt.Prune(embeddings=0.9, tolerance=0, calibration=9),
 ]
 
 
@@ -198,7 +198,7 @@ def test_bad_compressions_are_refused_with_the_numbers(networks: Steps) -> None:
     assert [entry["accepted"] for entry in card["tried"]] == [False] * 3
     assert [entry["name"] for entry in card["tried"]][:2] == [
         "Prune(embeddings 0.99, layers 0.99)",
-        "Prune(embeddings 0.99)",
+        "Prune(embeddings 0.99, layers 0.9)",
     ]
     lost, drifted, _ = (entry["reason"] for entry in card["tried"])
     assert "over the tolerance of 0.002" in lost

@@ -5,8 +5,8 @@ long tail and nulls. The truth can be learnt and is known: each id has an effect
 effect of the pair, three numbers bend; a share of 25 to 30 % is positive. The latest rows judge both.
 
 Network: vectors of 16, three cross layers of four low-rank experts (rank 32), beside them layers of 256 and 128, in
-parallel; batches of 4,096 and a learning rate of 0.001 for both. torch-rechub normalises batches between its layers,
-ours does not; the rest of the settings are each one's own defaults. torch-rechub runs twice: with its own
+parallel; batches of 4,096 and a learning rate of 0.001 for both. Both normalise batches between the layers; the rest of
+the settings are each one's own defaults. torch-rechub runs twice: with its own
 `DataGenerator`, and with batches cut from whole arrays, which its trainer takes as well.
 """
 
@@ -39,7 +39,8 @@ def draw(rows: int, seed: int, largest: int = 100_000) -> dict[str, np.ndarray]:
     for j, size in enumerate(sizes):
         logit += rng.normal(0, 0.2, size)[codes[:, j]]
     for j, k in rng.permutation(2 * PAIRS).reshape(PAIRS, 2):
-        logit += 0.4 * (rng.normal(size=(sizes[j], 2))[codes[:, j]] * rng.normal(size=(sizes[k], 2))[codes[:, k]]).sum(1)
+        one, other = (rng.normal(size=(sizes[field], 2))[codes[:, field]] for field in (j, k))
+        logit += 0.4 * (one * other).sum(axis=1)
     numbers = rng.lognormal(0, 1.5, (rows, NUMBERS)).astype(np.float32)
     numbers[rng.random(numbers.shape) < 0.1] = np.nan
     bent = np.nan_to_num(np.log1p(numbers))
@@ -83,7 +84,7 @@ def ours(inputs: Path) -> Prepared:
 
 def rechub(inputs: Path) -> Prepared:
     """Prepare torch-rechub as its documentation shows it."""
-    return peer(inputs, lambda x, y: own_loader(x, y))
+    return peer(inputs, own_loader)
 
 
 def rechub_batches(inputs: Path) -> Prepared:
@@ -101,23 +102,24 @@ def own_loader(x: dict[str, np.ndarray], y: np.ndarray) -> Any:
 class Batches:
     """Whole arrays in a new order each pass, cut into batches."""
 
-    def __init__(self, x: dict[str, np.ndarray], y: np.ndarray) -> None:
+    def __init__(self, x: dict[str, Any], y: np.ndarray, batch: int = BATCH) -> None:
         import torch
 
         self.x, self.y = {name: torch.as_tensor(column) for name, column in x.items()}, torch.as_tensor(y)
+        self.batch = batch
 
     def __len__(self) -> int:
-        return -(-len(self.y) // BATCH)
+        return -(-len(self.y) // self.batch)
 
     def __iter__(self) -> Iterator[tuple[dict[str, Any], Any]]:
         import torch
 
-        for rows in torch.randperm(len(self.y)).split(BATCH):
+        for rows in torch.randperm(len(self.y)).split(self.batch):
             yield {name: column[rows] for name, column in self.x.items()}, self.y[rows]
 
 
 def peer(inputs: Path, loader: Callable[[dict[str, np.ndarray], np.ndarray], Any]) -> Prepared:
-    """Prepare torch-rechub's DCN-V2 with a loader; its numbers are bent and standardised, which it leaves to the user."""
+    """Prepare torch-rechub's DCN-V2 with a loader; its numbers are standardised, which it leaves to the user."""
     import torch
     from torch_rechub.basic.features import DenseFeature, SparseFeature
     from torch_rechub.models.ranking import DCNv2

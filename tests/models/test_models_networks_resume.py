@@ -12,10 +12,15 @@ import numpy as np
 import pytest
 from networks_worlds import pairs
 
-from bottega.design.scorers import DCN
+from bottega.design.scorers import DCN, DLRM
+from bottega.models.networks.architecture import Architecture
+from bottega.models.networks.fields import Fields
+from bottega.models.networks.lesson import Lesson
 from bottega.models.networks.network import NetworkModel
 from bottega.models.networks.place import Place
+from bottega.models.networks.trainer import Trainer
 from bottega.models.networks.vectors import DeviceVectors, HostVectors
+from bottega.models.networks.weights import Weights
 
 WHY = "is not installed: pip install 'bottega[deep]'"
 pytest.importorskip("torch", reason=f"torch {WHY}")
@@ -23,7 +28,7 @@ pytest.importorskip("onnx", reason=f"onnx {WHY}")
 pytest.importorskip("onnxruntime", reason=f"onnxruntime {WHY}")
 
 SETTING = DCN(embedding_size=3, layers=[8], rank=2, cross_layers=1, batch=64, epochs=6, patience=6, dropout=0.1,
-              learning_rate=0.003, stop_share=0.2)  # fmt: skip
+              learning_rate=0.002, stop_share=0.2)  # fmt: skip
 PROGRAM = """
 import os, signal, sys
 from pathlib import Path
@@ -132,3 +137,29 @@ def test_an_accelerator_steps_the_vectors_as_the_processor_does(steps: int) -> N
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
     assert np.abs(host.arrays()[0] - table).max() > 0.01
     np.testing.assert_array_equal(device.arrays()[0][8], table[8])  # no batch touched it
+
+
+@pytest.mark.parametrize("kind", [DCN, DLRM])
+def test_normalising_begins_without_changing_what_was_learnt(kind: Any) -> None:
+    setting = kind(embedding_size=3, layers=[8, 4], batch=64, learning_rate=1e-9, reg=0.0)  # as good as no step
+    inputs, label, _ = pairs(2_000, seed=0)
+    fields = Fields.of(inputs)
+    architecture = Architecture.of(setting, fields)
+    rng = np.random.default_rng(1)
+    fresh = Weights.fresh(architecture, fields, 0.5, seed=0)
+    dense = {name: v + rng.normal(0, 0.25, v.shape).astype(np.float32) for name, v in fresh.dense.items()}
+    begin = Weights(fresh.embedding * 9, dense)
+    lesson = Lesson.of(fields, inputs, label, None, 1.0)
+    place, losses = Place("cpu", "float32", 1), []
+    with place.taken():
+        for unchanged in (True, False):
+            trainer = Trainer(architecture, fields, begin, lesson, place)
+            scores = trainer.score(begin, lesson).astype(float)
+            if unchanged:
+                trainer.begin_unchanged()
+                for name, values in begin.dense.items():
+                    np.testing.assert_allclose(trainer.weights().dense[name], values, atol=1e-5)
+            losses.append(trainer.learn())
+    expected = -np.log(np.where(label > 0, scores, 1 - scores)).mean()
+    assert losses[0] == pytest.approx(expected, rel=0.04)
+    assert abs(losses[0] - expected) < abs(losses[1] - expected) / 2

@@ -8,20 +8,23 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
-BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+CLICKS = README.split("## Clicks and auctions\n")[1].split("\n## ")[0]
+"""A section of its own designs, whose commands need nothing that stands elsewhere."""
+BLOCKS = BLOCK.findall(README.replace(CLICKS, ""))
 BIN = Path(sys.executable).parent
 
 
-def lines_of(kind: str) -> list[str]:
+def lines_of(kind: str, blocks: Sequence[tuple[str, str]] = BLOCKS) -> list[str]:
     """Give the commands of all blocks of a kind, without their comments."""
-    found = [line for block, text in BLOCKS if block == kind for line in text.splitlines()]
+    found = [line for block, text in blocks if block == kind for line in text.splitlines()]
     return [re.sub(r"\s+#.*$", "", line).strip() for line in found if line.strip()]
 
 
@@ -108,6 +111,16 @@ def test_the_other_verbs_run(folder: Path, environment: dict[str, str]) -> None:
     assert {command.split()[1] for command in commands} == set(verbs)
     for command in commands:
         run(command, folder, environment)
+
+
+def test_clicks_and_auctions_run_from_the_package_alone(folder: Path, environment: dict[str, str]) -> None:
+    commands = lines_of("bash", BLOCK.findall(CLICKS))
+    assert {command.split()[2] for command in commands} == {"banner-clicks", "sponsored-search", "ad-auction"}
+    for command in commands:
+        said = run(command, folder, environment).stdout
+        if command.startswith("bottega explain"):
+            assert "base" in said
+            assert "log-odds" in said
 
 
 def test_a_table_of_ones_own(folder: Path, environment: dict[str, str]) -> None:

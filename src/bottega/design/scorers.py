@@ -15,6 +15,9 @@ class _Scoring(Choice, frozen=True, kw_only=True):
     """A map from score to probability, fitted on the split's calibration slice after the sampling was corrected:
     `platt` (a line in log-odds), `beta` (a line in log p and log(1 − p)) or `isotonic` (any rising steps; needs about
     1,000 positives)."""
+    without: Sequence[str] = ()
+    """Features that it does not read, by their names: hashed crosses help a linear model, and mislead trees and
+    networks, which find crosses by themselves."""
     optional: bool = False
     """Left out of the ladder unless the run asks for it: `--models all`, or by name."""
     name: str | None = None

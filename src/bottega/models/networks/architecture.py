@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from bottega.design.scorers import DCN, DLRM, DeepFM
 from bottega.models.networks import dcn, deepfm, dlrm
 from bottega.models.networks.fields import Fields
-from bottega.models.networks.operations import Operations, Shape
+from bottega.models.networks.operations import Block, Operations, Shape
 
-T = TypeVar("T")
 Setting = DCN | DeepFM | DLRM
 
 
@@ -56,9 +55,9 @@ class Architecture:
         biases = {name.removesuffix(".bias"): shape for name, shape in self.shapes.items() if name.endswith(".bias")}
         return {name: shape[0] for name, shape in biases.items() if name.rpartition(".")[2].isdigit()}
 
-    def logits(self, do: Operations[T], x: T) -> T:
+    def logits(self, do: Operations, x: Block) -> Block:
         """The log-odds of each row, (n, 1). x: (n, inputs)."""
-        made: Callable[..., T] = _file(self.setting).logits
+        made: Callable[..., Block] = _file(self.setting).logits
         return made(self.setting, self.fields, self.numbers, do, x)
 
 

@@ -22,14 +22,17 @@ from bottega.models.networks.weights import Weights
 from bottega.models.storage import new_folder, read_array, read_facts, write_arrays
 
 _STATE = ("flat", "first", "second", "kept", "table", "moments")
+_WEIGHTS = ("best", "mean")
 
 
 @dataclass(frozen=True, eq=False)
 class Kept:
-    """What a checkpoint holds. facts: of the course. best: the weights of the best pass. state: after this one."""
+    """What a checkpoint holds. facts: of the course. best: the weights of the best pass. mean: of all passes.
+    state: after this one."""
 
     facts: dict[str, Any]
     best: Weights
+    mean: Weights
     state: dict[str, npt.NDArray[Any]]
 
 
@@ -46,13 +49,16 @@ class Checkpoints:
     architecture: Architecture
     fields: Fields
 
-    def write(self, facts: Mapping[str, Any], best: Weights, state: Mapping[str, npt.NDArray[Any]]) -> None:
+    def write(
+        self, facts: Mapping[str, Any], weights: Mapping[str, Weights], state: Mapping[str, npt.NDArray[Any]]
+    ) -> None:
         """Keep the state after a pass, whole or not at all, and remove the one before."""
         older = self._found()
         with new_folder(self.folder / f"pass-{len(facts['losses']):06}-{self.key}") as part:
             write_arrays(part, state)
-            (part / "best").mkdir()
-            best.write(part / "best")
+            for name in _WEIGHTS:
+                (part / name).mkdir()
+                weights[name].write(part / name)
             write_json(part / "course.json", facts)
         for folder in older:
             shutil.rmtree(folder)
@@ -62,7 +68,8 @@ class Checkpoints:
         for folder in reversed(self._found()):
             try:
                 state = {name: read_array(folder, name).copy() for name in _STATE}
-                return Kept(read_facts(folder, "course"), self._best(folder / "best"), state)
+                best, mean = (self._weights(folder / name) for name in _WEIGHTS)
+                return Kept(read_facts(folder, "course"), best, mean, state)
             except BuildError:
                 continue  # damaged on the disk: the training begins earlier, and comes to the same end
         return None
@@ -70,7 +77,7 @@ class Checkpoints:
     def _found(self) -> list[Path]:
         return sorted(self.folder.glob(f"pass-*-{self.key}"))
 
-    def _best(self, folder: Path) -> Weights:
+    def _weights(self, folder: Path) -> Weights:
         mapped = Weights.read(folder, self.architecture, self.fields)
         return Weights(mapped.embedding.copy(), {name: values.copy() for name, values in mapped.dense.items()})
 

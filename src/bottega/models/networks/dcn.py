@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
-
 from bottega.design.scorers import DCN
-from bottega.models.networks.operations import Operations, Shape, hidden, hidden_shapes, last, linear_shapes
-
-T = TypeVar("T")
+from bottega.models.networks.operations import Block, Operations, Shape, hidden, hidden_shapes, last, linear_shapes
 
 
 def shapes(setting: DCN, fields: int, numbers: int) -> dict[str, Shape]:
@@ -26,7 +22,7 @@ def shapes(setting: DCN, fields: int, numbers: int) -> dict[str, Shape]:
     return found | linear_shapes("out", last(width, setting.layers), 1)
 
 
-def logits(setting: DCN, fields: int, numbers: int, do: Operations[T], x: T) -> T:  # noqa: ARG001 (as in the others)
+def logits(setting: DCN, fields: int, numbers: int, do: Operations, x: Block) -> Block:  # noqa: ARG001 (as in the others)
     """The log-odds, (n, 1): a line over the last cross layer and the last hidden layer, both from the same inputs.
 
     Cross layer: x' = x + x₀ ∘ Σₑ gₑ(x) · (Uₑ tanh(Cₑ tanh(Vₑᵀ x)) + b), with Σ g = 1; the experts' products are

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from functools import reduce
-from typing import TypeVar
 
 from bottega.design.scorers import DeepFM
-from bottega.models.networks.operations import Operations, Shape, hidden, hidden_shapes, last, linear_shapes
-
-T = TypeVar("T")
+from bottega.models.networks.operations import Block, Operations, Shape, hidden, hidden_shapes, last, linear_shapes
 
 
 def shapes(setting: DeepFM, fields: int, numbers: int) -> dict[str, Shape]:
@@ -20,7 +17,7 @@ def shapes(setting: DeepFM, fields: int, numbers: int) -> dict[str, Shape]:
     return found | linear_shapes("out", last(width, setting.layers), 1)
 
 
-def logits(setting: DeepFM, fields: int, numbers: int, do: Operations[T], x: T) -> T:
+def logits(setting: DeepFM, fields: int, numbers: int, do: Operations, x: Block) -> Block:
     """The log-odds, (n, 1): first order, second order and a plain network, summed.
 
     Σᵢ wᵢxᵢ + Σ over pairs ⟨vᵢ, vⱼ⟩xᵢxⱼ + network(all vᵢxᵢ side by side), x being 1 for a category and its value for a

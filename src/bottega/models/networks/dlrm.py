@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
-
 from bottega.design.scorers import DLRM
-from bottega.models.networks.operations import Operations, Shape, hidden, hidden_shapes, last, linear_shapes
-
-T = TypeVar("T")
+from bottega.models.networks.operations import Block, Operations, Shape, hidden, hidden_shapes, last, linear_shapes
 
 
 def shapes(setting: DLRM, fields: int, numbers: int) -> dict[str, Shape]:
@@ -20,7 +16,7 @@ def shapes(setting: DLRM, fields: int, numbers: int) -> dict[str, Shape]:
     return found | linear_shapes("out", last(width, setting.layers), 1)
 
 
-def logits(setting: DLRM, fields: int, numbers: int, do: Operations[T], x: T) -> T:
+def logits(setting: DLRM, fields: int, numbers: int, do: Operations, x: Block) -> Block:
     """The log-odds, (n, 1): top([z, ⟨vᵢ, vⱼ⟩ of all pairs]), z = bottom(numbers) being one of the vectors.
 
     Without numbers z is a vector that is learnt and is the same for all rows.

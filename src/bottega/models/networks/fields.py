@@ -32,8 +32,13 @@ class Fields:
     >>> values = np.array([[0, 2], [1, 4], [-1, np.nan], [1, 8]], dtype=np.float32)
     >>> fields = Fields.of(Inputs(["ad", "bid"], ["category", "number"], values))
     >>> codes, numbers = fields.read(values)
-    >>> codes.ravel().tolist(), numbers.round(1).tolist()
-    ([1, 2, 0, 2], [[-1.1, 0.0], [-0.2, 0.0], [0.0, 1.0], [1.3, 0.0]])
+    >>> codes.ravel().tolist()
+    [1, 2, 0, 2]
+    >>> print(numbers.round(1))
+    [[-1.1  0. ]
+     [-0.2  0. ]
+     [ 0.   1. ]
+     [ 1.3  0. ]]
     """
 
     names: Sequence[str]

@@ -43,8 +43,8 @@ class NetworkModel:
     weights: Weights
     """What it has learnt."""
     training: dict[str, Any]
-    """How it learnt: epochs, best_epoch, losses, later (the judge's value after each pass), stop_on, stopped_by, rows,
-    later_rows, batch, device, precision, threads; after a fit also examples_per_s."""
+    """How it learnt: epochs, best_epoch, averaged, losses, later (the judge's value after each pass), stop_on,
+    stopped_by, rows, later_rows, batch, device, precision, threads; after a fit also examples_per_s."""
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting

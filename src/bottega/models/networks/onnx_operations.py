@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from bottega.models.networks.operations import Operations
+
 
 @dataclass(frozen=True)
 class Value:
@@ -18,7 +20,7 @@ class Value:
     shape: tuple[int, ...]
 
 
-class OnnxOperations:
+class OnnxOperations(Operations):
     """Writes the operations down; what each does stands in `Operations`.
 
     weights: by name, float32. nodes, constants: what was written.

@@ -3,90 +3,90 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, TypeVar
+from typing import Any, Protocol
 
-T = TypeVar("T")
 Shape = tuple[int, ...]
+Block = Any  # of rows: a tensor of PyTorch, or the name and shape of one in a graph
 
 
-class Operations(Protocol[T]):
+class Operations(Protocol):
     """Steps over blocks of rows, with the weights that they name; `TorchOperations` computes them, `OnnxOperations`
     writes them down as a graph."""
 
-    def linear(self, x: T, name: str) -> T:
+    def linear(self, x: Block, name: str) -> Block:
         """x Wᵀ + b, (n, in) → (n, out), with `name.weight` (out, in) and, where there is one, `name.bias` (out,)."""
         ...
 
-    def blocks(self, x: T, name: str) -> T:
+    def blocks(self, x: Block, name: str) -> Block:
         """Each of k blocks of columns times its own matrix: (n, k·r) → (n, k·r), with `name.weight` (k, r, r)."""
         ...
 
-    def scaled(self, x: T, gate: T) -> T:
+    def scaled(self, x: Block, gate: Block) -> Block:
         """Each of k blocks of columns times its own number: (n, k·r), (n, k) → (n, k·r)."""
         ...
 
-    def normal(self, x: T, name: str) -> T:
+    def normal(self, x: Block, name: str) -> Block:
         """While it learns, normalised by the batch; when it serves, x: the weights of `name` have it folded in."""
         ...
 
-    def relu(self, x: T) -> T:
+    def relu(self, x: Block) -> Block:
         """max(x, 0), and while it learns a share of them left out."""
         ...
 
-    def tanh(self, x: T) -> T:
+    def tanh(self, x: Block) -> Block:
         """The hyperbolic tangent."""
         ...
 
-    def softmax(self, x: T) -> T:
+    def softmax(self, x: Block) -> Block:
         """Shares of each row that sum to 1."""
         ...
 
-    def add(self, x: T, y: T) -> T:
+    def add(self, x: Block, y: Block) -> Block:
         """The sum, of equal shapes."""
         ...
 
-    def cross(self, x: T, first: T, factor: T) -> T:
+    def cross(self, x: Block, first: Block, factor: Block) -> Block:
         """x + first ∘ factor, of equal shapes."""
         ...
 
-    def columns(self, x: T, low: int, high: int) -> T:
+    def columns(self, x: Block, low: int, high: int) -> Block:
         """Columns low to high of (n, d)."""
         ...
 
-    def concat(self, parts: Sequence[T]) -> T:
+    def concat(self, parts: Sequence[Block]) -> Block:
         """Side by side, along the second axis."""
         ...
 
-    def vectors(self, x: T, width: int) -> T:
+    def vectors(self, x: Block, width: int) -> Block:
         """(n, f·width) → (n, f, width)."""
         ...
 
-    def flat(self, x: T) -> T:
+    def flat(self, x: Block) -> Block:
         """(n, f, width) → (n, f·width)."""
         ...
 
-    def part(self, vectors: T, low: int, high: int) -> T:
+    def part(self, vectors: Block, low: int, high: int) -> Block:
         """Entries low to high of each vector: (n, f, width) → (n, f, high − low)."""
         ...
 
-    def spread(self, x: T, name: str) -> T:
+    def spread(self, x: Block, name: str) -> Block:
         """Each number times its own vector: (n, m) → (n, m, e), with `name.weight` (m, e)."""
         ...
 
-    def second_order(self, vectors: T) -> T:
+    def second_order(self, vectors: Block) -> Block:
         """Σ over pairs of ⟨vᵢ, vⱼ⟩: (n, f, e) → (n, 1)."""
         ...
 
-    def dots(self, vectors: T) -> T:
+    def dots(self, vectors: Block) -> Block:
         """⟨vᵢ, vⱼ⟩ of each pair i > j, by rows of the triangle: (n, f, e) → (n, f·(f − 1)/2)."""
         ...
 
-    def total(self, x: T) -> T:
+    def total(self, x: Block) -> Block:
         """The sum of each row: (n, d) → (n, 1)."""
         ...
 
 
-def hidden(do: Operations[T], x: T, name: str, count: int) -> T:
+def hidden(do: Operations, x: Block, name: str, count: int) -> Block:
     """`count` hidden layers in turn: relu(normal(x Wᵀ + b)), with the weights `name.0` on."""
     for layer in range(count):
         own = f"{name}.{layer}"

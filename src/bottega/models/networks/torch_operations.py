@@ -6,12 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from bottega.models.networks.normal import SMALL
+from bottega.models.networks.operations import Operations
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
 
-class TorchOperations:
+class TorchOperations(Operations):
     """Computes the operations at once; what each does stands in `Operations`.
 
     weights: by name, all of one type. dropout: share of hidden values left out while it learns; 0 to judge. chance:

@@ -118,16 +118,20 @@ class Trainer:
         self.seconds += time.perf_counter() - began
         return found
 
-    def score(self, rows: Lesson) -> Array:
-        """The probability of each row, (n,) float32, in full precision."""
+    def score(self, weights: Weights, rows: Lesson) -> Array:
+        """The probability of each row by these weights, (n,) float32, in full precision."""
         import torch
 
-        do = TorchOperations(self._normal.folded(self._dense(self._flat.detach(), torch.float32)))
+        device = self._flat.device
+        do = TorchOperations({name: torch.tensor(values, device=device) for name, values in weights.dense.items()})
+        table = torch.tensor(weights.embedding, device=device)
 
         def block(low: int) -> Tensor:
-            part, device = rows[low : low + _JUDGED], self._flat.device
+            part = rows[low : low + _JUDGED]
             codes, numbers = (torch.from_numpy(values).to(device) for values in (part.codes, part.numbers))
-            return self.architecture.logits(do, self._vectors.read(codes, numbers)).sigmoid().flatten()
+            inputs = torch.cat([table[codes].flatten(1), numbers], dim=1)
+            logits: Tensor = self.architecture.logits(do, inputs)
+            return logits.sigmoid().flatten()
 
         with ThreadPoolExecutor(self.place.threads) as pool:
             found: Array = torch.cat(list(pool.map(block, range(0, len(rows), _JUDGED)))).cpu().numpy()

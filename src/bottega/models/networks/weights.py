@@ -54,6 +54,15 @@ class Weights:
             embedding[place : place + high - low] = self.embedding[low:high]
         return type(self)(embedding, dict(self.dense))
 
+    def mixed(self, other: Weights, share: float) -> Self:
+        """(1 − share) of these and `share` of the other ones."""
+
+        def mix(mine: Array, its: Array) -> Array:
+            return mine + np.float32(share) * (its - mine)
+
+        dense = {name: mix(values, other.dense[name]) for name, values in self.dense.items()}
+        return type(self)(mix(self.embedding, other.embedding), dense)
+
     def write(self, folder: Path) -> None:
         """Write each array as a file."""
         write_arrays(folder, {TABLE: self.embedding, **self.dense})

@@ -79,6 +79,9 @@ class NumpyOperations:
     def scaled(self, x: Array, gate: Array) -> Array:
         return x * np.repeat(gate, x.shape[1] // gate.shape[1], axis=1)
 
+    def normal(self, x: Array, name: str) -> Array:  # noqa: ARG002 (folded into the layer's weights)
+        return x
+
     def relu(self, x: Array) -> Array:
         return np.maximum(x, 0)
 

@@ -75,7 +75,8 @@ def _funnel(card: Scorecard) -> list[Phrase]:
     found = []
     if cut is not None and cut.candidates is not None:
         found.append((f"candidates {numbers.average(cut.candidates)}", ""))
-    if retrieve is not None and retrieve.kept is not None:
+    brought = not any(rung.stage == "retrieve" for rung in card.models)  # then all candidates are kept, always
+    if not brought and retrieve is not None and retrieve.kept is not None:
         found.append((f"kept by retrieval {numbers.share(retrieve.kept.value)}", ""))
     if retrieve is not cut and cut is not None and cut.lost is not None and (cut.lost.value or 0) >= _WORTH_TELLING:
         found.append((f"lost at the cut {numbers.share(cut.lost.value)}", ""))

@@ -33,7 +33,7 @@ from bottega.runs.steps.examples import make_examples, make_requests
 from bottega.runs.steps.features import compute_features
 from bottega.runs.steps.job import Job
 from bottega.runs.steps.judging import evaluate_ladders
-from bottega.runs.steps.ladders import ladders
+from bottega.runs.steps.ladders import distorted, ladders
 from bottega.runs.steps.lessons import FINAL, make_lessons
 from bottega.runs.steps.measuring import measure
 from bottega.runs.steps.naming import check_names
@@ -110,6 +110,10 @@ def run(
         job = Job(found, place, runner, seed, models=tuple(models))
         for name, reason in left_out(job).items():
             told.say(f"    {name}: left out, {reason}")
+        for name, reason in distorted(job.ladders).items():
+            told.say(f"    {name}: {reason} distorts its probability, and no calibrator mends it: calibrate='platt'")
+        if rows is not None and world is None:
+            raise BuildError("--rows", rows, "a design whose data a world makes here", "leave it out: data are given")
         parts = _steps(job, world, warm_start)
         card = {**_measured(job, parts), **_facts(job, place, world)}
         if card["ceiling"] is not None:

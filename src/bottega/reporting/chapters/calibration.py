@@ -67,8 +67,8 @@ def _facts(found: Calibration) -> list[tuple[str, Words]]:
 
 
 def _estimated(name: str, at: Measured) -> str:
-    rows = f", on {numbers.count(at.n)} rows" if at.n is not None else ""
-    return numbers.estimate(at.value, at.low, at.high, numbers.places(name)) + rows
+    units = f", over {numbers.count(at.n)} independent units" if at.n is not None else ""
+    return numbers.estimate(at.value, at.low, at.high, numbers.places(name)) + units
 
 
 def _plot(found: Calibration) -> list[Block]:

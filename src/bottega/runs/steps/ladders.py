@@ -42,11 +42,24 @@ def ladders(design: Design, asked: Sequence[str] = ()) -> list[Ladder]:
     Errors: `BuildError` for a name that no ladder has, and for a ladder of which no rung is left.
     """
     stages = [stage for stage in design.serving.path if isinstance(stage, (Rank, Score))]
-    known = [rung_name(rung) for stage in stages for rung in design.models[stage.ladder]]
+    known = list(dict.fromkeys(rung_name(rung) for stage in stages for rung in design.models[stage.ladder]))
     if wrong := [name for name in asked if name not in (ALL, *known)]:
         allowed = f"{ALL}, or some of {', '.join(known)}"
         raise BuildError("--models", repr(wrong[0]), allowed, nearest(wrong[0], [ALL, *known]))
     return [_ladder(design, stage, asked) for stage in stages]
+
+
+def distorted(ladders: Sequence[Ladder]) -> dict[str, str]:
+    """Name the rungs whose probability nothing mends: they weigh classes or hard examples, and have no calibrator."""
+    found = {}
+    for rung in (rung for ladder in ladders for rung in ladder.rungs):
+        if getattr(rung, "calibrate", None) is not None:
+            continue
+        if (weight := getattr(rung, "positive_weight", 1.0)) != 1:
+            found[rung_name(rung)] = f"positive_weight={weight:g}"
+        elif getattr(rung, "loss", "log_loss") == "focal":
+            found[rung_name(rung)] = "the focal loss"
+    return found
 
 
 def _ladder(design: Design, stage: Rank | Score, asked: Sequence[str]) -> Ladder:

@@ -241,5 +241,3 @@ def test_chances_know_no_click_that_was_not_final_yet(make_design, placed: Log) 
     changed = rows.set_column(5, "clicked", pa.array(clicked))
     told = [chances(Log("log", one, placed.time, placed.known)) for one in (rows, changed)]
     assert told[0] == told[1]
-
-

@@ -1,7 +1,7 @@
 """The ladder on real categorical clicks without a time: the Frappe part, beside the best yardstick for it.
 
 Goal: the champion at least as good as the best yardstick, trees on out-of-fold pairwise target rates: ROC-AUC .969
-[.967, .971], log loss .160 [.154, .166]. What is chosen is chosen on a part of the training rows; the test is read once.
+[.967, .971], log loss .160 [.154, .166]. All choices are made on a part of the training rows; the test is read once.
 
     python benchmarks/frappe_ladder.py --data DIR      # DIR holds frappe_part/
 """

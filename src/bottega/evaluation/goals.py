@@ -51,7 +51,7 @@ def _row(
     outcome: Outcome, rung: Rung, other: Rung | None, goal: Goal, name: str | None, mask: Mask | None, seed: int
 ) -> dict[str, Any]:
     said = {"metric": goal.metric, "slice": name, "view": goal.view}
-    by, limit = metric(goal.metric), _limit(goal)
+    by, limit = metric(goal.metric), limit_of(goal)
     try:
         if other is None:
             found = estimate(outcome, rung, by, goal.view, mask, seed)
@@ -82,7 +82,12 @@ def met(goal: Goal, found: Estimate) -> bool:
     return found.low > 0 if goal.above is not None else found.high < 0
 
 
-def _limit(goal: Goal) -> str:
+def limit_of(goal: Goal) -> str:
+    """Say a goal's limit in words.
+
+    >>> limit_of(Goal("mrr", at_least=0.4))
+    'at least 0.4'
+    """
     if goal.within is not None:
         return f"within {goal.within[0]:g} to {goal.within[1]:g}"
     for word in ("at_least", "at_most"):

@@ -33,7 +33,7 @@ from bottega.runs.steps.examples import make_examples, make_requests
 from bottega.runs.steps.features import compute_features
 from bottega.runs.steps.job import Job
 from bottega.runs.steps.judging import evaluate_ladders
-from bottega.runs.steps.ladders import distorted, ladders
+from bottega.runs.steps.ladders import ALL, distorted, ladders
 from bottega.runs.steps.lessons import FINAL, make_lessons
 from bottega.runs.steps.measuring import measure
 from bottega.runs.steps.naming import check_names
@@ -229,6 +229,7 @@ def _facts(job: Job, place: Place, world: Result | None) -> dict[str, Any]:
         "machine": machine(),
         "seed": job.seed,
         "left_out": left_out(job),
+        "asked": [] if ALL in job.models else list(job.models),
         "created": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
     }
 
@@ -254,14 +255,17 @@ def left_out(job: Job) -> dict[str, str]:
 
 
 def gates_of(card: Mapping[str, Any]) -> list[Gate]:
-    """Judge what a release needs: every goal, parity, and a smoke load without a failed request."""
+    """Judge what a release needs: every goal, parity, a smoke load without a failed request, and the whole ladder."""
     goals = [goal for goal in card["goals"] if goal["met"] is False]
     unjudged = [_told(goal) for goal in card["goals"] if goal["met"] is None]
     parity, serving = card["parity"], card["serving"]
     missed = "; ".join(_told(goal) for goal in goals)
     met = f"{sum(bool(goal['met']) for goal in card['goals'])} met"
     nothing = f"; nothing to judge: {', '.join(unjudged)}" if unjudged else ""
+    asked = card.get("asked") or []
+    part = [Gate("ladder", False, f"a part of it alone was trained: {', '.join(asked)}")] if asked else []
     return [
+        *part,
         Gate("goals", not goals, (missed or met) + nothing),
         Gate(
             "parity",

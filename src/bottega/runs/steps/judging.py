@@ -13,14 +13,14 @@ import pyarrow.compute as pc
 
 from bottega.data.examples import TEST
 from bottega.data.keys import encode
-from bottega.design.evaluation import Evaluation
+from bottega.design.evaluation import Evaluation, Goal
 from bottega.design.models import Model, rung_name
 from bottega.design.serving import Show
 from bottega.errors import DesignError, nearest
 from bottega.evaluation.champion import choose
 from bottega.evaluation.comparing import compare
 from bottega.evaluation.funnel import funnel
-from bottega.evaluation.goals import judge_goals
+from bottega.evaluation.goals import judge_goals, limit_of
 from bottega.evaluation.judging import judge
 from bottega.evaluation.outcome import Outcome, Rung
 from bottega.evaluation.slicing import by_value, cold
@@ -162,20 +162,27 @@ def label_of(rows: Examples, ladder: Ladder) -> np.ndarray:
 
 def told_goals(job: Job, ladder: Ladder, test: Outcome, champion: str) -> list[dict[str, Any]]:
     """Judge the goals of a ladder, each with the ladder's name where there are several."""
-    goals = judge_goals(test, plan_of(job, ladder), champion, job.seed)
+    plan = plan_of(job, ladder)
+    goals = judge_goals(test, plan, champion, job.seed)
+    for goal in _of_ladder(job, ladder):
+        if goal not in plan.goals:
+            nothing = dict.fromkeys(("value", "low", "high", "met"))
+            reason = f"{goal.above or goal.below} is not trained in this run"
+            said = {"metric": goal.metric, "slice": None, "view": goal.view, "limit": limit_of(goal), "reason": reason}
+            goals.append({**nothing, **said, "n": 0})
     return [{**each, "ladder": ladder.name} for each in goals] if len(job.ladders) > 1 else goals
 
 
 def plan_of(job: Job, ladder: Ladder) -> Evaluation:
     """Give the evaluation of one ladder: its own goals, without those about rungs that are not trained here."""
-    plan, first = job.design.evaluation, job.ladders[0].name
     trained = {rung_name(rung) for rung in (*ladder.rungs, *job.design.models.get("retrieve", ()))}
-    goals = [
-        goal
-        for goal in plan.goals
-        if (goal.ladder or first) == ladder.name and {goal.above, goal.below} - {None} <= trained
-    ]
-    return msgspec.structs.replace(plan, goals=goals)
+    goals = [goal for goal in _of_ladder(job, ladder) if {goal.above, goal.below} - {None} <= trained]
+    return msgspec.structs.replace(job.design.evaluation, goals=goals)
+
+
+def _of_ladder(job: Job, ladder: Ladder) -> list[Goal]:
+    first = job.ladders[0].name
+    return [goal for goal in job.design.evaluation.goals if (goal.ladder or first) == ladder.name]
 
 
 def within_budget(ladder: Ladder, trained: Trained) -> dict[str, bool]:

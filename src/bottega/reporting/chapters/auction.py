@@ -5,7 +5,7 @@ from __future__ import annotations
 from bottega.design.design import Design
 from bottega.design.serving import Auction, Pace
 from bottega.reporting import numbers
-from bottega.reporting.blocks import Axis, Block, Facts, Grid, Heading, Notice, Plane, Series, Spot, Words
+from bottega.reporting.blocks import Axis, Block, Facts, Grid, Heading, Notice, Paragraph, Plane, Series, Spot, Words
 from bottega.reporting.chapters.rungs import label_of
 from bottega.reporting.click_parts import Hour, OverBudget, Replay
 from bottega.reporting.scorecard import Scorecard
@@ -86,7 +86,8 @@ def _replay(found: Replay) -> list[Block]:
         words = over(found.over_budget)
         good = True if not found.over_budget.advertisers else None
         blocks.append(Notice(good, f"{words[:1].upper()}{words[1:]}."))
-    return [*blocks, *_hours(found.by_hour), *_advertisers(found)]
+    known = "The store that predicts holds features as of the log's end: it knows the clicks of the day it replays."
+    return [*blocks, *_hours(found.by_hour), *_advertisers(found), Paragraph(known, quiet=True)]
 
 
 def _drawn(found: Replay) -> str:

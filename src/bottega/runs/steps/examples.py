@@ -110,7 +110,7 @@ def make_examples(job: Job, asked: Result | None, retrievers: Mapping[str, Resul
             found = _whole(drawn, examples.candidate, drawn.part() == TRAIN)
         write_requests(found.requests, folder)
         write_rows(found, folder)
-        told = f"{counts(found.requests)}; {len(found.group):,} candidates, {int(found.label.sum()):,} positive"
+        told = f"{counts(found.requests)}; {len(found.group):,} candidates, {int((found.label > 0).sum()):,} positive"
         noted = {} if found.more is None else found.more.noted
         left = [f"{count:,} left out ({reason})" for reason, count in dropped.items()]
         return "; ".join([told, *left, *(f"{count:,} {reason}" for reason, count in noted.items())])

@@ -75,7 +75,8 @@ def _ladder(design: Design, stage: Rank | Score, asked: Sequence[str]) -> Ladder
     rungs = tuple(rung for rung in wanted if rung_name(rung) not in left_out)
     if not rungs:
         found = "; ".join(f"{name}: {reason}" for name, reason in left_out.items()) or "every rung is optional"
-        raise BuildError(f"models.{stage.ladder}", found, "one rung at least", "--models all")
+        fix = "pip install 'bottega[deep]', or add a rung without a network" if left_out else "--models all"
+        raise BuildError(f"models.{stage.ladder}", found, "one rung at least", fix)
     label = getattr(stage, "label", None) or design.data.labels[0].name
     return Ladder(stage.ladder, label, rungs, stage.budget_ms, left_out)
 

@@ -92,7 +92,8 @@ def replay(job: Job, bundle: Result, truth: Truth | None) -> Result | None:
     """Hold the auctions of the replay table's last day again; nothing where the design has no auction or no table.
 
     truth: where a world knows whether somebody would have clicked; nothing: clicks are drawn by the model's own
-    probability, which says what the model expects and not what would have come.
+    probability, which says what the model expects and not what would have come. When it is wrong: the bundle's store
+    holds features as of the log's end, so that what it predicts for the day knows that day's clicks.
     """
     stage = next((part for part in job.design.serving.path if isinstance(part, Auction)), None)
     if stage is None or stage.replay is None:
@@ -179,16 +180,17 @@ def budgets_of(job: Job, stage: Auction, day: Day, path: RequestPath) -> dict[st
     """Give the day's budget of every advertiser that could have taken part, as the auction sees it."""
     if stage.budget is None:
         return {}
-    ids = sorted(set(as_text(day.log.column(candidate_of(job)).take(pa.array(day.rows))).to_pylist()))
+    named = as_text(day.log.column(candidate_of(job)).take(pa.array(day.rows))).to_pylist()
+    ids = sorted(set(named))
     blank = dict.fromkeys(path.bundle.facts.fields)
     values = path.features(blank, ids, int(day.time[-1]))
     found: dict[str, np.ndarray] = {}
     for name in (stage.advertiser, stage.budget):
-        if name in values.row:
+        if name in travelling(job) and name in day.log.rows.column_names:
+            last = dict(zip(named, day.plain(name), strict=True))
+            found[name] = np.array([last[each] for each in ids], object)
+        else:
             found[name] = objects(values.row[name])
-        else:  # it travels with the candidates
-            last = dict(zip(as_text(day.log.column(candidate_of(job))).to_pylist(), day.plain(name), strict=False))
-            found[name] = np.array([last.get(each) for each in ids], object)
     pairs = zip(found[stage.advertiser], found[stage.budget], strict=True)
     return {str(who): float(budget) for who, budget in pairs if who is not None and budget is not None}
 

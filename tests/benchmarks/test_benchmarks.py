@@ -56,6 +56,15 @@ def test_the_ads_world_is_made(tmp_path: Path) -> None:
     assert said["benchmark"] == "ads_world"
 
 
+def test_the_ads_ladder_is_judged_beside_the_limit(tmp_path: Path) -> None:
+    given = ("--rows", "20000", "--kinds", "none", "--models", "HistoricalRate", "Logistic")
+    printed, said = benchmark("ads_ladder", tmp_path, *given)
+    (found,) = said["worlds"]["none"].values()
+    assert found["champion"] == "Logistic"
+    assert found["right_less"]["HistoricalRate"]["high"] < 0 < found["rungs"]["Logistic"]["gap"]["value"]
+    assert "champion Logistic; right would be Logistic" in printed
+
+
 def load_module(name: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
     assert spec is not None

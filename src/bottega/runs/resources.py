@@ -42,7 +42,7 @@ class PeakMemory:
         self._every = every
         self._stop = threading.Event()
         self._process = psutil.Process()
-        self._peak = self._section = 0
+        self._peak = self._section = self._begun = 0
         self._thread = threading.Thread(target=self._watch, daemon=True, name="peak-memory")
 
     def __enter__(self) -> PeakMemory:
@@ -63,6 +63,7 @@ class PeakMemory:
 
     def begin_section(self) -> None:
         """Begin a stretch whose peak is wanted by itself."""
+        self._begun += 1
         self._section = 0
         self._sample()
 
@@ -76,13 +77,16 @@ class PeakMemory:
             self._sample()
 
     def _sample(self) -> None:
+        begun = self._begun
         total = self._process.memory_info().rss
         for child in self._process.children(recursive=True):
             try:
                 total += child.memory_info().rss
             except psutil.Error:  # it ended meanwhile
                 continue
-        self._peak, self._section = max(self._peak, total), max(self._section, total)
+        self._peak = max(self._peak, total)
+        if begun == self._begun:  # else it is of the stretch before, in part
+            self._section = max(self._section, total)
 
 
 def own_peak() -> int:

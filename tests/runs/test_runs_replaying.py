@@ -54,6 +54,7 @@ def test_budgets_that_travel_are_those_of_the_day(job: Any) -> None:
 
         def features(self, columns: dict[str, Any], ids: list[str], at: int) -> Values:
             assert columns == {"user_id": None}
+            assert at >= DAY
             return Values({}, {"ad_id_advertiser": text(pa.array([OWNERS[name] for name in ids]))})
 
     assert budgets_of(job, AUCTION, day_of(job, "auctions"), Path()) == {"adv-1": 70.0, "adv-2": 70.0}  # type: ignore[arg-type]

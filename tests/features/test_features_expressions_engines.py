@@ -88,6 +88,13 @@ class Plain:
 
 MUL, ADD, SUB, DIV = operator.mul, operator.add, operator.sub, operator.truediv
 LT, EQ, NE, GE, GT, LE = operator.lt, operator.eq, operator.ne, operator.ge, operator.gt, operator.le
+
+
+def written(value):
+    """A whole number in digits, as a database writes an integer; anything else names nothing."""
+    return str(round(value)) if value is not None and abs(value) < 2**53 and value % 1 == 0 else None
+
+
 CASES = {
     "a + b * i": lambda p: p.op(ADD, p.a, p.op(MUL, p.b, p.i)),
     "(a - b) / i": lambda p: p.op(DIV, p.op(SUB, p.a, p.b), p.i),
@@ -147,6 +154,11 @@ CASES = {
     "greatest(t, v)": lambda p: p.edge(max, p.t, p.v),
     "length(s) + length(u)": lambda p: p.op(ADD, p.op(len, p.s), p.op(len, p.u)),
     "lower(s)": lambda p: p.s and p.s.lower(),
+    "cast(a as text)": lambda p: written(p.a),
+    "cast(i as text)": lambda p: written(p.i),
+    "cast(a > b as text)": lambda p: written(p.op(GT, p.a, p.b)),
+    "cast(lower(s) as text)": lambda p: p.s and p.s.lower(),
+    "cast(extract(hour from t) as text)": lambda p: written(p.part(p.t, lambda t: t.hour)),
     "extract(year from t)": lambda p: p.part(p.t, lambda t: t.year),
     "extract(month from t)": lambda p: p.part(p.t, lambda t: t.month),
     "extract(day from t)": lambda p: p.part(p.t, lambda t: t.day),

@@ -169,8 +169,9 @@ def test_rows_behind_an_explanation_stand_where_service_shows_them() -> None:
     np.testing.assert_array_equal(drawn(learn, 0), np.sort(drawn(learn, 0)))
     np.testing.assert_array_equal(drawn(np.arange(5), 3), np.arange(5))
     ids = {name: pa.array([name] * 2) for name in ("ad", "user")}
-    rows = Inputs(["x", "place"], ["number", "number"], np.array([[1, 4], [2, 7]], np.float32), ids)
-    shown = as_served(rows, bt.HistoricalRate(by="user"), bt.PositionFeature("place", served_as=2))
-    assert shown.values.tolist() == [[1, 2], [2, 2]]
+    rows = Inputs(["x", "place"], ["number", "category"], np.array([[1, 4], [2, 7]], np.float32), ids)
+    for treatment, code in ((bt.PositionFeature("place", served_as=2), 1), (bt.PositionFeature("place", 9, 4), 3)):
+        shown = as_served(rows, bt.HistoricalRate(by="user"), treatment)
+        assert shown.values.tolist() == [[1, code], [2, code]]
     assert list(shown.ids) == ["user"]
     assert as_served(rows, bt.Logistic(), None).ids == {}

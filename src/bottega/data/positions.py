@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from bottega.data.labels import numbers_of
 from bottega.data.log import Log
@@ -41,6 +41,18 @@ def positions(name: str, log: Log, row: NDArray[np.int64]) -> Floats:
     if not known.any():
         raise DataError(where, f"{name!r} is empty in all {len(values):,} examples", allowed)
     return values.astype(np.float32)
+
+
+def place_codes(position: ArrayLike, places: int) -> NDArray[np.float64]:
+    """Give the code of each place as a category: 0 the best, −1 where it is not known.
+
+    position: (n,), NaN is unknown; places: codes, of which the last is for all places from there on.
+
+    >>> place_codes([1, 3, np.nan, 40], 20).tolist()
+    [0.0, 2.0, -1.0, 19.0]
+    """
+    codes = np.minimum(np.asarray(position, np.float64), places) - 1
+    return np.where(np.isnan(codes), -1.0, codes)
 
 
 def propensities(position: Floats, click: Floats, cell: NDArray[np.int64], most: float) -> dict[int, float]:

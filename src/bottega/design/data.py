@@ -246,9 +246,13 @@ class PositionFeature(Choice, frozen=True):
     """The column of the log with the place: a whole number, 1 the best."""
     served_as: int = 1
     """The place that serving takes for all, at least 1."""
+    places: int = 20
+    """Places that are told apart, at least 1, each a category; those beyond count as the last of them. Larger tells
+    more apart, and learns each from less."""
 
     def check(self) -> None:
         self.check_range("served_as", 1, 1e6)
+        self.check_range("places", 1, 1e6)
 
 
 class InversePropensity(Choice, frozen=True):

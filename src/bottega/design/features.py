@@ -73,7 +73,9 @@ class Expression(Choice, frozen=True):
 
     A stated subset of SQL: arithmetic, comparison, and/or/not, case, coalesce, nullif, least, greatest, abs, ln,
     log2, sqrt, exp, floor, ceil, extract(year|month|day|dow|doy|hour|minute from t), epoch(t) (seconds since 1970),
-    length, lower. `request_time` is the time of the request. Nulls spread; x / 0 is null; zones are the table's.
+    length, lower, cast(x as text). A text is a category to models, which draw no line through it as through a number:
+    `cast(extract(hour from request_time) as text)`. `request_time` is the time of the request. Nulls spread; x / 0 is
+    null; zones are the table's.
     """
 
     values: Mapping[str, str]

@@ -15,7 +15,7 @@ import numpy as np
 
 from bottega.errors import DesignError
 from bottega.features.expression_parsed import Parsed
-from bottega.features.expression_tree import COMPARISONS, TIMES, Kind, Node, check
+from bottega.features.expression_tree import COMPARISONS, TIMES, WHOLE, Kind, Node, check
 from bottega.features.expression_zones import offsets
 
 _LARGEST = float(np.finfo(np.float64).max)
@@ -82,6 +82,9 @@ class _Builder:
             return self.value(node.args[0], "text").re_replace(r"[^\x00-\x7F]", "a").length().cast("float64")
         if op == "lower":
             return self.value(node.args[0], "text").lower()
+        if op == "written":
+            of_text = self.kind(node.args[0]) == "text"
+            return self.value(node.args[0], "text") if of_text else _written(self.number(node.args[0]))
         if op == "isnull":
             return self.value(node.args[0], self.kind(node.args[0])).isnull()
         if op == "case":
@@ -115,6 +118,11 @@ def _finite(value: Any) -> Any:
 def _round(value: Any, function: Callable[[Any], Any]) -> Any:
     small = value.abs() < _WHOLE  # engines round to 64-bit integers, which larger numbers overflow
     return ibis.cases((small, function(small.ifelse(value, 0.0)).cast("float64")), else_=value)
+
+
+def _written(value: Any) -> Any:
+    whole = (value.abs() < WHOLE) & (_round(value, lambda inner: inner.floor()) == value)
+    return whole.ifelse(whole.ifelse(value, 0.0).cast("int64").cast("string"), ibis.null("string"))
 
 
 def _extreme(values: list[Any], function: Callable[..., Any]) -> Any:

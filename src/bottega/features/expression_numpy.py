@@ -9,7 +9,7 @@ import numpy as np
 
 from bottega.errors import DataError, DesignError
 from bottega.features.expression_parsed import Parsed
-from bottega.features.expression_tree import COMPARISONS, TIMES, Kind, Node, check
+from bottega.features.expression_tree import COMPARISONS, TIMES, WHOLE, Kind, Node, check
 from bottega.features.expression_zones import reader
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -74,6 +74,9 @@ class _Compiler:
         if op in ("length", "lower"):
             function = len if op == "length" else lower
             return _texts(function, self.step(node.args[0], "text"), op == "length")
+        if op == "written":
+            number = self.step(node.args[0], "number")
+            return number if self.kind(node.args[0]) == "text" else lambda columns: _written(number(columns))
         if op == "isnull":
             inner, kind = self.step(node.args[0]), self.kind(node.args[0])
             return lambda columns: _is_null(inner(columns), kind).astype(np.float64)
@@ -239,6 +242,20 @@ def _texts(function: Callable[[str], Any], step: Step, number: bool) -> Step:
         return result
 
     return run
+
+
+def _written(value: Any) -> Any:
+    """Write whole numbers in digits; others, and what float64 cannot tell from its neighbours, are null."""
+    if not isinstance(value, np.ndarray):
+        return _digits(float(value))
+    known, at = np.unique(value, return_inverse=True)
+    words = np.empty(len(known), object)
+    words[:] = [_digits(number) for number in known.tolist()]
+    return words[at]
+
+
+def _digits(number: float) -> str | None:
+    return str(int(number)) if abs(number) < WHOLE and number == int(number) else None
 
 
 _ARITHMETIC: dict[str, Callable[..., Any]] = {

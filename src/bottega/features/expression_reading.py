@@ -16,9 +16,10 @@ from bottega.features.expression_zones import offsets
 
 FUNCTIONS = (
     "coalesce", "nullif", "least", "greatest", "abs", "ln", "log2", "sqrt", "exp", "floor", "ceil", "extract", "epoch",
-    "length", "lower",
+    "length", "lower", "cast",
 )  # fmt: skip
-_ALLOWED = "+ - * /, = <> < <= > >=, between, in (…), is null, and, or, not, case, " + ", ".join(FUNCTIONS)
+_NAMED = ", ".join(FUNCTIONS[:-1]) + ", cast(… as text)"
+_ALLOWED = f"+ - * /, = <> < <= > >=, between, in (…), is null, and, or, not, case, {_NAMED}"
 _LONGEST, _DEEPEST = 4_000, 120
 _BINARY = {
     sql.Add: "add", sql.Sub: "sub", sql.Mul: "mul", sql.Div: "div", sql.And: "and", sql.Or: "or",
@@ -29,6 +30,7 @@ _UNARY = {
     sql.Floor: "floor", sql.Ceil: "ceil", sql.TimeToUnix: "epoch", sql.Length: "length", sql.Lower: "lower",
 }  # fmt: skip
 _MANY = {sql.Coalesce: "coalesce", sql.Least: "least", sql.Greatest: "greatest"}
+_TEXT = ("text", "varchar")
 _HARMLESS = {"ignore_nulls", "safe", "typed", "big_int"}  # marks of the dialect that change no meaning here
 
 
@@ -95,6 +97,9 @@ class _Reader:
             return Node("null", at=at)
         if kind is sql.Log and _is_two(tree.this):
             return Node("log2", (inner("expression"),), at=at)
+        if kind is sql.Cast and tree.to.is_type(*_TEXT):
+            self.only(tree, "this", "to")
+            return Node("written", (inner("this"),), at=at)
         if kind is sql.Extract:
             return Node(self.part(tree), (inner("expression"),), at=at, zone=self.zone)
         if kind is sql.Is and type(tree.expression) is sql.Null:
@@ -202,7 +207,7 @@ _WHY: dict[type, str] = {
     sql.Func: ": a function outside the subset",
 }
 _FIXES: dict[type, str] = {
-    sql.Cast: "leave the cast out: every number is a 64-bit float",
+    sql.Cast: "leave the cast out: every number is a 64-bit float; cast(… as text) makes a category of one",
     sql.Pow: "exp(y * ln(x)), or x * x",
     sql.Mod: "x - y * floor(x / y)",
     sql.Log: "ln(x) or log2(x)",

@@ -18,11 +18,13 @@ NUMERIC = {
 SAME = {"coalesce": "coalesce", "nullif": "nullif", "least": "least", "greatest": "greatest"}
 TIMES = {**{part: f"extract({part} from …)" for part in PARTS}, "epoch": "epoch"}
 TEXTS = {"length": "length", "lower": "lower"}
+WRITTEN = "cast(… as text)"
+WHOLE = 2.0**53  # below it float64 tells all whole numbers apart
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One operation: `op` is column, number, truth, text, null, case, isnull, or a key of the tables above.
+    """One operation: `op` is column, number, truth, text, null, case, isnull, written, or a key of the tables above.
 
     `args` are its operands; a `case` has condition, value, condition, value, …, and at last what holds otherwise.
     `value` is a column's name or a literal; `zone` is set on parts of a time; `at` counts characters from 0.
@@ -58,6 +60,10 @@ def check(node: Node, columns: Mapping[str, Kind], place: Callable[[int], str]) 
     if node.op in TEXTS:
         _all(node, kinds, "text", TEXTS[node.op], place)
         return "number" if node.op == "length" else "text"
+    if node.op == "written":
+        if kinds[0] != "text":
+            _all(node, kinds, "number", WRITTEN, place)
+        return "text"
     if node.op in COMPARISONS:
         _same(node.args, kinds, COMPARISONS[node.op], place)
         return "number"

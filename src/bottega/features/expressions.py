@@ -1,8 +1,8 @@
 """Expressions: a stated subset of SQL, read once, run by NumPy when serving and by any Ibis engine in batch.
 
 The subset: columns, numbers, 'texts', true, false, null; + - * /; = <> < <= > >=; between, in (…), is [not] null; and,
-or, not; case; coalesce, nullif, least, greatest, abs, ln, log2, sqrt, exp, floor, ceil, epoch, length, lower; and
-extract(year|month|day|dow|doy|hour|minute from t). Its meaning, the same in every engine:
+or, not; case; coalesce, nullif, least, greatest, abs, ln, log2, sqrt, exp, floor, ceil, epoch, length, lower;
+extract(year|month|day|dow|doy|hour|minute from t); and cast(x as text). Its meaning, the same in every engine:
 
 - A value is a number (64-bit float), a time (microseconds, UTC) or a text, and any of them may be null. A condition
   is the number 1 or 0; a number stands for a condition as "not 0". NaN and infinity count as null.
@@ -10,6 +10,7 @@ extract(year|month|day|dow|doy|hour|minute from t). Its meaning, the same in eve
   null condition does not hold), `is null`, `nullif(a, null)` = a, three-valued `and`, `or` (false and null = false).
 - x / 0, ln and log2 of x ≤ 0, sqrt of x < 0, and whatever overflows are null. A division never rounds.
 - Texts compare by code point, `length` counts code points, `lower` works letter by letter (no final sigma).
+- cast(x as text) writes a whole number below 2⁵³ in digits; any other number is null, since it names no category.
 - Parts of a time are read in one zone; `dow` is 0 on Sunday to 6 on Saturday; epoch(t) is seconds with their fraction.
   Offsets are known for 1970 to 2100; before and after, the nearest known one holds.
 """

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from bottega.data.positions import place_codes
 from bottega.design.data import PositionFeature
 from bottega.design.features import Categories, Cross, Expression
 from bottega.design.serving import Auction
@@ -36,7 +37,10 @@ class Reading:
         self._derived = [part for part in design.features if isinstance(part, (Expression, Cross, Categories))]
         self._read, used = _read(self._derived, bundle)
         self._rates = [table for table in bundle.rates if used & set(names(table.feature))]
-        self._position = design.data.position if isinstance(design.data.position, PositionFeature) else None
+        position = design.data.position
+        self._place = None
+        if isinstance(position, PositionFeature):
+            self._place = position.column, place_codes([position.served_as], position.places)
         self._time_name = time_name(design)
         self._words = _coded_words(bundle)
 
@@ -62,8 +66,8 @@ class Reading:
         every: derive all features, not only those that something of the path reads.
         """
         values = self._bundle.reader.read(frame)
-        if self._position is not None:
-            values.row[self._position.column] = np.full(frame.rows, float(self._position.served_as))
+        if self._place is not None:
+            values.row[self._place[0]] = np.repeat(self._place[1], frame.rows)
         for name in self._bundle.retrievers:
             found = scores.get(name)
             values.row[score_name(name)] = np.zeros(frame.rows) if found is None else found.astype(np.float64)

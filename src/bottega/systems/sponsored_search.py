@@ -48,14 +48,16 @@ design = bt.Design(
         bt.Window("impressions", by="query", over=["7d"], values=RATE),
         bt.Window("impressions", by="user_id", over=["7d"], values=RATE),
         bt.TargetRate(["query", "ad_id"], pairs=True),
-        bt.Expression({"hour": "extract(hour from shown_at)", "weekday": "extract(dow from shown_at)"}),
+        bt.Expression(
+            {"hour": "cast(extract(hour from shown_at) as text)", "weekday": "cast(extract(dow from shown_at) as text)"}
+        ),
         bt.Cross("query", "ad_id"),
         bt.Cross("user_id", "ad_id_advertiser"),
     ],
     models={
         "rank": [
             bt.HistoricalRate(by="ad_id"),
-            bt.Logistic(),
+            bt.Logistic(without=WINDOWS),
             bt.BoostedTrees(trees=200, leaves=63, learning_rate=0.1, without=CROSSES),
             bt.DCN(layers=[128, 64], learning_rate=5e-3, reg=1e-5, without=UNREAD),
             bt.DeepFM(layers=[128, 64], learning_rate=5e-3, reg=1e-5, without=UNREAD, optional=True),

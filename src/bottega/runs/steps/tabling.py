@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from bottega.data.positions import place_codes
 from bottega.design.data import PositionFeature
 from bottega.design.features import Categories, Cross
 from bottega.design.models import Model
@@ -78,11 +79,12 @@ def model_table(
     rows = job.once(("examples", made.key), lambda: read_examples(made.folder))
     asked, values = frame(rows, list(scores.items())), load(features)
     values.row.update({name: column for name, column in asked.candidates.items() if name != rows.name})
+    categories = [name for part in job.design.features if isinstance(part, Cross) for name in feature_names(part)]
     treatment = job.design.data.position
     if isinstance(treatment, PositionFeature) and rows.more is not None and rows.more.position is not None:
-        values.row[treatment.column] = rows.more.position.astype(np.float64)
-    crosses = [name for part in job.design.features if isinstance(part, Cross) for name in feature_names(part)]
-    names, kinds = model_columns(values, crosses)
+        values.row[treatment.column] = place_codes(rows.more.position, treatment.places)
+        categories.append(treatment.column)
+    names, kinds = model_columns(values, categories)
     group = rows.group[need]
     part = Frame({}, np.zeros(2, np.int64), np.arange(len(need)), {})  # every column is at the level of rows here
     filled = np.empty((len(need), len(names)), np.float32)

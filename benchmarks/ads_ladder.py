@@ -12,8 +12,6 @@ python benchmarks/ads_ladder.py --rows 20_000 --models HistoricalRate Logistic -
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -24,7 +22,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from common import arguments, write
+from common import arguments, run_alone, write
 
 GOALS = {
     "gap": 0.03,
@@ -57,21 +55,9 @@ def make(folder: Path, kind: str, rows: int, seed: int) -> None:
 
 def run(world: Path, workspace: Path, seed: int, models: Sequence[str]) -> tuple[Path, dict[str, float]]:
     """Run the design on a world's tables in a process of its own; give the build, seconds and the peak of memory."""
-    env = {name: value for name, value in os.environ.items() if name != "BOTTEGA_DATA"}
-    command = [sys.executable, "-c", RUN, str(world), str(workspace), str(seed), *models]
-    began = time.perf_counter()
-    with tempfile.TemporaryFile("w+") as said, tempfile.TemporaryFile("w+") as told:
-        process = subprocess.Popen(command, stdout=said, stderr=told, env=env)
-        _, status, usage = os.wait4(process.pid, 0)
-        wall = time.perf_counter() - began
-        process.returncode = os.waitstatus_to_exitcode(status)
-        said.seek(0)
-        told.seek(0)
-        if process.returncode:
-            raise SystemExit(f"the run ended with {process.returncode}: {told.read()[-2000:]}")
-        found = json.loads(said.read())
-    largest = usage.ru_maxrss / (1024 if sys.platform != "darwin" else 2**20)
-    return Path(found["build"]), {"seconds": wall, "peak_mb": found["peak_mb"], "largest_process_mb": largest}
+    found, used = run_alone(sys.executable, "-c", RUN, world, workspace, str(seed), *models)
+    figures = {"seconds": used["wall_s"], "peak_mb": found["peak_mb"]}
+    return Path(found["build"]), {**figures, "largest_process_mb": used["largest_process_mb"]}
 
 
 def losses(label: np.ndarray, said: np.ndarray) -> np.ndarray:

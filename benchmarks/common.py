@@ -14,6 +14,7 @@ import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 import venv
 from collections.abc import Callable, Mapping, Sequence
@@ -154,6 +155,33 @@ def compare(
     }
 
 
+def run_alone(*command: str | Path) -> tuple[Any, dict[str, float]]:
+    """Run a command in a process of its own, without `BOTTEGA_DATA`.
+
+    Gives the JSON that it prints; and its wall and processor seconds and the largest memory of a process of it in MiB.
+    `SystemExit` where it fails.
+    """
+    env = {name: value for name, value in os.environ.items() if name != "BOTTEGA_DATA"}
+    began = time.perf_counter()
+    with tempfile.TemporaryFile("w+") as said, tempfile.TemporaryFile("w+") as told:
+        process = subprocess.Popen(command, stdout=said, stderr=told, env=env)
+        _, status, usage = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - began
+        process.returncode = os.waitstatus_to_exitcode(status)
+        said.seek(0)
+        told.seek(0)
+        if process.returncode:
+            raise SystemExit(f"the run ended with {process.returncode}: {told.read()[-2000:]}")
+        found = json.loads(said.read())
+    used = {"wall_s": wall, "cpu_s": usage.ru_utime + usage.ru_stime, "largest_process_mb": _mb(usage.ru_maxrss)}
+    return found, used
+
+
+def _mb(peak: float) -> float:
+    """Give the system's figure of a peak of memory in MiB."""
+    return peak / (1024 if sys.platform != "darwin" else 2**20)
+
+
 def differs(
     ours: Answer, theirs: Answer, exact: Sequence[str] = (), relative: float = 1e-9, absolute: float = 1e-6
 ) -> str:
@@ -280,7 +308,7 @@ def serve_side(module: str, function: str, inputs: str, answer: str) -> None:
         else:
             np.savez(answer, **prepared[1](result))
         seconds = time.perf_counter() - began
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform != "darwin" else 2**20)
+        peak = _mb(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
         print(json.dumps({"seconds": seconds, "peak_mb": peak}), flush=True)
 
 

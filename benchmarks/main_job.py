@@ -8,16 +8,12 @@ Goals on two cores: the real log under 180 s and 2 GB, the world under 60 s, a s
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
-from common import arguments, write
+from common import arguments, run_alone, write
 
 DESIGN = "shop-recommendation"
 GOALS = {"the shop world": 60.0, "the real log": 180.0}  # seconds, from nothing
@@ -28,25 +24,8 @@ COMMAND = [sys.executable, "-c", "from bottega.cli import main; main()"]
 def run(workspace: Path, data: Path | None, design: str = DESIGN) -> dict[str, Any]:
     """Run the job once, and give wall time, processor time, the largest process and the scorecard."""
     given = ["--data", str(data)] if data else []
-    env = {name: value for name, value in os.environ.items() if name != "BOTTEGA_DATA"}
-    began = time.perf_counter()
-    with tempfile.TemporaryFile("w+") as said, tempfile.TemporaryFile("w+") as told:
-        process = subprocess.Popen(
-            [*COMMAND, "run", design, "--workspace", str(workspace), "--json", *given],
-            stdout=said,
-            stderr=told,
-            env=env,
-        )
-        _, status, usage = os.wait4(process.pid, 0)
-        wall = time.perf_counter() - began
-        process.returncode = os.waitstatus_to_exitcode(status)
-        said.seek(0)
-        told.seek(0)
-        if process.returncode:
-            raise SystemExit(f"bottega run ended with {process.returncode}: {told.read()[-2000:]}")
-        card = json.loads(said.read())
-    largest = usage.ru_maxrss / (1024 if sys.platform != "darwin" else 2**20)
-    return {"wall_s": wall, "cpu_s": usage.ru_utime + usage.ru_stime, "largest_process_mb": largest, "scorecard": card}
+    card, used = run_alone(*COMMAND, "run", design, "--workspace", workspace, "--json", *given)
+    return {**used, "scorecard": card}
 
 
 def main_numbers(card: dict[str, Any]) -> list[str]:

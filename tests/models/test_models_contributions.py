@@ -20,8 +20,8 @@ from bottega.errors import BuildError, DataError, DesignError
 from bottega.models.boosted_trees import BoostedTreesModel
 from bottega.models.contributions import (
     Contributions,
-    background,
     contributions,
+    drawn,
     load_background,
     save_background,
 )
@@ -46,6 +46,10 @@ class Formula:
 def table(rows: int, columns: int, seed: int = 0) -> Inputs:
     values = np.random.default_rng(seed).normal(size=(rows, columns)).astype(np.float32)
     return Inputs([f"x{j}" for j in range(columns)], ["number"] * columns, values)
+
+
+def background(rows: Inputs, n: int = 16, seed: int = 0) -> Inputs:
+    return rows.take(drawn(np.arange(len(rows)), seed, n))
 
 
 def by_all_sets(scorer: Any, rows: Inputs, others: Inputs) -> np.ndarray:

@@ -15,17 +15,20 @@ import pytest
 import bottega as bt
 from bottega.data.source import Place
 from bottega.features.vocabulary import Coding
+from bottega.files import read_json
+from bottega.models.contributions import drawn
 from bottega.models.inputs import Inputs
 from bottega.runs.builds import Build
 from bottega.runs.progress import Silent
 from bottega.runs.runner import Runner
+from bottega.runs.step import RECORD
 from bottega.runs.steps.examples import Examples, make_examples, read_examples
 from bottega.runs.steps.job import Job
 from bottega.runs.steps.learnt import Champion, Learnt, Start, learnt_from
 from bottega.runs.steps.lessons import FINAL, Lesson, lesson_of, make_lessons
 from bottega.runs.steps.tables import ingest_tables
 from bottega.runs.steps.tabling import Table
-from bottega.runs.steps.training import as_served, drawn
+from bottega.runs.steps.training import as_served
 from bottega.runs.steps.warming import Further, beginnings, further, warm_of
 from bottega.runs.workspace import Workspace
 
@@ -143,6 +146,23 @@ def test_rows_that_teach_nothing_leave_the_model_and_what_it_has_learnt(tmp_path
         assert isinstance(found, Further)
         assert found.lesson.label.all()
         assert found.learnt == msgspec.structs.replace(before, until=learnt.until)
+
+
+@pytest.mark.parametrize(
+    ("days", "window", "told"),
+    [
+        (6, "6h", "; no clicked above 0 was final before 1970-01-03: what comes after the window is not corrected"),
+        (DAYS, "6h", ""),
+        (DAYS, None, ""),
+    ],
+)
+def test_the_lessons_say_where_what_comes_late_is_not_corrected(
+    tmp_path: Path, days: int, window: str | None, told: str
+) -> None:
+    label = bt.Label("clicked", matures_after="2d", observed_at="came", window=window)
+    _, _, lesson = taught(tmp_path, days, TREES, label, bt.TimeSplit(validate="1d", test="4d", embargo="1h"))
+    (record,) = (tmp_path / "w").rglob(f"lessons-*/{RECORD}")
+    assert read_json(record)["note"] == f"rank: {len(lesson.learn):,} rows to learn clicked from{told}"
 
 
 def test_a_calibrator_needs_new_rows_of_both_classes(tmp_path: Path) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bottega.data.calibrating import calibration_slice
-from bottega.data.examples import PART_NAMES, TEST, VALIDATE, Examples
+from bottega.data.examples import PART_NAMES, Examples
 from bottega.data.keys import combined, encode
 from bottega.data.positions import propensities, propensity_weights
 from bottega.data.ripeness import Share, label_of, learnable, share_within, values_of
@@ -90,14 +90,6 @@ def lesson(
         share_within(examples, asked, until),
         chances,
     )
-
-
-def needed(examples: Examples, lessons: Sequence[Lesson]) -> NDArray[np.bool_]:
-    """Mark the rows (n,) that any lesson or judgement reads: validation and test whole, and what is learnt from."""
-    use: NDArray[np.bool_] = np.isin(examples.part(), (VALIDATE, TEST))
-    for one in lessons:
-        use |= (one.times > 0) | one.calibrate
-    return use
 
 
 def _place(examples: Examples) -> NDArray[np.float32]:

@@ -15,6 +15,7 @@ import pyarrow as pa
 from bottega.errors import DataError, DesignError
 from bottega.files import write_json
 from bottega.models.inputs import Inputs
+from bottega.models.probability import probable
 from bottega.models.protocols import Scorer
 from bottega.models.storage import new_folder, read_array, read_facts, read_texts, write_arrays, write_texts
 
@@ -77,7 +78,7 @@ def contributions(
         raise DataError("background", found, f"rows, ids {sorted(rows.ids)}", "draw it from the inputs of training")
     names = list(dict.fromkeys([*rows.names, *rows.ids]))
     orders = _orders(len(names), permutations, seed)
-    odds = _is_probability(scorer)
+    odds = probable(scorer.setting)
 
     def score(inputs: Inputs) -> Array:
         found = scorer.score(inputs).astype(np.float64)
@@ -95,20 +96,20 @@ def contributions(
     return Contributions(names, np.full(len(rows), base), values / max(len(orders), 1), "log-odds" if odds else "score")
 
 
-def background(inputs: Inputs, n: int = 16, seed: int = 0) -> Inputs:
+def drawn(rows: Places, seed: int = 0, n: int = 16) -> Places:
     """Draw the rows that stand for the others: n at random without repeats, in their order; all where there are fewer.
 
-    n: from 1; larger is steadier and slower. seed: of the draw. Raises `DesignError` for n under 1.
+    rows: (m,) of which to draw. seed: of the draw. n: from 1; larger is steadier and slower. Raises `DesignError` for n
+    under 1.
 
-    >>> rows = Inputs(["x"], ["number"], np.arange(9, dtype=np.float32)[:, None])
-    >>> background(rows, 3).values.ravel().tolist() == background(rows, 3).values.ravel().tolist()
-    True
+    >>> found = drawn(np.arange(9), n=3)
+    >>> len(found), found.tolist() == sorted(set(found.tolist()))
+    (3, True)
     """
     if n < 1:
-        raise DesignError("background.n", n, "a whole number from 1", "n=16")
-    drawn = np.random.default_rng(seed).choice(len(inputs), min(n, len(inputs)), replace=False)
-    found = inputs.take(np.sort(drawn))
-    return Inputs(found.names, found.kinds, found.values, found.ids)
+        raise DesignError("drawn.n", n, "a whole number from 1", "n=16")
+    places = np.random.default_rng(seed).choice(len(rows), min(n, len(rows)), replace=False)
+    return np.asarray(rows[np.sort(places)])
 
 
 def save_background(rows: Inputs, folder: Path) -> None:
@@ -125,12 +126,6 @@ def load_background(folder: Path) -> Inputs:
     facts = read_facts(folder, "background")
     ids = {name: read_texts(folder, f"ids_{place}") for place, name in enumerate(facts["ids"])}
     return Inputs(facts["names"], facts["kinds"], read_array(folder, "values"), ids)
-
-
-def _is_probability(scorer: Scorer) -> bool:
-    """All scorers give probabilities but trees that learnt an order and were not calibrated."""
-    ranks = getattr(scorer.setting, "objective", None) == "lambdarank"
-    return not ranks or getattr(scorer.setting, "calibrate", None) is not None
 
 
 def _log_odds(probability: Array) -> Array:

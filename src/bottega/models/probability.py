@@ -18,6 +18,16 @@ from bottega.models.protocols import Scorer, Scores
 from bottega.models.storage import new_folder, read_facts
 
 
+def gives_chances(setting: Any) -> bool:
+    """Say whether the scores of a model of this setting are probabilities, as all are but those of a learnt order."""
+    return getattr(setting, "objective", "binary") == "binary"
+
+
+def probable(setting: Any) -> bool:
+    """Say whether a rung of this setting gives probabilities: by what it learns, or by its calibrator."""
+    return gives_chances(setting) or getattr(setting, "calibrate", None) is not None
+
+
 @dataclass(frozen=True)
 class Probability:
     """Undoes, in this order, what sampling did, what the calibrator measured, and labels that had not come yet.

@@ -72,6 +72,14 @@ def read_texts(folder: Path, name: str) -> pa.StringArray:
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
+def read_bytes(path: Path) -> bytes:
+    """Read a file of bytes; `BuildError` where it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise _damaged(path, error) from error
+
+
 def read_facts(folder: Path, name: str) -> Any:
     """Read what stands in `name.json`; `BuildError` where it is damaged."""
     path = folder / f"{name}.json"

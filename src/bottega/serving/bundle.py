@@ -115,8 +115,8 @@ def _champion(folder: Path, design: Design, ladder: str, told: Ranked) -> Champi
     if setting is None:
         found = f"a champion {told.champion!r} of the ladder {ladder!r}"
         raise ServeError(str(folder / "serving.json"), found, "a rung of the design", "run the design again")
-    words = {path.stem: load_coding(path) for path in sorted(words_folder(folder, ladder).glob("*.json"))}
-    return Champion(told, load_scorer(model_folder(folder, ladder, setting), setting), words)
+    scorer = load_scorer(model_folder(folder, ladder, setting), setting)
+    return Champion(told, scorer, read_words(words_folder(folder, ladder)))
 
 
 def load_scorer(folder: Path, setting: Model) -> Scorer:
@@ -158,6 +158,11 @@ def model_folder(folder: Path, ladder: str, setting: Model) -> Path:
 def words_folder(folder: Path, ladder: str) -> Path:
     """Give the folder of the words that a ladder's champion knows of each text column."""
     return folder / "words" / ladder
+
+
+def read_words(folder: Path) -> dict[str, Coding]:
+    """Read the words that a model knows of each text column, a file each."""
+    return {path.stem: load_coding(path) for path in sorted(folder.glob("*.json"))}
 
 
 def rates_folder(folder: Path, place: int) -> Path:

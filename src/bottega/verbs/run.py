@@ -166,6 +166,7 @@ def _steps(job: Job, world: Result | None, warm_start: bool) -> dict[str, Result
     rates = count_rates(job, examples)
     bundle = make_bundle(job, examples, refresh(job), trained, judged, compressed, fill_store(job), rates)
     held = replay(job, bundle, None if world is None else truth_of(job, world))
+    best = None if world is None else find_ceiling(job, world, asked, examples, lessons)
     job.forget("log", "interactions")
     parts: dict[str, Result | Mapping[str, Any]] = {
         "counts": counts,
@@ -175,15 +176,8 @@ def _steps(job: Job, world: Result | None, warm_start: bool) -> dict[str, Result
         "measured": measure(job, judged, bundle, parity),
         "warm": warm_of(starts, {name: result.folder for name, result in trained.items()}),
     }
-    if held is not None:
-        parts["auction"] = held
-    if compressed is not None:
-        parts["compressed"] = compressed
-    if world is not None:
-        found = find_ceiling(job, str(job.design.data.world), world, asked, examples, lessons)
-        if found is not None:
-            parts["ceiling"] = found
-    return parts
+    there = {"auction": held, "compressed": compressed, "ceiling": best}
+    return parts | {name: found for name, found in there.items() if found is not None}
 
 
 def _measured(job: Job, parts: Mapping[str, Any]) -> dict[str, Any]:

@@ -69,15 +69,13 @@ def stand_in(runner: Runner, design: Design, seed: int, rows: int | None = None)
     return Place(made.folder), made
 
 
-def find_ceiling(
-    job: Job, world: str, made: Result, asked: Result | None, examples: Result, lessons: Result
-) -> Result | None:
+def find_ceiling(job: Job, made: Result, asked: Result | None, examples: Result, lessons: Result) -> Result | None:
     """Judge the best possible answer on the test: the world knows each true probability.
 
     Where candidates are retrieved it is the best ranking of the whole catalogue; for logged examples the best
     prediction that sees the same fields, of the first ladder's label.
     """
-    plan, spec = job.design.evaluation, job.design.data.examples
+    plan, spec, world = job.design.evaluation, job.design.data.examples, str(job.design.data.world)
     if not isinstance(spec, FromPositives):
         return find_limit(job, world, made, examples, lessons)
     if asked is None:

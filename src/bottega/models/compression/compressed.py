@@ -17,14 +17,12 @@ from bottega.models.compression.vectors import Reading, Vectors, read_vectors
 from bottega.models.inputs import Inputs
 from bottega.models.making import scorer_class
 from bottega.models.networks.fields import Fields
-from bottega.models.networks.graph import INPUTS, SCORE
-from bottega.models.networks.serving import Served, probability
+from bottega.models.networks.serving import Served
 from bottega.models.protocols import Scorer, Scores
 from bottega.models.storage import new_folder, read_array, read_facts, write_arrays
 
 FACTS = "compressed"
 _FIELDS = ("offset", "shape", "nulls")
-_BLOCK = 4096  # rows scored at once: their inputs stay in the cache
 
 
 class CompressedModel:
@@ -115,15 +113,8 @@ class _Served(Served):
         super().__init__(fields, np.zeros((0, vectors.width), np.float32), dense, where)
         self._how, self._vectors = Reading.of(fields), vectors
 
-    def score(self, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        scores = np.empty(len(values), dtype=np.float32)
-        for low in range(0, len(values), _BLOCK):
-            block = values[low : low + _BLOCK]
-            dense = self._buffer(len(block))
-            self._vectors.read(self._how, block, dense)
-            (logits,) = self._session.run([SCORE], {INPUTS: dense})
-            scores[low : low + _BLOCK] = probability(logits)
-        return scores
+    def _read(self, block: npt.NDArray[np.float32], dense: npt.NDArray[np.float32]) -> None:
+        self._vectors.read(self._how, block, dense)
 
 
 def _dense(packed: bool) -> str:

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import numpy.typing as npt
 
-from bottega.errors import BuildError, DataError
+from bottega.errors import DataError
 from bottega.files import write_bytes, write_json
 from bottega.models.inputs import Inputs, lesson
 from bottega.models.networks.architecture import Architecture, Setting
@@ -19,7 +19,7 @@ from bottega.models.networks.serving import Served
 from bottega.models.networks.training import train
 from bottega.models.networks.weights import Weights
 from bottega.models.protocols import Scores
-from bottega.models.storage import new_folder, read_array, read_facts, write_arrays
+from bottega.models.storage import new_folder, read_array, read_bytes, read_facts, write_arrays
 
 _MEASURED = ("examples_per_s",)  # facts of the training that another run would not repeat
 
@@ -121,7 +121,7 @@ class NetworkModel:
         model.fields = Fields(tuple(facts["names"]), tuple(facts["kinds"]), **arrays)
         model.training = facts["training"]
         model.weights = Weights.read(folder, Architecture.of(setting, model.fields), model.fields)
-        model._graph = _bytes(folder / "dense.onnx")
+        model._graph = read_bytes(folder / "dense.onnx")
         model._served = Served(model.fields, model.weights.embedding, model._graph, str(folder / "dense.onnx"))
         return model
 
@@ -137,15 +137,3 @@ class NetworkModel:
 
 
 _FIELDS = ("offset", "shape", "nulls")
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise BuildError(
-            str(path),
-            f"cannot be read ({error})",
-            "the file as the model wrote it",
-            "fit and save the model again, or restore the folder from a copy",
-        ) from error

@@ -47,16 +47,20 @@ class Served:
 
     def score(self, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """The probability of each row, (n,) float32, above 0 and under 1. values: (n, f) as in the inputs."""
-        from bottega.models.networks.fields_kernel import read_dense
-
         values, scores = frozen(values), np.empty(len(values), dtype=np.float32)
         for low in range(0, len(values), _BLOCK):
             block = values[low : low + _BLOCK]
             dense = self._buffer(len(block))
-            read_dense(block, *self._reading, dense)
+            self._read(block, dense)
             (logits,) = self._session.run([SCORE], {INPUTS: dense})
             scores[low : low + _BLOCK] = probability(logits)
         return scores
+
+    def _read(self, block: npt.NDArray[np.float32], dense: npt.NDArray[np.float32]) -> None:
+        """Write what the dense part reads of a block of rows into `dense`, (rows, width)."""
+        from bottega.models.networks.fields_kernel import read_dense
+
+        read_dense(block, *self._reading, dense)
 
     def _buffer(self, rows: int) -> npt.NDArray[np.float32]:
         """Memory for the dense part's inputs, (rows, width), this thread's own and used again."""

@@ -25,6 +25,7 @@ from bottega.runs.steps.job import Job, slug
 from bottega.runs.steps.learnt import CODES, keep_champion
 from bottega.runs.steps.lessons import FINAL
 from bottega.runs.steps.rated import Rated
+from bottega.runs.steps.tabling import WORDS
 from bottega.runs.steps.training import Trained, read_columns
 from bottega.serving.bundle import FORMAT, Facts, Ranked, fields_of, model_folder, rates_folder, words_folder
 from bottega.serving.manifest import write_manifest
@@ -134,10 +135,7 @@ def make_bundle(
             shutil.copytree(model / "model", model_folder(folder, ladder.name, ladder.rung(champion)))
             shutil.copytree(source / "background", folder / "background" / ladder.name)
             keep_champion(folder, job, ladder, champion, source, compressed=model is not source)
-            words = words_folder(folder, ladder.name)
-            words.mkdir(parents=True)
-            for path in sorted(source.glob("words-*.json")):
-                shutil.copyfile(path, words / path.name.removeprefix("words-"))
+            shutil.copytree(source / WORDS, words_folder(folder, ladder.name))
         facts = Facts(ranked, fields_of(rows.requests.columns.schema), groups, FORMAT)
         (folder / "design.json").write_bytes(to_json(job.design))
         write_json(folder / "serving.json", msgspec.to_builtins(facts))

@@ -19,7 +19,6 @@ from bottega.evaluation.outcome import Outcome, Rung
 from bottega.features.frame import Values
 from bottega.files import read_json, write_json
 from bottega.metrics import Estimate, metric
-from bottega.models.calibrators import fit_calibrator
 from bottega.models.compression.applying import compression_name, refusal
 from bottega.models.compression.contract import Cost, Verdict, decide, fastest, milliseconds, serving_bytes
 from bottega.models.compression.distill import distill
@@ -27,7 +26,7 @@ from bottega.models.compression.prune import prune
 from bottega.models.compression.quantize import EXAMPLES, quantize
 from bottega.models.inputs import Inputs
 from bottega.models.making import scorer_class
-from bottega.models.probability import Corrected, Probability
+from bottega.models.probability import Corrected, Probability, gives_chances
 from bottega.runs.step import Result
 from bottega.runs.steps.examples import Examples, read_examples
 from bottega.runs.steps.features import load
@@ -35,8 +34,9 @@ from bottega.runs.steps.job import Job, slug
 from bottega.runs.steps.judging import label_of, outcome, rungs_of, told_goals
 from bottega.runs.steps.ladders import Ladder
 from bottega.runs.steps.lessons import CHOICE, FINAL, FITS, Lesson, lesson_of
-from bottega.runs.steps.tabling import Table, model_table, read_words
-from bottega.runs.steps.training import Trained, as_shown, save, step_of, unread
+from bottega.runs.steps.tabling import WORDS, Table, model_table
+from bottega.runs.steps.training import Trained, among_all, as_shown, calibrated, for_network, save, step_of, unread
+from bottega.serving.bundle import read_words
 
 COMPRESSION = "compression.json"
 SERVED = "served"
@@ -218,8 +218,8 @@ class _Trial:
             place.mkdir(parents=True)
             save(models[name], place)
             sizes[name] = serving_bytes(place / "model")
-            scores[name] = np.full(len(self.rows.group), np.nan, np.float32)
-            scores[name][side.lesson.judged] = as_shown(models[name].score(side.judged), side.lesson, self.rows)
+            shown = as_shown(models[name].score(side.judged), side.lesson, self.rows)
+            scores[name] = among_all(shown, side.lesson.judged, self.rows)
             np.save(place / "scores.npy", scores[name])
         label = label_of(self.rows, self.ladder)
         rungs = [Rung(name, self.ladder.name, each) for name, each in scores.items()]
@@ -237,7 +237,7 @@ class _Trial:
         """Judge the goals once more on what is served in the champion's place."""
         kept = np.load(self.folder / SERVED / self.ladder.name / "scores.npy")
         lesson = lesson_of(self.lessons, self.ladder, self.setting, FINAL)
-        rungs = rungs_of(self.job, self.ladder, self.trained, self.scores)
+        rungs = rungs_of(self.ladder, self.trained, self.scores, {})  # goals ask for no seconds
         served = [
             replace(rung, scores=kept) if (rung.name, rung.stage) == (self.champion, self.ladder.name) else rung
             for rung in rungs
@@ -254,7 +254,7 @@ class _Trial:
         rows = np.unique(np.concatenate(need))
         learnt = np.isin(self.rows.part, FITS[fit][0])
         folder = self.trained[self.ladder.name, self.champion, fit].folder
-        known = read_words(folder)  # a warm champion has those of the release it began from
+        known = read_words(folder / WORDS)  # a warm champion has those of the release it began from
         whole = model_table(self.job, self.made, self.scores, self.features[fit], rows, learnt, known)
         table = whole.without(unread(self.setting))
         scorer = scorer_class(self.setting).load(folder / "model", self.setting)
@@ -299,27 +299,19 @@ def compressed(setting: Compression, side: Side, timed: bool, checkpoints: Path)
 
 def _student(setting: Distill, side: Side, timed: bool, checkpoints: Path) -> Corrected:
     """Teach a student among the rows that the champion learnt from, and correct it as the champion was."""
-    lesson, table, model = side.lesson, side.table, side.model
-    order = np.arange(len(lesson.learn))
-    if not timed:  # a network stops by the last rows, which must not be those of one group
-        order = np.random.default_rng(setting.student.seed).permutation(order)
-    inputs = table.take(lesson.learn) if timed else table.mixed(lesson.learn[order])
+    lesson, table = side.lesson, side.table
+    inputs, order = for_network(table, lesson, timed, setting.student.seed)
     student = distill(
         setting,
         inputs,
         lesson.label[order],
-        _said(model, inputs, lesson),
+        _said(side.model, inputs, lesson),
         lesson.weight[order],
         champion=side.setting,
         checkpoints=checkpoints,
     )
     shutil.rmtree(checkpoints, ignore_errors=True)
-    probability = Probability(lesson.kept)
-    kind = getattr(side.setting, "calibrate", None)
-    if kind is not None:
-        asked = probability.corrected(student.score(table.take(lesson.calibrate)))
-        probability = Probability(lesson.kept, calibrator=fit_calibrator(kind, asked, lesson.calibrate_label))
-    return Corrected(student, Probability(lesson.kept, lesson.late, probability.calibrator))
+    return calibrated(student, side.setting, table, lesson, chances=True)
 
 
 def _said(teacher: Corrected, inputs: Inputs, lesson: Lesson) -> np.ndarray:
@@ -328,7 +320,7 @@ def _said(teacher: Corrected, inputs: Inputs, lesson: Lesson) -> np.ndarray:
     That is what it learnt to say; of one that learnt an order it is what its calibrator says, with the corrections
     undone: late · p, then p ÷ (p + (1 − p) · kept).
     """
-    if getattr(teacher.setting, "objective", "binary") == "binary":
+    if gives_chances(teacher.setting):
         return teacher.scorer.score(inputs)
     chance = teacher.score(inputs) * np.float32(lesson.late)
     return chance / (chance + (1 - chance) * np.float32(lesson.kept))

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from bottega.data.examples import TEST
 from bottega.data.keys import encode
 from bottega.design.evaluation import Evaluation, Goal
-from bottega.design.models import Model, rung_name
+from bottega.design.models import rung_name
 from bottega.design.serving import Show
 from bottega.errors import DesignError, nearest
 from bottega.evaluation.champion import choose
@@ -27,11 +27,12 @@ from bottega.evaluation.slicing import by_value, cold
 from bottega.features.expressions import evaluate, parse
 from bottega.features.frame import Values, objects, taken
 from bottega.files import read_json, write_json
+from bottega.models.probability import probable
 from bottega.runs.step import Result
 from bottega.runs.steps import counting
 from bottega.runs.steps.examples import Examples, read_examples
 from bottega.runs.steps.features import load
-from bottega.runs.steps.job import Job, slug
+from bottega.runs.steps.job import Job
 from bottega.runs.steps.ladders import Ladder
 from bottega.runs.steps.lessons import CHOICE, FINAL, FITS, lesson_of
 from bottega.runs.steps.predictions import Judged, write_predictions
@@ -70,8 +71,9 @@ def evaluate_ladders(
         found |= {name: [] for name in ("models", "comparisons", "goals", "funnel")}
         found |= {name: {} for name in ("champions", "choice", "calibration", "training")}
         tests: dict[str, Judged] = {}
+        seconds = {name: result.work_seconds for name, result in retrievers.items()}
         for ladder in job.ladders:
-            rungs = rungs_of(job, ladder, trained, scores)
+            rungs = rungs_of(ladder, trained, scores, seconds)
             tests[ladder.name] = _ladder(job, ladder, rows, lessons, rungs, trained, values, found)
         first = next(iter(tests.values()))
         if rows.name is not None and any(isinstance(stage, Show) for stage in job.design.serving.path):
@@ -142,11 +144,15 @@ def _ladder(
     return Judged(ladder, chosen[FINAL], label, test)
 
 
-def rungs_of(job: Job, ladder: Ladder, trained: Trained, scores: Mapping[str, Result]) -> list[Rung]:
-    """Give the rungs that are judged on a ladder's label: the retrievers, and its own, each with its seconds."""
-    fitted = {result.name: result.work_seconds for result in job.runner.results}
+def rungs_of(
+    ladder: Ladder, trained: Trained, scores: Mapping[str, Result], seconds: Mapping[str, float]
+) -> list[Rung]:
+    """Give the rungs that are judged on a ladder's label: the retrievers, and its own, each with its seconds.
+
+    seconds: in which retrievers were fitted; 0 for those that are not named.
+    """
     rungs = [
-        Rung(name, "retrieve", np.load(result.folder / "scores.npy"), fitted.get(f"retrieve-{slug(name)}", 0.0))
+        Rung(name, "retrieve", np.load(result.folder / "scores.npy"), seconds.get(name, 0.0))
         for name, result in scores.items()
     ]
     for name in map(rung_name, ladder.rungs):
@@ -320,11 +326,6 @@ def _history(job: Job, rows: Examples) -> np.ndarray:
     begin = asking * size
     until = begin + np.searchsorted(moments, rows.requests.time, side="right")
     return np.where(asking < 0, 0, np.searchsorted(events, until) - np.searchsorted(events, begin))
-
-
-def probable(setting: Model) -> bool:
-    """Say whether a rung gives probabilities: by what it learns, or by its calibrator."""
-    return getattr(setting, "objective", "binary") == "binary" or getattr(setting, "calibrate", None) is not None
 
 
 def _gives(job: Job, rung: Rung) -> bool:

@@ -16,7 +16,6 @@ from bottega.data.ripeness import learnable
 from bottega.data.splits import by_time
 from bottega.design.data import Label
 from bottega.design.models import Model, rung_name
-from bottega.features.codebook import load_coding
 from bottega.features.vocabulary import Coding
 from bottega.files import read_json, write_json
 from bottega.models.making import scorer_class
@@ -27,7 +26,7 @@ from bottega.runs.steps.examples import Examples
 from bottega.runs.steps.job import Job
 from bottega.runs.steps.ladders import Ladder
 from bottega.runs.steps.lessons import Lesson
-from bottega.serving.bundle import FORMAT, model_folder, words_folder
+from bottega.serving.bundle import FORMAT, model_folder, read_words, words_folder
 
 LEARNT = "learnt.json"
 """Beside a trained model: `Learnt`; in a bundle: `Champion`."""
@@ -77,8 +76,7 @@ class Start:
     @property
     def words(self) -> dict[str, Coding]:
         """Read what the champion knows of each text column."""
-        folder = words_folder(self.build.folder, self.ladder)
-        return {path.stem: load_coding(path) for path in sorted(folder.glob("*.json"))}
+        return read_words(words_folder(self.build.folder, self.ladder))
 
     def model(self, setting: Model) -> Scorer:
         """Read the model as it was trained, also where a compressed one serves."""

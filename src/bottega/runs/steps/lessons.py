@@ -11,7 +11,7 @@ import numpy as np
 
 from bottega.data.examples import PART_NAMES, TEST, TRAIN, VALIDATE
 from bottega.data.lessons import lesson
-from bottega.data.ripeness import judged_rows
+from bottega.data.ripeness import judged_rows, label_of
 from bottega.design.models import Model
 from bottega.errors import DataError
 from bottega.files import read_json, write_json
@@ -33,9 +33,9 @@ class Lesson:
     learn: (m,) rows, ascending; one that is repeated counts as often. label, weight: (m,) of them. calibrate: (c,) rows
     for the calibrator, which are never sampled. calibrate_label: (c,). judged: (j,) rows. kept: share of the negatives
     that were kept, for the closed-form correction. late: share of the positives that come within the label's window.
-    chances: of each place to be looked at, relative to the best one. newest: time of the newest row to learn from.
-    until: nothing that happened from then on is known; both microseconds since 1970 UTC, and only where the split is in
-    time.
+    note: why `late` could not be measured, and is 1. chances: of each place to be looked at, relative to the best one.
+    newest: time of the newest row to learn from. until: nothing that happened from then on is known; both microseconds
+    since 1970 UTC, and only where the split is in time.
     """
 
     learn: np.ndarray
@@ -84,7 +84,8 @@ def make_lessons(job: Job, examples: Result) -> Result:
                 for calibrated in _kinds(ladder):
                     found = _lesson(job, rows, ladder, fit, calibrated)
                     found.save(_folder(folder, ladder.name, fit, calibrated))
-            told.append(f"{ladder.name}: {len(found.learn):,} rows to learn {ladder.label} from")
+            line = f"{ladder.name}: {len(found.learn):,} rows to learn {ladder.label} from"
+            told.append(f"{line}; {found.note}" if found.note else line)
         return "; ".join(told)
 
     data = job.design.data
@@ -152,7 +153,7 @@ def _lesson(job: Job, rows: Examples, ladder: Ladder, fit: str, calibrated: bool
         judged,
         found.kept,
         found.share.value,
-        found.share.reason,
+        "" if label_of(job.design, ladder.label).window is None else found.share.reason,
         tuple(sorted(found.chances.items())),
         None if borders is None else int(rows.requests.time[rows.group[learn]].max()),
         None if borders is None else borders.before(judged_on),

@@ -14,7 +14,7 @@ from bottega.design.data import PositionFeature
 from bottega.design.features import Categories, Cross
 from bottega.design.models import Model
 from bottega.features.batch import names as feature_names
-from bottega.features.codebook import Codebook, load_coding
+from bottega.features.codebook import Codebook
 from bottega.features.frame import Frame, Values, objects, taken
 from bottega.features.matrix import matrix, model_columns
 from bottega.features.vocabulary import Coding, Vocabulary
@@ -23,6 +23,9 @@ from bottega.runs.step import Result
 from bottega.runs.steps.examples import Examples, read_examples
 from bottega.runs.steps.features import frame, load
 from bottega.runs.steps.job import Job
+
+WORDS = "words"
+"""The folder of the words beside a trained model, a file for each text column."""
 
 
 @dataclass(frozen=True)
@@ -114,14 +117,10 @@ def words_of(job: Job, values: Values, rows: Examples, name: str, learnt: np.nda
 
 
 def save_words(words: Mapping[str, Coding], folder: Path) -> None:
-    """Write the words of each text column beside a model."""
+    """Write the words of each text column into a new folder, as a bundle keeps them."""
+    folder.mkdir()
     for column, coding in words.items():
-        coding.save(folder / f"words-{column}.json")
-
-
-def read_words(folder: Path) -> dict[str, Coding]:
-    """Read the words with which a model was trained."""
-    return {path.stem.removeprefix("words-"): load_coding(path) for path in sorted(folder.glob("words-*.json"))}
+        coding.save(folder / f"{column}.json")
 
 
 def rate_columns(job: Job) -> set[str]:

@@ -18,10 +18,10 @@ from bottega.design.data import PositionFeature
 from bottega.design.models import Model, rung_name
 from bottega.files import read_json, write_json
 from bottega.models.calibrators import fit_calibrator
-from bottega.models.contributions import save_background
+from bottega.models.contributions import drawn, save_background
 from bottega.models.inputs import Inputs
 from bottega.models.making import make_scorer
-from bottega.models.probability import Corrected, Probability
+from bottega.models.probability import Corrected, Probability, gives_chances
 from bottega.models.protocols import Scorer
 from bottega.runs.step import Result
 from bottega.runs.steps.examples import Examples, read_examples
@@ -29,12 +29,11 @@ from bottega.runs.steps.job import Job, slug
 from bottega.runs.steps.ladders import NETWORKS, Ladder
 from bottega.runs.steps.learnt import LEARNT, Learnt, Start, learnt_from
 from bottega.runs.steps.lessons import CHOICE, FINAL, FITS, Lesson, lesson_of, needed
-from bottega.runs.steps.tabling import Table, model_table, save_words
+from bottega.runs.steps.tabling import WORDS, Table, model_table, save_words
 from bottega.runs.steps.warming import WARM, Further, Starts, further, teaches
 
 TIMING, TRAINING = "timing.json", "training.json"
 _TIMED = 50  # requests
-_BACKGROUND = 16  # rows that stand for the others where a score is explained
 _CODE = (
     "bottega.models",
     "bottega.features.matrix",
@@ -98,7 +97,7 @@ def _train(
         whole = lesson = lesson_of(taught, ladder, setting, fit)
         timed = job.tables[job.design.data.examples.table].time is not None
         checkpoints = job.runner.workspace.folder / "checkpoints" / step_of(folder)
-        stand_for = drawn(whole.learn, job.seed)
+        stand_for = drawn(whole.learn, job.seed)  # the others, where a score is explained
         more: Further | str = ""
         if start is not None:
             more = further(
@@ -119,15 +118,13 @@ def _train(
             model = learn(setting, table, lesson, timed, checkpoints)
             learnt = learnt_from(rows, whole)
         judged = table.take(lesson.judged)
-        result = np.full(len(rows.group), np.nan, np.float32)
-        result[lesson.judged] = as_shown(model.score(judged), lesson, rows)
-        np.save(folder / "scores.npy", result)
-        raw = np.full(len(rows.group), np.nan, np.float32)
-        raw[lesson.judged] = model.scorer.score(judged)
-        np.save(folder / "raw.npy", raw)
+        raw = model.scorer.score(judged)
+        shown = as_shown(model.probability.of(raw), lesson, rows)
+        np.save(folder / "scores.npy", among_all(shown, lesson.judged, rows))
+        np.save(folder / "raw.npy", among_all(raw, lesson.judged, rows))
         save(model, folder)
         write_json(folder / "columns.json", {"names": table.inputs.names, "kinds": table.inputs.kinds})
-        save_words(table.words, folder)
+        save_words(table.words, folder / WORDS)
         stays = isinstance(more, Further) and model.scorer is more.model
         told = None if stays else getattr(model.scorer, "training", None)
         if told is not None:
@@ -173,22 +170,38 @@ def learn(
     if start is not None and not teaches(lesson):
         model = start
     elif isinstance(setting, NETWORKS):
-        order = np.arange(len(lesson.learn))
-        if not timed:  # a network stops by the last rows, which must not be those of one group
-            order = np.random.default_rng(setting.seed).permutation(order)
-        inputs = table.take(lesson.learn) if timed else table.mixed(lesson.learn[order])
+        inputs, order = for_network(table, lesson, timed, setting.seed)
         weights = None if weight is None else weight[order]
         model.fit(inputs, lesson.label[order], weights, start=start, checkpoints=checkpoints)
     else:
         model.fit(table.take(lesson.learn), lesson.label, weight, start=start)
     shutil.rmtree(checkpoints, ignore_errors=True)
-    chances = getattr(setting, "objective", "binary") == "binary"
-    probability = Probability(lesson.kept if chances else 1.0)
+    return calibrated(model, setting, table, lesson, gives_chances(setting))
+
+
+def for_network(table: Table, lesson: Lesson, timed: bool, seed: int) -> tuple[Inputs, np.ndarray]:
+    """Give what a network learns from, and which rows of the lesson that is, (m,): in the order of time, or mixed.
+
+    It stops by the last rows, which must not be those of one group.
+    """
+    order = np.arange(len(lesson.learn))
+    if timed:
+        return table.take(lesson.learn), order
+    order = np.random.default_rng(seed).permutation(order)
+    return table.mixed(lesson.learn[order]), order
+
+
+def calibrated(model: Scorer, setting: Model, table: Table, lesson: Lesson, chances: bool) -> Corrected:
+    """Correct the sampling of a fitted model, calibrate it as a rung says, and make up for labels that come late.
+
+    setting: of the rung. chances: whether the model's scores are probabilities.
+    """
+    probability = Probability(lesson.kept if chances else 1.0, lesson.late)
     if (kind := getattr(setting, "calibrate", None)) is not None:
-        corrected = probability.corrected(model.score(table.take(lesson.calibrate)))
-        calibrator = fit_calibrator(kind, corrected, lesson.calibrate_label, probabilities=chances)
+        said = probability.corrected(model.score(table.take(lesson.calibrate)))
+        calibrator = fit_calibrator(kind, said, lesson.calibrate_label, probabilities=chances)
         probability = replace(probability, calibrator=calibrator)
-    return Corrected(model, replace(probability, late=lesson.late))
+    return Corrected(model, probability)
 
 
 def unread(setting: Model) -> Sequence[str]:
@@ -211,10 +224,11 @@ def as_shown(probability: np.ndarray, lesson: Lesson, rows: Examples) -> np.ndar
     return probability * chance
 
 
-def drawn(learn: np.ndarray, seed: int) -> np.ndarray:
-    """Draw rows that stand for the others where a score is explained, (m,) ascending."""
-    places = np.random.default_rng(seed).choice(len(learn), min(_BACKGROUND, len(learn)), replace=False)
-    return np.asarray(learn[np.sort(places)])
+def among_all(scores: np.ndarray, judged: np.ndarray, rows: Examples) -> np.ndarray:
+    """Give the scores of the judged rows as those of all rows, (n,) float32, NaN elsewhere."""
+    found = np.full(len(rows.group), np.nan, np.float32)
+    found[judged] = scores
+    return found
 
 
 def as_served(rows: Inputs, setting: Model, position: Any) -> Inputs:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from bottega.features.stores.keys import keys
 from bottega.features.stores.memory import MemoryStore
 from bottega.features.stores.opening import open_store
 from bottega.features.stores.protocol import Store, mark
+from bottega.features.words import Known, TextColumn
 
 FEATURES: list[Any] = [
     bt.Window(
@@ -42,6 +43,7 @@ FEATURES: list[Any] = [
     bt.Lookup("events", by="k", columns=["c", "moment"], ttl="7d"),
     bt.Lookup("things", by="l", columns=["word", "size"]),
 ]
+NAMES = st.sampled_from(["a", "b", "zz", "\0", None])
 ODD = ["", "\0", "a\0\2b", "Ж", "a" * 600]
 
 
@@ -59,20 +61,23 @@ def filled(url: str, folder: Path, tables: dict[str, Log], at: int) -> tuple[Sto
     return store, groups
 
 
+def column(texts: Sequence[str | None]) -> pa.DictionaryArray:
+    return text(pa.array(texts, pa.string()))
+
+
 def equal(online: Values, offline: Values) -> None:
     for level in ("request", "row"):
         left, right = getattr(online, level), getattr(offline, level)
         assert sorted(left) == sorted(right)
         for name in right:
-            assert type(left[name]) is type(right[name]), name
+            assert isinstance(left[name], np.ndarray) == isinstance(right[name], np.ndarray), name
             assert plain(left[name]) == plain(right[name]), name
             if isinstance(right[name], np.ndarray):
                 assert left[name].dtype == right[name].dtype
 
 
-def asked(at: int, who: str | None, things: Sequence[str | None]) -> Frame:
-    candidates = text(pa.array(things, pa.string()))
-    return frame_of({"k": text(pa.array([who], pa.string()))}, [at], [0] * len(things), {"l": candidates})
+def asked(at: int, who: str | None, things: Sequence[str | None], column: Callable[..., Any] = column) -> Frame:
+    return frame_of({"k": column([who])}, [at], [0] * len(things), {"l": column(things)})
 
 
 @settings(max_examples=100, deadline=None)
@@ -117,8 +122,45 @@ def test_keys_of_any_text_are_found(tmp_path: Path) -> None:
         store.close()
 
 
+@settings(max_examples=30, deadline=None)
+@given(
+    logs(keys=2, values=[1.0, 0.1, None]),
+    st.lists(st.tuples(NAMES, st.lists(NAMES, max_size=6)), min_size=1, max_size=8),
+    st.integers(1, 4),
+)
+def test_rows_that_are_remembered_are_those_of_the_batch(
+    events: list[Event], requests: list[tuple[str | None, list[str | None]]], most: int
+) -> None:
+    tables = {"events": make_log(events, ("k", "l")), "things": THINGS}
+    with tempfile.TemporaryDirectory() as folder:
+        store, groups = filled("lmdb:", Path(folder), tables, START)
+        store.close()
+        next(Path(folder).rglob("lock.mdb")).unlink()  # as a build holds it: nobody writes there any more
+        closed = open_store("lmdb:", Path(folder), readonly=True)
+        reader, people, things = Reader(closed, groups), Known(most), Known(most)
+        for who, what in requests:  # one reader: later requests find what earlier ones read
+            frame = frame_of({"k": people.column([who])}, [START], [0] * len(what), {"l": things.column(what)})
+            read = reader.read(frame)
+            equal(read, computed(design_of(FEATURES), tables, asked(START, who, what)))
+            for values in (*read.request.values(), *read.row.values()):
+                if isinstance(values, np.ndarray):
+                    values[:] = values[:1]  # the caller's own
+        closed.close()
+
+
+def test_a_store_that_may_be_written_is_read_each_time() -> None:
+    tables = {"events": make_log([], ("k", "l")), "things": THINGS}
+    store, groups = filled("memory:", Path(), tables, START)
+    reader, group = Reader(store, groups), next(group for group in groups if group.by == ("l",))
+    frame = asked(START, "a", ["a", "b"], Known().column)
+    assert plain(reader.read(frame).row["l_size"]) == [1.5, 3.5]
+    store.write("l", [b"a"], np.array([[9.0 if name == "l_size" else np.nan for name in group.columns]]))
+    assert plain(reader.read(frame).row["l_size"]) == [9.0, 3.5]
+    assert plain(reader.read(frame).row["l_word"]) == [None, None]
+
+
 @given(st.lists(st.tuples(st.none() | st.text(max_size=5), st.none() | st.text(max_size=5)), max_size=6))
-def test_parts_that_are_at_hand_give_the_same_keys(pairs: list[tuple[str | None, str | None]]) -> None:
+def test_texts_by_place_give_the_same_keys(pairs: list[tuple[str | None, str | None]]) -> None:
     tables = {"events": make_log([], ("k", "l")), "things": THINGS}
     read: list[list[bytes]] = []
 
@@ -132,11 +174,12 @@ def test_parts_that_are_at_hand_give_the_same_keys(pairs: list[tuple[str | None,
     fill(store, design_of(FEATURES), tables, groups, START)
     left, right = ([pair[side] for pair in pairs] for side in (0, 1))
     frame = asked(START, "who", right)
-    wide = Frame({}, frame.time, frame.group, {**frame.candidates, "k": text(pa.array(left, pa.string()))})
+    wide = Frame({}, frame.time, frame.group, {**frame.candidates, "k": column(left)})
     reader = Reader(store, groups)
     reader.read(wide)
     plainly, read[:] = list(read), []
-    reader.read(Frame({}, wide.time, wide.group, wide.candidates, {"l": keys([right])}))
+    known = {"k": Known().column(left), "l": TextColumn.over(right)}
+    reader.read(Frame({}, wide.time, wide.group, known))
     assert read == plainly
     assert {group.by: asked for group, asked in zip(groups, read, strict=True)} == {
         ("k",): keys([left]),

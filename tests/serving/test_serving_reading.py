@@ -57,7 +57,7 @@ def test_each_ladder_reads_the_matrix_of_training_s_own_code(user: str | None) -
     answer = path.answer(path.request_type(user=user, candidates=asked))
     assert len(answer.items) == 6
     values = path.features({"user": user}, asked, 0)
-    frame = path._reading.frame({"user": user}, 0, pa.array(asked).dictionary_encode(), [b""] * 6)
+    frame = path._reading.frame({"user": user}, 0, pa.array(asked).dictionary_encode())
     for ladder, champion in made.champions.items():
         right = matrix(NAMES, values, frame, champion.words)
         np.testing.assert_array_equal(seen[ladder].inputs.values, right)

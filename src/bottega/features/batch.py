@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -17,7 +17,7 @@ from bottega.design.features import Categories, Cross, Expression, Feature, Imag
 from bottega.errors import BuildError, DesignError, nearest
 from bottega.features.entities import by_columns
 from bottega.features.expressions import Parsed, evaluate, parse
-from bottega.features.frame import Column, Frame, Values, category, codes, objects, taken, text
+from bottega.features.frame import Column, Frame, Values, category, codes, dictionary, objects, taken, text
 from bottega.features.hashing import cross
 from bottega.features.lookups import lookup_columns, lookup_names
 from bottega.features.target_rates import rate_names
@@ -98,13 +98,22 @@ def compute(feature: Feature, design: Design, logs: Mapping[str, Log], frame: Fr
     return derive(feature, frame, values, time_name(design))
 
 
+def _dictionary(texts: np.ndarray) -> Column:
+    return text(pa.array(texts, pa.string()))
+
+
 def derive(
-    feature: Expression | Cross | Categories, frame: Frame, values: Values, time_name: str | None = None
+    feature: Expression | Cross | Categories,
+    frame: Frame,
+    values: Values,
+    time_name: str | None = None,
+    as_texts: Callable[[np.ndarray], Column] = _dictionary,
 ) -> Values:
     """Compute a feature from columns that are there: the same code in a batch and in serving.
 
     time_name: what expressions may call the request's time beside `request_time`. A column of the frame stands before
-    a feature of its name: categories are texts, and others still read the number.
+    a feature of its name: categories are texts, and others still read the number. as_texts: makes a column of the texts
+    of an expression, objects with None for null.
     """
     if isinstance(feature, Categories):
         return _categories(feature, frame)
@@ -138,7 +147,7 @@ def derive(
                     inputs[column] = objects(_part(every, column, of_request, frame.group, part))
             pieces.append(evaluate(parsed, inputs, part.stop - part.start))
         out = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
-        kept: Column = text(pa.array(out, pa.string())) if out.dtype == object else out
+        kept = as_texts(out) if out.dtype == object else out
         (result.request if of_request else result.row)[name] = kept
         (every.request if of_request else every.row)[name] = kept  # a later expression may build on this one
         spread.pop(name, None)
@@ -199,7 +208,7 @@ def _asked(feature: Window | Lookup, by: Sequence[str], of_request: bool, frame:
     times, at = np.unique(frame.time, return_inverse=True)
     mixed, size = at[frame.group].astype(np.int64), len(times)
     for name in by:
-        column = category(columns[name])
+        column = dictionary(columns[name])
         words = len(column.dictionary) + 1
         if size * words > _LARGEST:
             found, mixed = np.unique(mixed, return_inverse=True)
@@ -227,7 +236,7 @@ def _no_time(column: Column, feature: Feature, what: str, name: str) -> None:
 
 
 def _strings(column: Column) -> pa.StringArray:
-    return category(column).dictionary_decode()
+    return dictionary(column).dictionary_decode()
 
 
 def _part(every: Values, name: str, of_request: bool, group: np.ndarray, part: slice) -> Column:

@@ -248,6 +248,8 @@ def _written(value: Any) -> Any:
     """Write whole numbers in digits; others, and what float64 cannot tell from its neighbours, are null."""
     if not isinstance(value, np.ndarray):
         return _digits(float(value))
+    if len(value) == 1:  # a request's own: quicker than to look for equal ones
+        return _object(_digits(float(value[0]))).reshape(1)
     known, at = np.unique(value, return_inverse=True)
     words = np.empty(len(known), object)
     words[:] = [_digits(number) for number in known.tolist()]

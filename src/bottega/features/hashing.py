@@ -13,10 +13,11 @@ import numpy as np
 import pyarrow as pa
 
 from bottega.features.frame import codes
+from bottega.features.words import TextColumn
 
 Hashes = np.ndarray[Any, np.dtype[np.uint64]]
 Codes = np.ndarray[Any, np.dtype[np.int64]]
-Texts: TypeAlias = Sequence[str | None] | np.ndarray[Any, Any] | pa.Array | pa.ChunkedArray
+Texts: TypeAlias = Sequence[str | None] | np.ndarray[Any, Any] | pa.Array | pa.ChunkedArray | TextColumn
 
 _BASIS, _PRIME, _MASK = 0xCBF29CE484222325, 0x100000001B3, 2**64 - 1
 _FIRST, _SECOND = 0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53
@@ -36,6 +37,8 @@ def hashes(values: Texts) -> Hashes:
     >>> [hex(int(h)) for h in hashes(["a", None])]
     ['0x82a2a958a9bece5b', '0x9ae16a3b2f90404f']
     """
+    if isinstance(values, TextColumn):
+        return values.of(hashes)
     if isinstance(values, pa.ChunkedArray):
         values = _whole(values)
     if isinstance(values, pa.DictionaryArray) and len(values.dictionary) < len(values):

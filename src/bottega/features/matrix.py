@@ -10,6 +10,7 @@ import pyarrow as pa
 from bottega.errors import BuildError, nearest
 from bottega.features.frame import Frame, Values, codes
 from bottega.features.vocabulary import Coding
+from bottega.features.words import TextColumn
 
 _LARGEST = np.finfo(np.float32).max
 
@@ -21,10 +22,10 @@ def model_columns(values: Values, categories: Sequence[str]) -> tuple[list[str],
     """
     names, kinds = [], []
     for name, column in [*values.request.items(), *values.row.items()]:
-        is_text = isinstance(column, pa.DictionaryArray)
-        if is_text or column.dtype.kind != "M":
-            names.append(name)
-            kinds.append("category" if is_text or name in categories else "number")
+        if isinstance(column, np.ndarray) and column.dtype.kind == "M":
+            continue
+        names.append(name)
+        kinds.append("number" if isinstance(column, np.ndarray) and name not in categories else "category")
     return names, kinds
 
 
@@ -53,6 +54,8 @@ def matrix(names: Sequence[str], values: Values, frame: Frame, vocabularies: Map
 
 def coded(column: pa.DictionaryArray, vocabulary: Coding) -> np.ndarray:
     """Give each text's code in a vocabulary or codebook, (n,) int32, -1 for null and for what has none."""
+    if isinstance(column, TextColumn):
+        return column.of(vocabulary.codes)
     if len(column) < len(column.dictionary):
         return vocabulary.codes(column.dictionary_decode())
     known = np.append(vocabulary.codes(column.dictionary), np.int32(-1))  # the last one stands for null

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import msgspec
 import numpy as np
@@ -15,12 +16,13 @@ from bottega.design.features import Lookup, Window
 from bottega.errors import DataError
 from bottega.features.batch import compute
 from bottega.features.entities import by_columns
-from bottega.features.frame import Column, Frame, Values, codes, taken, text
+from bottega.features.frame import Column, Frame, Values, codes, dictionary, taken, text
 from bottega.features.lookups import lookup_entities
 from bottega.features.stores.keys import key, keys
 from bottega.features.stores.memory import MemoryStore
 from bottega.features.stores.protocol import Store, mark
 from bottega.features.windows import window_entities
+from bottega.features.words import TextColumn, Words
 
 _BETWEEN = key(["", ""])  # what stands between two parts of a key
 
@@ -149,7 +151,7 @@ def _entities(
 
 
 def _kind(column: Column) -> tuple[str, float | None]:
-    if isinstance(column, pa.DictionaryArray):
+    if not isinstance(column, np.ndarray):
         return "text", None
     if column.dtype.kind == "M":
         return "time", None
@@ -159,9 +161,10 @@ def _kind(column: Column) -> tuple[str, float | None]:
 
 def _numbers(column: Column) -> tuple[np.ndarray, list[str]]:
     """Give a column as the numbers that a row holds: times as microseconds, texts as places in their list of words."""
-    if isinstance(column, pa.DictionaryArray):
-        places = codes(column).astype(np.float64)
-        return np.where(places < 0, np.nan, places), column.dictionary.to_pylist()
+    if not isinstance(column, np.ndarray):
+        texts = dictionary(column)
+        places = codes(texts).astype(np.float64)
+        return np.where(places < 0, np.nan, places), texts.dictionary.to_pylist()
     if column.dtype.kind == "M":
         whole = column.astype("datetime64[us]")
         return np.where(np.isnat(whole), np.nan, whole.view(np.int64).astype(np.float64)), []
@@ -178,15 +181,18 @@ class Reader:
     def __init__(self, store: Store, groups: Sequence[Packed]) -> None:
         self.store, self.groups = store, groups
         _marked(store, "as_of")
-        self.words: dict[str, pa.Array] = {}
+        self._words: dict[str, Words] = {}
+        self._remembered = {group.name: partial(self._of_texts, group) for group in groups}
         self._empty: dict[str, np.ndarray] = {}
         self._times: dict[str, list[int]] = {}
+        self._texts: dict[str, list[int]] = {}
         for group in groups:
             self._empty[group.name] = np.array([np.nan if item is None else item for item in group.empty])
             self._times[group.name] = [place for place, kind in enumerate(group.kinds) if kind == "time"]
+            self._texts[group.name] = [place for place, kind in enumerate(group.kinds) if kind == "text"]
             for name, kind in _kinds(group):
                 if kind == "text":
-                    self.words[name] = pa.array(msgspec.json.decode(_marked(store, f"words:{name}")), pa.string())
+                    self._words[name] = Words(msgspec.json.decode(_marked(store, f"words:{name}")))
 
     @property
     def as_of(self) -> int:
@@ -196,42 +202,50 @@ class Reader:
     def read(self, frame: Frame) -> Values:
         """Give the columns of all windows and look-ups; a key without a row has the values of an empty one."""
         result = Values()
-        parts: dict[str, Sequence[bytes]] = dict(frame.parts)
         for group in self.groups:
             of_request = all(name in frame.requests for name in group.by)
             level = result.request if of_request else result.row
-            values = self._rows(group, _keys(frame, group.by, of_request, parts))
+            values = self._values(group, frame, of_request)
             times = self._times[group.name]
             moments = _moments(values[:, times]) if times else None
             for place, (name, kind) in enumerate(zip(group.columns, group.kinds, strict=True)):
                 if kind == "number":
                     level[name] = values[:, place]
                 elif kind == "text":
-                    level[name] = self._text(values[:, place], name)
+                    level[name] = TextColumn(values[:, place].astype(np.intp), self._words[name])
                 elif moments is not None:
                     level[name] = moments[:, times.index(place)]
         return result
 
+    def _values(self, group: Packed, frame: Frame, of_request: bool) -> np.ndarray:
+        """Give a group's rows, texts as places in their words, 0 for null; rows are remembered where nobody writes."""
+        if len(group.by) == 1 and getattr(self.store, "settled", False):
+            column = frame.requests[group.by[0]] if of_request else frame.candidates[group.by[0]]
+            if isinstance(column, TextColumn):
+                return column.of(self._remembered[group.name])
+        return self._rows(group, _keys(frame, group.by, of_request))
+
+    def _of_texts(self, group: Packed, texts: list[str | None]) -> np.ndarray:
+        return self._rows(group, keys([texts]))
+
     def _rows(self, group: Packed, asked: Sequence[bytes]) -> np.ndarray:
         values, found = self.store.read(group.name, asked)
-        empty = self._empty[group.name]
+        empty, texts = self._empty[group.name], self._texts[group.name]
         if values.shape[1] == 0:  # nothing was ever written there
-            return np.repeat(empty[None], len(asked), axis=0)
-        if values.shape[1] != len(empty):
+            values = np.repeat(empty[None], len(asked), axis=0)
+        elif values.shape[1] != len(empty):
             raise DataError(
                 f"store, group {group.name!r}",
                 f"rows of {values.shape[1]} numbers",
                 f"{len(empty)}: {', '.join(group.columns)}",
                 "fill the store by this design: bottega run",
             )
-        if not found.all():
+        elif not found.all():
             values[~found] = empty
+        if texts:
+            places = values[:, texts]
+            values[:, texts] = np.where(np.isnan(places), 0, places + 1)
         return values
-
-    def _text(self, values: np.ndarray, name: str) -> pa.DictionaryArray:
-        missing = np.isnan(values)
-        places = np.where(missing, 0, values).astype(np.int32)
-        return pa.DictionaryArray.from_arrays(pa.array(places, mask=missing), self.words[name])
 
 
 def _moments(values: np.ndarray) -> np.ndarray:
@@ -241,23 +255,25 @@ def _moments(values: np.ndarray) -> np.ndarray:
     return whole
 
 
-def _keys(frame: Frame, by: Sequence[str], of_request: bool, parts: dict[str, Sequence[bytes]]) -> Sequence[bytes]:
-    """Give the key of each request or row; the parts that its columns give are kept for the next group."""
+def _keys(frame: Frame, by: Sequence[str], of_request: bool) -> Sequence[bytes]:
+    """Give the key of each request or row."""
     columns = []
     for name in by:
         asked = name in frame.requests
-        if name not in parts:
-            column = frame.requests[name] if asked else frame.candidates[name]
-            parts[name] = keys([_texts(column)])
-        part = parts[name]
+        column = frame.requests[name] if asked else frame.candidates[name]
+        part = column.of(_part).tolist() if isinstance(column, TextColumn) else keys([_texts(column)])
         if asked and not of_request:
             part = [part[0]] * frame.rows if len(part) == 1 else [part[row] for row in frame.group.tolist()]
         columns.append(part)
     return columns[0] if len(columns) == 1 else list(map(_BETWEEN.join, zip(*columns, strict=True)))
 
 
+def _part(texts: list[str | None]) -> np.ndarray:
+    return np.array(keys([texts]), object)
+
+
 def _texts(column: Column) -> pa.StringArray:
-    return as_text(pa.array(column, from_pandas=True) if isinstance(column, np.ndarray) else column)
+    return as_text(pa.array(column, from_pandas=True) if isinstance(column, np.ndarray) else dictionary(column))
 
 
 def _marked(store: Store, name: str) -> bytes:

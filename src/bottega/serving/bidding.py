@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import pyarrow as pa
 
 from bottega.design.features import Cross, Expression
 from bottega.design.serving import Auction, Candidates, Pace
 from bottega.errors import BuildError, nearest
 from bottega.features.batch import names
-from bottega.features.frame import Column, Frame, Values, category, codes, taken
-from bottega.models.probability import Corrected
+from bottega.features.frame import Column, Frame, Values, category, codes, objects, taken
+from bottega.models.probability import Corrected, gives_chances
 from bottega.models.protocols import Scores
 from bottega.serving.auction import Floats, pacing, passed_share, taking_part
 from bottega.serving.bundle import Bundle
@@ -78,7 +77,7 @@ class Bidders:
             champion = bundle.champions.get(ladder or "")
             if champion is None or isinstance(champion.scorer, Corrected):
                 continue
-            if getattr(champion.scorer.setting, "objective", "binary") != "binary":
+            if not gives_chances(champion.scorer.setting):
                 raise BuildError(
                     f"serving.path: Auction, ladder {ladder!r}",
                     f"{champion.facts.champion} orders, and gives no probability",
@@ -125,10 +124,10 @@ class Bidders:
         made.clicks[~made.part] = np.nan
         return made
 
-    def _name(self, made: Bids, column: pa.DictionaryArray) -> None:
-        places, who = np.unique(codes(column), return_inverse=True)
-        known = places[places >= 0]
-        made.names = column.dictionary.take(pa.array(known)).to_pylist()
+    def _name(self, made: Bids, column: Column) -> None:
+        places, first, who = np.unique(codes(column), return_index=True, return_inverse=True)
+        known = first[places >= 0]
+        made.names = objects(taken(column, known)).tolist()
         made.who = who - (len(places) - len(known))  # the place of null, -1, is the first one
 
 

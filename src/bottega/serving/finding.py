@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import pyarrow as pa
 
 from bottega.design.serving import Retrieve
 from bottega.features.frame import Values
+from bottega.features.words import Known, TextColumn
 from bottega.models.protocols import Retriever, Scores
 from bottega.models.retrieving import top_k
 from bottega.models.union import union
@@ -55,8 +55,8 @@ class Finder:
     def __init__(self, bundle: Bundle, stage: Retrieve | None) -> None:
         self.retrievers: dict[str, Retriever] = bundle.retrievers
         self.stage = stage
-        self._items = catalogue(bundle)
-        self._ids: list[str] = self._items.to_pylist()
+        self._ids: list[str] = catalogue(bundle).to_pylist()
+        self._known = Known()
         everybody = [model.history.people for model in self.retrievers.values()]
         self._people = everybody[0] if everybody and all(one.equals(everybody[0]) for one in everybody) else None
 
@@ -105,12 +105,9 @@ class Finder:
                 found.scores[name] = np.where(strange, np.float32(0), column[found.codes])
         found.stage_ms["retrieve"] = milliseconds(begin)
 
-    def column(self, found: Candidacy) -> pa.DictionaryArray:
+    def column(self, found: Candidacy) -> TextColumn:
         """Give the candidates' ids as a column of features."""
-        if found.asked.given is None:
-            return pa.DictionaryArray.from_arrays(pa.array(found.codes), self._items)
-        places = pa.array(np.arange(len(found.ids), dtype=np.int32))
-        return pa.DictionaryArray.from_arrays(places, pa.array(found.ids, pa.string()))
+        return self._known.column(found.ids)
 
     def _merged(self, lists: Sequence[tuple[str, Codes]]) -> Codes:
         if not lists or self.stage is None:

@@ -12,8 +12,7 @@ from bottega.design.data import Logged
 from bottega.design.serving import Auction, Candidates, Pace, Rank, Retrieve, Show, Stage
 from bottega.errors import BuildError
 from bottega.features.expressions import evaluate, parse
-from bottega.features.frame import Frame, Values, objects
-from bottega.features.stores.keys import keys
+from bottega.features.frame import Column, Frame, Values, dictionary, objects
 from bottega.features.stores.memory import MemoryStore
 from bottega.models.contributions import contributions, load_background
 from bottega.models.inputs import Inputs
@@ -126,7 +125,8 @@ class Path:
         """
         found = Candidacy(Asked(columns, len(candidates), None, candidates, []))
         self._finder.find(found, limited=False)
-        return self._reading.values(self._frame(found, at), found.scores, every=True)
+        values = self._reading.values(self._frame(found, at), found.scores, every=True)
+        return Values(_as_in_a_batch(values.request), _as_in_a_batch(values.row))
 
     def _answer(self, request: msgspec.Struct, at: int, charge: bool) -> Answer:
         found, frame, rows = self._follow(request, at)
@@ -179,7 +179,7 @@ class Path:
             found.asked.degradations.append(told)
         elif found.ids:
             champion = self.bundle.champions[ladder]
-            inputs = self._reading.inputs(ladder, champion, frame, found.values)
+            inputs = self._reading.inputs(champion, frame, found.values)
             found.inputs[ladder] = inputs.values
             found.scores[self._titles[ladder]] = found.ranked[ladder] = champion.scorer.score(inputs)
         found.stage_ms[ladder] = milliseconds(start)
@@ -207,7 +207,7 @@ class Path:
             if not len(shown) or not folder.exists():
                 continue
             scorer = self.bundle.champions[ladder].scorer
-            inputs = self._reading.inputs(ladder, self.bundle.champions[ladder], frame, found.values)
+            inputs = self._reading.inputs(self.bundle.champions[ladder], frame, found.values)
             alone = Inputs(inputs.names, inputs.kinds, inputs.values, inputs.ids).take(shown)
             parts = contributions(scorer, alone, load_background(folder))
             told[self._titles[ladder]] = [
@@ -223,7 +223,7 @@ class Path:
         return Trace(found.ids, scores, features, sold)
 
     def _frame(self, found: Candidacy, at: int) -> Frame:
-        return self._reading.frame(found.asked.columns, at, self._finder.column(found), keys([found.ids]))
+        return self._reading.frame(found.asked.columns, at, self._finder.column(found))
 
     def _stage(self, kind: type[Kind]) -> Kind | None:
         return next((stage for stage in self.design.serving.path if isinstance(stage, kind)), None)
@@ -233,6 +233,10 @@ def _titles(bundle: Bundle) -> dict[str, str]:
     """Say under which name each ladder's scores stand: its champion's, or the ladder's where there are several."""
     champions = bundle.champions
     return {ladder: ladder if len(champions) > 1 else one.facts.champion for ladder, one in champions.items()}
+
+
+def _as_in_a_batch(columns: dict[str, Column]) -> dict[str, Column]:
+    return {name: one if isinstance(one, np.ndarray) else dictionary(one) for name, one in columns.items()}
 
 
 def _now() -> int:

@@ -14,16 +14,14 @@ from bottega.design.features import Categories, Cross, Expression
 from bottega.design.serving import Auction
 from bottega.features.batch import derive, names, needs, score_name, time_name
 from bottega.features.expressions import parse
-from bottega.features.frame import Column, Frame, Values, codes, objects
+from bottega.features.frame import Column, Frame, Values, objects
 from bottega.features.matrix import matrix
-from bottega.features.stores.keys import key
-from bottega.features.vocabulary import Coding
+from bottega.features.words import Known, TextColumn
 from bottega.models.inputs import Inputs
 from bottega.models.protocols import Scores
 from bottega.serving.bundle import Bundle, Champion
 
 Derived = Expression | Cross | Categories
-_FIRST = pa.array([0], pa.int32())
 
 
 class Reading:
@@ -42,22 +40,17 @@ class Reading:
         if isinstance(position, PositionFeature):
             self._place = position.column, place_codes([position.served_as], position.places)
         self._time_name = time_name(design)
-        self._words = _coded_words(bundle)
+        self._candidate = getattr(design.data.examples, "candidate", None)
+        self._known = {name: Known() for name, kind in bundle.facts.fields.items() if kind not in ("number", "time")}
 
-    def frame(self, columns: Mapping[str, Any], at: int, candidates: Column | None, keys: list[bytes]) -> Frame:
+    def frame(self, columns: Mapping[str, Any], at: int, candidates: Column) -> Frame:
         """Give a request and its candidates as what features are computed for.
 
-        columns: the request's. at: its time, microseconds since 1970 UTC. candidates: their ids, (n,). keys: the same
-        as the store's keys.
+        columns: the request's. at: its time, microseconds since 1970 UTC. candidates: their ids, (n,).
         """
-        fields = self._bundle.facts.fields
-        requests = {name: _one(value, fields[name]) for name, value in columns.items()}
-        parts = {name: [key([value])] for name, value in columns.items() if fields[name] == "id"}
-        time, group = np.array([at], np.int64), np.zeros(len(keys), np.int32)
-        name = getattr(self._bundle.design.data.examples, "candidate", None)
-        if name is None or candidates is None:
-            return Frame(requests, time, group, {}, parts)
-        return Frame(requests, time, group, {name: candidates}, {**parts, name: keys})
+        requests = {name: self._one(name, value) for name, value in columns.items()}
+        time, group = np.array([at], np.int64), np.zeros(len(candidates), np.int32)
+        return Frame(requests, time, group, {} if self._candidate is None else {self._candidate: candidates})
 
     def values(self, frame: Frame, scores: Mapping[str, Scores], every: bool = False) -> Values:
         """Read what the store has, add the retrievers' scores and the place that all stand in, and derive the rest.
@@ -74,23 +67,28 @@ class Reading:
         for table in self._bundle.rates if every else self._rates:
             values.update(table.values(frame))
         for part in self._derived if every else self._read:
-            values.update(derive(part, frame, values, self._time_name))
+            values.update(derive(part, frame, values, self._time_name, _texts))
         return values
 
-    def inputs(self, ladder: str, champion: Champion, frame: Frame, values: Values) -> Inputs:
-        """Give what a ladder's champion reads, a row for each candidate."""
-        facts, words = champion.facts, self._words[ladder]
-        row = dict(values.row)
-        for name in words.keys() & row.keys():  # a text's place in the store's words says its code
-            if isinstance(column := row[name], pa.DictionaryArray):
-                row[name] = words[name][codes(column)]
+    def inputs(self, champion: Champion, frame: Frame, values: Values) -> Inputs:
+        """Give what a champion reads, a row for each candidate."""
+        facts = champion.facts
         ids: dict[str, pa.StringArray] = {}
         looked_up = getattr(champion.scorer.setting, "by", None)
         if looked_up is not None:  # HistoricalRate reads ids
             every = Values(dict(frame.requests), dict(frame.candidates))
             ids[looked_up] = pa.array(objects(every.at_rows(looked_up, frame.group)), pa.string())
-        filled = matrix(facts.names, Values(values.request, row), frame, champion.words)
+        filled = matrix(facts.names, values, frame, champion.words)
         return Inputs(facts.names, facts.kinds, filled, ids, frame.group)
+
+    def _one(self, name: str, value: Any) -> Column:
+        """Give a request's value as a column of one row."""
+        kind = self._bundle.facts.fields[name]
+        if kind == "number":
+            return np.array([np.nan if value is None else value], np.float64)
+        if kind == "time":
+            return np.array(["NaT" if value is None else value], "datetime64[us]")
+        return self._known[name].column([value])
 
 
 def _read(derived: Sequence[Derived], bundle: Bundle) -> tuple[list[Derived], set[str]]:
@@ -109,26 +107,5 @@ def _read(derived: Sequence[Derived], bundle: Bundle) -> tuple[list[Derived], se
     return kept, used
 
 
-def _coded_words(bundle: Bundle) -> dict[str, dict[str, np.ndarray]]:
-    """Give for each ladder and text column of the store the code of each of its words, then -1, which is null's."""
-    return {
-        ladder: {
-            name: _codes(champion.words[name], words)
-            for name, words in bundle.reader.words.items()
-            if name in champion.words
-        }
-        for ladder, champion in bundle.champions.items()
-    }
-
-
-def _codes(coding: Coding, words: pa.Array) -> np.ndarray:
-    return np.append(coding.codes(words), np.int32(-1))
-
-
-def _one(value: Any, kind: str) -> Column:
-    """Give a request's value as a column of one row."""
-    if kind == "number":
-        return np.array([np.nan if value is None else value], np.float64)
-    if kind == "time":
-        return np.array(["NaT" if value is None else value], "datetime64[us]")
-    return pa.DictionaryArray.from_arrays(_FIRST, pa.array([value], pa.string()))
+def _texts(texts: np.ndarray) -> TextColumn:
+    return TextColumn.over(texts.tolist())

@@ -24,7 +24,6 @@ T = TypeVar("T")
 _FORMAT = b"bottega store 1"
 _HEAD = struct.Struct(">HI")  # number of the group, width of its rows
 _LARGEST = 1 << 40
-_REMEMBERED = 1 << 16  # rows of a group that one process keeps by key, of a store that nobody writes any more
 
 
 class LmdbStore:
@@ -34,14 +33,13 @@ class LmdbStore:
     one writer beside them goes on. limit: bytes beyond which a write is refused; larger holds more. sync: wait for the
     disk at each write; without it a write takes microseconds and survives the end of any process, and a power cut or
     a crash of the machine may leave the store unreadable. Open it after forking; what a process has open already is
-    shared. A store without a lock file, as builds hold it, is read without one, and its rows are remembered once they
-    were read. Raises `ServeError` when it is missing, damaged or no store of bottega's.
+    shared. A store without a lock file, as builds hold it, is read without one. Raises `ServeError` when it is missing,
+    damaged or no store of bottega's.
     """
 
     def __init__(self, folder: Path, readonly: bool = False, limit: int = _LARGEST, sync: bool = True) -> None:
         self.folder, self.readonly, self.limit = folder, readonly, limit
         self._groups: dict[str, tuple[bytes, int]] = {}
-        self._memory: dict[str, dict[bytes, bytes]] = {}
         if readonly and not (folder / "data.mdb").is_file():
             raise _unreadable(folder, "no store is there")
         try:
@@ -63,13 +61,13 @@ class LmdbStore:
             raise
         self._longest = self._env.max_key_size() - 3
 
+    @property
+    def settled(self) -> bool:
+        """Whether nobody writes it any more, so that rows may be remembered."""
+        return self._shared.closed
+
     def read(self, group: str, keys: Sequence[bytes]) -> tuple[Values, Found]:
         """Give the rows of many keys, in one read transaction; see `Store`."""
-        if self._shared.closed and group in self._groups:
-            self._alive()
-            rows = list(map(self._memory.setdefault(group, {}).get, keys))
-            if None not in rows:
-                return _unpacked(rows, self._groups[group][1])  # type: ignore[arg-type]
         return self._reading(lambda txn: self._read(txn, group, keys))
 
     def _read(self, txn: Any, group: str, keys: Sequence[bytes]) -> tuple[Values, Found]:
@@ -82,11 +80,6 @@ class LmdbStore:
             rows = [get(prefix + key, b"") for key in keys]
         else:
             rows = [get(self._place(prefix, key), b"") for key in keys]
-        if self._shared.closed:
-            memory = self._memory.setdefault(group, {})
-            if len(memory) + len(keys) > _REMEMBERED:
-                memory.clear()
-            memory.update(zip(keys, rows, strict=True))
         return _unpacked(rows, width)
 
     def write(

@@ -5,8 +5,9 @@ long tail and nulls. The truth can be learnt and is known: each id has an effect
 effect of the pair, three numbers bend; a share of 25 to 30 % is positive. The latest rows judge both.
 
 Network: vectors of 16, three cross layers of four low-rank experts (rank 32), beside them layers of 256 and 128, in
-parallel; batches of 4,096 and a learning rate of 0.001 for both. Both normalise batches between the layers; the rest of
-the settings are each one's own defaults. torch-rechub runs twice: with its own
+parallel; batches of 4,096. Both normalise batches between the layers; each side tries the same three learning rates and
+keeps the one with the lowest loss on the rows that judge; the rest of the settings are each one's own defaults.
+torch-rechub runs twice: with its own
 `DataGenerator`, and with batches cut from whole arrays, which its trainer takes as well.
 """
 
@@ -27,7 +28,8 @@ PINS["torch-rechub"] = [
 ]  # fmt: skip
 PEERS = {"rechub": "torch-rechub", "rechub_batches": "torch-rechub"}
 FIELDS, NUMBERS, PAIRS, VALIDATE = 26, 13, 4, 0.2
-BATCH, RATE, RANK, EXPERTS, CROSS, LAYERS, SIZE = 4096, 1e-3, 32, 4, 3, (256, 128), 16
+BATCH, RANK, EXPERTS, CROSS, LAYERS, SIZE = 4096, 32, 4, 3, (256, 128), 16
+RATES = (1e-3, 3e-3, 1e-2)
 
 
 def draw(rows: int, seed: int, largest: int = 100_000) -> dict[str, np.ndarray]:
@@ -49,11 +51,12 @@ def draw(rows: int, seed: int, largest: int = 100_000) -> dict[str, np.ndarray]:
     return {"codes": codes, "numbers": numbers, "chance": chance, "label": (rng.random(rows) < chance).astype(np.int8)}
 
 
-def load(inputs: Path) -> tuple[dict[str, np.ndarray], int, int]:
-    """Read the rows; give them, the first row that judges, and the number of passes."""
+def load(inputs: Path) -> tuple[dict[str, np.ndarray], int, int, float]:
+    """Read the rows; give them, the first row that judges, the number of passes, and the learning rate."""
     with np.load(inputs / "rows.npz", allow_pickle=False) as file:
         rows = dict(file)
-    return rows, len(rows["label"]) - int(len(rows["label"]) * VALIDATE), int(rows.pop("epochs"))
+    rate = float((inputs / "rate").read_text())
+    return rows, len(rows["label"]) - int(len(rows["label"]) * VALIDATE), int(rows.pop("epochs")), rate
 
 
 def ours(inputs: Path) -> Prepared:
@@ -62,13 +65,13 @@ def ours(inputs: Path) -> Prepared:
     from bottega.models.inputs import Inputs
     from bottega.models.making import make_scorer
 
-    rows, _, epochs = load(inputs)
+    rows, _, epochs, rate = load(inputs)
     names = [f"c{j}" for j in range(FIELDS)] + [f"n{j}" for j in range(NUMBERS)]
     values = np.concatenate([rows["codes"].astype(np.float32), rows["numbers"]], axis=1)
     block = Inputs(names, ["category"] * FIELDS + ["number"] * NUMBERS, values)
     setting = DCN(
         embedding_size=SIZE, layers=LAYERS, cross_layers=CROSS, rank=RANK, experts=EXPERTS, batch=BATCH,
-        learning_rate=RATE, epochs=epochs, patience=epochs, stop_share=VALIDATE,
+        learning_rate=rate, epochs=epochs, patience=epochs, stop_share=VALIDATE,
     )  # fmt: skip
 
     def run() -> dict[str, Any]:
@@ -125,7 +128,7 @@ def peer(inputs: Path, loader: Callable[[dict[str, np.ndarray], np.ndarray], Any
     from torch_rechub.models.ranking import DCNv2
     from torch_rechub.trainers import CTRTrainer
 
-    rows, first, epochs = load(inputs)
+    rows, first, epochs, rate = load(inputs)
     bent = np.log1p(rows["numbers"])
     bent = np.nan_to_num((bent - np.nanmean(bent[:first], axis=0)) / np.nanstd(bent[:first], axis=0))
     x = {f"c{j}": rows["codes"][:, j].astype(np.int64) for j in range(FIELDS)}
@@ -140,7 +143,7 @@ def peer(inputs: Path, loader: Callable[[dict[str, np.ndarray], np.ndarray], Any
         features = [*sparse, *(DenseFeature(f"n{j}") for j in range(NUMBERS))]
         parts = {"dims": list(LAYERS), "dropout": 0.0, "activation": "relu"}
         model = DCNv2(features, CROSS, parts, low_rank=RANK, num_experts=EXPERTS)
-        trainer = CTRTrainer(model, optimizer_params={"lr": RATE, "weight_decay": 1e-5}, n_epoch=1)
+        trainer = CTRTrainer(model, optimizer_params={"lr": rate, "weight_decay": 1e-5}, n_epoch=1)
         losses, seconds = [], 0.0
         for _ in range(epochs):
             began = time.perf_counter()
@@ -163,19 +166,35 @@ def peer(inputs: Path, loader: Callable[[dict[str, np.ndarray], np.ndarray], Any
     return run, answer
 
 
+def once(name: str, python: Path, inputs: Path, rate: float, threads: int) -> tuple[list[float], float]:
+    """Run a side in a process of its own; give its loss after each pass, and its examples a second."""
+    (inputs / "rate").write_text(str(rate))
+    side = Side(python, "dcn_training", name, inputs, threads)
+    try:
+        for word in ("load", "run", "answer"):
+            side.tell(word)
+        with np.load(side.answer, allow_pickle=False) as file:
+            return file["losses"].tolist(), float(file["examples_per_s"][0])
+    finally:
+        side.close()
+
+
 def measure(sides: dict[str, Path], inputs: Path, runs: int, threads: int) -> dict[str, Any]:
-    """Run the sides in turn, `runs` times each; give for each its examples a second and its best loss in each run."""
-    found: dict[str, Any] = {name: {"examples_per_s": [], "loss": [], "losses": []} for name in sides}
+    """Choose each side's learning rate; then run the sides in turn, `runs` times each.
+
+    Gives for each side its rate, and of each run its examples a second, its losses and the best of them.
+    """
+    found: dict[str, Any] = {}
+    for name, python in sides.items():
+        tried = {rate: min(once(name, python, inputs, rate, threads)[0]) for rate in RATES}
+        print(
+            f"  {name}: " + ", ".join(f"rate {rate:g} loss {loss:.4f}" for rate, loss in tried.items()), file=sys.stderr
+        )
+        found[name] = {"rate": min(tried, key=lambda rate: tried[rate]), "tried": list(tried.items())}
+        found[name] |= {"examples_per_s": [], "loss": [], "losses": []}
     for number in range(runs):
         for name, python in sides.items():
-            side = Side(python, "dcn_training", name, inputs, threads)
-            try:
-                for word in ("load", "run", "answer"):
-                    side.tell(word)
-                with np.load(side.answer, allow_pickle=False) as file:
-                    losses, speed = file["losses"].tolist(), float(file["examples_per_s"][0])
-            finally:
-                side.close()
+            losses, speed = once(name, python, inputs, found[name]["rate"], threads)
             print(f"  round {number + 1}, {name}: {speed:,.0f} examples/s, loss {min(losses):.4f}", file=sys.stderr)
             for key, value in (("examples_per_s", speed), ("loss", min(losses)), ("losses", losses)):
                 found[name][key].append(value)
@@ -188,7 +207,7 @@ def main() -> None:
     peer_arguments(parser, PEERS)
     parser.set_defaults(runs=3)
     parser.add_argument("--rows", type=int, default=300_000, help="a fifth of them judge")
-    parser.add_argument("--epochs", type=int, default=3, help="passes of each side")
+    parser.add_argument("--epochs", type=int, default=2, help="passes of each side")
     chosen = parser.parse_args()
     sides, missing = choose(PEERS, chosen.peers, chosen.install)
     with tempfile.TemporaryDirectory() as folder:
@@ -198,12 +217,13 @@ def main() -> None:
     later = slice(chosen.rows - int(chosen.rows * VALIDATE), None)
     chance, label = rows["chance"][later], rows["label"][later]
     best = float(-np.log(np.where(label > 0, chance, 1 - chance)).mean())
-    print("| DCN-V2 | examples/s | lowest–highest | ours / it | best validation loss |\n" + "| --- " * 5 + "|")
+    head = ["DCN-V2", "examples/s", "lowest–highest", "ours / it", "best validation loss", "its learning rate"]
+    print("| " + " | ".join(head) + " |\n" + "| --- " * len(head) + "|")
     for name, row in found.items():
         speed = row["examples_per_s"]
         ratio = np.median(np.divide(found["ours"]["examples_per_s"], speed))
         print(f"| {name} | {np.median(speed):,.0f} | {min(speed):,.0f}–{max(speed):,.0f} | {ratio:.1f} "
-              f"| {np.median(row['loss']):.4f} |")  # fmt: skip
+              f"| {np.median(row['loss']):.4f} | {row['rate']:g} |")  # fmt: skip
     print(f"\nThe truth itself has a loss of {best:.4f}.", *missing, sep="\n")
     said = {"rows": chosen.rows, "epochs": chosen.epochs, "threads": chosen.threads, "truth": best, "sides": found}
     write("dcn_training", chosen.out, said, ["bottega", "torch", "onnxruntime", "numpy", "torch-rechub"])

@@ -79,6 +79,22 @@ def test_what_is_judged_by_order_keeps_the_best_order() -> None:
     )
 
 
+@pytest.mark.parametrize("kind", [DeepFM, DLRM])
+@pytest.mark.parametrize("stop_on", ["log_loss", "roc_auc"])
+def test_a_network_is_not_stopped_before_it_begins_to_learn(kind: Any, stop_on: Any) -> None:
+    truth, margin = pairs(3_000, seed=99)[::2]
+    for seed in range(4):  # in 2 to 3 of these 16 the first passes learn nothing, and the second gains nothing
+        setting = kind(**{**SMALL, "seed": seed, "epochs": 8}, stop_on=stop_on)
+        model = fitted(setting, (*pairs(2_000, seed)[:2], None))
+        assert auc(margin > 0, model.score(truth)) > 0.95
+
+
+def test_patience_counts_from_the_start_where_something_was_learnt() -> None:
+    model = fitted(DCN(**{**SMALL, "epochs": 30}), (*pairs(4_000, seed=0)[:2], None))
+    assert model.training["stopped_by"] == "patience"
+    assert model.training["epochs"] == model.training["best_epoch"] + 1
+
+
 def test_later_rows_of_one_class_are_judged_by_log_loss() -> None:
     inputs, label, _ = pairs(600, seed=0)
     label[-60:] = 0

@@ -148,7 +148,7 @@ def test_normalising_begins_without_changing_what_was_learnt(kind: Any) -> None:
     rng = np.random.default_rng(1)
     fresh = Weights.fresh(architecture, fields, 0.5, seed=0)
     dense = {name: v + rng.normal(0, 0.25, v.shape).astype(np.float32) for name, v in fresh.dense.items()}
-    begin = Weights(fresh.embedding * 9, dense)
+    begin = Weights(fresh.embedding * 30, dense)
     lesson = Lesson.of(fields, inputs, label, None, 1.0)
     place, losses = Place("cpu", "float32", 1), []
     with place.taken():

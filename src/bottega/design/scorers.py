@@ -111,7 +111,7 @@ class _Deep(_Scoring, frozen=True, kw_only=True):
     stop_share: float = 0.1
     """Share of the examples, the latest ones, that it is judged on and does not learn from, above 0 to 0.5."""
     patience: int = 1
-    """Passes without gain after which it stops, at least 1."""
+    """Passes without gain after which it stops, at least 1; they count once it does better than one score for all."""
     loss: Literal["log_loss", "focal"] = "log_loss"
     """`focal` weighs an example by (1 − p)^γ of its own class: it looks at hard ones, and distorts the probability."""
     focal_gamma: float = 2.0

@@ -1,11 +1,20 @@
 """Sponsored search: which ads to show for a query, by the probability of a click on each."""
 
+from typing import Any
+
 import bottega as bt
 
 RATE = {"shows": "count(*)", "ctr": "avg(clicked)"}
 CROSSES = ["query_x_ad_id", "user_id_x_ad_id_advertiser"]  # trees and networks find crosses by themselves
 WINDOWS = [f"{by}_{name}_7d" for by in ("ad_id", "query", "user_id") for name in RATE]
-UNREAD = [*CROSSES, *WINDOWS]  # and rates besides, from the ids themselves
+NETWORK: dict[str, Any] = {
+    "embedding_size": 8,
+    "layers": [64],
+    "learning_rate": 1e-2,
+    "reg": 1e-5,
+    "epochs": 8,
+    "without": [*CROSSES, *WINDOWS],  # and rates besides, from the ids themselves
+}
 
 design = bt.Design(
     name="sponsored-search",
@@ -59,9 +68,9 @@ design = bt.Design(
             bt.HistoricalRate(by="ad_id"),
             bt.Logistic(without=WINDOWS),
             bt.BoostedTrees(trees=200, leaves=63, learning_rate=0.1, without=CROSSES),
-            bt.DCN(layers=[128, 64], learning_rate=5e-3, reg=1e-5, without=UNREAD),
-            bt.DeepFM(layers=[128, 64], learning_rate=5e-3, reg=1e-5, without=UNREAD, optional=True),
-            bt.DLRM(layers=[128, 64], learning_rate=5e-3, reg=1e-5, without=UNREAD, optional=True),
+            bt.DCN(**NETWORK),
+            bt.DeepFM(**NETWORK, optional=True),
+            bt.DLRM(**NETWORK, optional=True),
         ]
     },
     evaluation=bt.Evaluation(

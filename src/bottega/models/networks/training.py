@@ -18,19 +18,22 @@ from bottega.models.networks.trainer import Trainer
 from bottega.models.networks.weights import Weights
 
 _DECAY = 3  # of the mean over the passes: pass t has a share of (decay + 1) / (t + decay) in it
+_BEGUN = 0.01  # of the log loss of one score for all rows
 
 
 @dataclass
 class Course:
     """How the training went. losses: mean loss while it learnt, of each pass. later: what it is judged by on the later
     slice, after each pass. best: the pass whose weights are kept, 0 for those it began with. averaged: whether they are
-    the mean of the passes up to it. stopped_by: `patience`, or `epochs` where none were left.
+    the mean of the passes up to it. begun: whether a pass was better than nothing. stopped_by: `patience`, or `epochs`
+    where none were left.
     """
 
     losses: list[float] = field(default_factory=list)
     later: list[float] = field(default_factory=list)
     best: int = 0
     averaged: bool = False
+    begun: bool = False
     stopped_by: str = "epochs"
 
 
@@ -45,6 +48,9 @@ def train(
     checkpoints: Checkpoints | None,
 ) -> tuple[Weights, dict[str, Any]]:
     """The best weights, and how the training went, as plain facts.
+
+    Patience counts once a pass was 1 % better than one score for all rows, which a network leaves late where
+    categories say something by their crosses alone.
 
     After each pass two are judged: the weights as they are, and their mean over the passes, in which later ones count
     more; the mean is steadier, and on few rows orders better.
@@ -80,7 +86,9 @@ def train(
                     course.best, course.averaged = trainer.passes, value != values[0]
                     best = mean if course.averaged else own
                 course.later.append(value)
-                if trainer.passes - course.best >= architecture.setting.patience:
+                still = trainer.passes - course.best
+                course.begun = course.begun or judge.least < (1 - _BEGUN) * judge.nothing
+                if still >= architecture.setting.patience and course.begun:
                     course.stopped_by = "patience"
             if checkpoints is not None:
                 checkpoints.write(asdict(course), {"best": best, "mean": mean}, trainer.state())
@@ -111,10 +119,16 @@ class _Judge:
         if later is not None and later.label.min() == later.label.max():
             name = "log_loss"
         self.name, self.sign = name, -1 if name == "roc_auc" else 1
+        self.nothing = self.least = math.inf  # log loss of one score for all rows, and the least that was reached
+        if later is not None:
+            rate = np.average(later.label, weights=later.weight)
+            self.nothing = log_loss(later.label, np.full(len(later), rate), later.weight)
 
     def value(self, trainer: Trainer, weights: Weights) -> float:
         """What the weights reach."""
         if self.later is None:
             return math.nan
         scores = trainer.score(weights, self.later)
-        return (roc_auc if self.name == "roc_auc" else log_loss)(self.later.label, scores, self.later.weight)
+        loss = log_loss(self.later.label, scores, self.later.weight)
+        self.least = min(self.least, loss)
+        return roc_auc(self.later.label, scores, self.later.weight) if self.name == "roc_auc" else loss

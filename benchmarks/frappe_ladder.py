@@ -54,7 +54,7 @@ def frappe() -> Any:
                 bt.HistoricalRate(by="item"),
                 bt.Logistic(),
                 bt.BoostedTrees(
-                    trees=300, leaves=63, learning_rate=0.05, min_leaf=50, column_share=0.3, without=FIELDS
+                    trees=600, leaves=63, learning_rate=0.025, min_leaf=50, column_share=0.3, without=FIELDS
                 ),
                 bt.DCN(stop_on="roc_auc", calibrate="beta", epochs=15, patience=2),
             ]

@@ -17,7 +17,7 @@ from bottega.models.logistic_sight import Sight
 from bottega.models.protocols import Scores
 from bottega.models.storage import new_folder, read_array, read_facts, write_arrays
 
-_MANY_CODES = 4096  # codes in all columns above which they are solved column by column, with penalties of their own
+_MANY_CODES = 256  # codes in all columns above which they are solved column by column, with penalties of their own
 
 
 class LogisticModel:
@@ -25,7 +25,7 @@ class LogisticModel:
 
     z are the numbers, standardised and cut at ±5 deviations, nulls at the mean with an indicator where training has
     nulls, and one indicator for each category code (none for an unknown one; above 2²⁰ codes share by hash). w
-    minimises Σ weight · log loss + Σ penalty/2 · w², b is free. The penalty is `reg`; with more than 4,096 codes, as
+    minimises Σ weight · log loss + Σ penalty/2 · w², b is free. The penalty is `reg`; with more than 256 codes, as
     ids and crosses of a click log have, each column of categories has its own, `reg` divided by the spread² of its
     weights as the rows tell it (`logistic_columns`): a cross that is noise is shrunk to nothing. A positive weighs
     `positive_weight` times as much. When it is wrong: it sees no interaction that the features do not hold, and no

@@ -11,13 +11,15 @@ import numpy.typing as npt
 import pytest
 
 from bottega.design.scorers import DCN, DLRM, DeepFM
-from bottega.models.compression.whole_numbers import FEWEST
+from bottega.models.compression.flows import FEWEST
 from bottega.models.inputs import Inputs
+from bottega.models.networks.architecture import Architecture
 from bottega.models.networks.network import NetworkModel
 
 Array = npt.NDArray[Any]
 SMALL = {"embedding_size": 5, "layers": (16, 8), "epochs": 2, "batch": 256, "seed": 3}
 SETTINGS = [DCN(cross_layers=2, rank=4, **SMALL), DeepFM(**SMALL), DLRM(bottom=(8,), **SMALL)]
+MIXED = [[("cross.0.down", "deep.0")], [("deep.0",)], [("bottom.0",), ("top.0",)]]  # by setting: what reads one flow
 SIZES = (40, 7)
 
 
@@ -47,16 +49,21 @@ def each_network() -> Any:
 
 
 class NumpyOperations:
-    """The operations of the networks in float64, layers of `FEWEST` columns or more in whole numbers if asked."""
+    """The operations of the networks in float64, layers of `FEWEST` columns or more in whole numbers if asked.
 
-    def __init__(self, weights: Any, ranges: Any = None, rounded: bool = True) -> None:
+    even: by what the columns that a layer reads are multiplied, and its weights divided.
+    """
+
+    def __init__(self, weights: Any, ranges: Any = None, rounded: bool = True, even: Any = None) -> None:
         self.weights = {name: values.astype(np.float64) for name, values in weights.items()}
-        self.ranges, self.rounded = ranges, rounded
+        self.ranges, self.rounded, self.even = ranges, rounded, even or {}
         self.seen: dict[str, tuple[float, float]] = {}
+        self.reach: dict[str, Array] = {}
 
     def linear(self, x: Array, name: str) -> Array:
         weight, bias = self.weights[f"{name}.weight"], self.weights.get(f"{name}.bias", 0.0)
-        self.seen[name] = (x.min(), x.max())
+        x, weight = x * self.even.get(name, 1.0), weight / self.even.get(name, 1.0)
+        self.seen[name], self.reach[name] = (x.min(), x.max()), np.abs(x).max(axis=0)
         if self.rounded and len(weight) >= FEWEST:
             step = np.abs(weight).max() / 127
             weight = np.rint(weight / step) * step
@@ -126,6 +133,19 @@ class NumpyOperations:
 
     def total(self, x: Array) -> Array:
         return x.sum(axis=1, keepdims=True)
+
+
+def even_factors(place: int, x: Array) -> dict[str, Array]:
+    """By layer, √(largest weight ÷ largest input) of each column; x: (n, inputs) of the dense part."""
+    model, found = fitted(place), {}
+    plain: Any = NumpyOperations(model.weights.dense, rounded=False)
+    Architecture.of(model.setting, model.fields).logits(plain, x)
+    for layers in MIXED[place]:
+        reach = plain.reach[layers[0]]
+        reach = np.where(reach > 0, reach, reach.max())
+        weights = np.concatenate([plain.weights[f"{name}.weight"] for name in layers])
+        found |= dict.fromkeys(layers, np.sqrt(np.abs(weights).max(axis=0) / reach))
+    return found
 
 
 def inputs_of(model: NetworkModel, rows: Inputs, embedding: Array) -> Array:

@@ -78,7 +78,7 @@ def test_files_shrink(tmp_path: Path) -> None:
     sizes = {}
     for name, found in {
         "whole": model,
-        "int8": quantize(model, Quantize()),
+        "int8": quantize(model, Quantize(), rows),
         "half": prune(model, Prune(embeddings=0.5)),
         "most": prune(model, Prune(embeddings=0.9)),
         "layers": prune(model, Prune(embeddings=0.5, layers=0.9)),
@@ -157,7 +157,7 @@ def test_what_does_not_apply_is_refused_with_its_reason(setting: Any, champion: 
 def every(model: NetworkModel) -> list[CompressedModel]:
     rows, label, chance = world()
     return [
-        quantize(model, Quantize()),
+        quantize(model, Quantize(), rows),
         quantize(model, Quantize(mode="static"), rows),
         prune(model, Prune()),
         prune(model, Prune(embeddings=0, layers=0.3)),
@@ -199,7 +199,7 @@ def test_damaged_files_are_refused_by_name(tmp_path: Path) -> None:
 
 
 def test_an_array_of_another_shape_is_refused(tmp_path: Path) -> None:
-    quantize(fitted(0), Quantize()).save(tmp_path / "a")
+    quantize(fitted(0), Quantize(), world()[0]).save(tmp_path / "a")
     np.save(tmp_path / "a" / "scale.npy", np.zeros(3, np.float32))
     with pytest.raises(BuildError, match="a table 'int8'"):
         load_compressed(tmp_path / "a", SETTINGS[0])
@@ -217,7 +217,7 @@ def test_other_inputs_are_refused() -> None:
 
 
 def test_serving_needs_neither_torch_nor_onnx(tmp_path: Path) -> None:
-    quantize(fitted(0), Quantize()).save(tmp_path / "m")
+    quantize(fitted(0), Quantize(), world()[0]).save(tmp_path / "m")
     np.save(tmp_path / "rows.npy", world()[0].values[:50])
     code = (
         "import sys, numpy as np; from pathlib import Path; from bottega.design.scorers import DCN\n"

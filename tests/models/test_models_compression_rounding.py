@@ -6,7 +6,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from compression_world import Array, NumpyOperations, each_network, fitted, inputs_of, log_odds, world
+from compression_world import (
+    Array,
+    NumpyOperations,
+    each_network,
+    even_factors,
+    fitted,
+    inputs_of,
+    log_odds,
+    world,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -14,9 +23,10 @@ from hypothesis.extra.numpy import arrays
 from bottega.design.serving import Quantize
 from bottega.errors import BuildError
 from bottega.metrics.binary import log_loss
+from bottega.models.compression.flows import measured, tensors
 from bottega.models.compression.quantize import quantize
 from bottega.models.compression.vectors import Reading, Rounded, Sparse, Whole
-from bottega.models.compression.whole_numbers import in_whole_numbers, measured, tensors
+from bottega.models.compression.whole_numbers import in_whole_numbers
 from bottega.models.inputs import Inputs
 from bottega.models.networks.architecture import Architecture
 from bottega.models.networks.network import NetworkModel
@@ -36,17 +46,18 @@ def rounded_by_numpy(model: NetworkModel, rows: Inputs) -> Array:
 def test_rounding_is_what_numpy_says_it_is(place: int, mode: Any) -> None:
     model, examples, rows = fitted(place), world()[0], world(600, 5)[0]
     architecture = Architecture.of(model.setting, model.fields)
-    ranges = None
+    even, ranges = even_factors(place, rounded_by_numpy(model, examples)), None
     if mode == "static":
-        before: Any = NumpyOperations(model.weights.dense, rounded=False)
+        before: Any = NumpyOperations(model.weights.dense, rounded=False, even=even)
         architecture.logits(before, rounded_by_numpy(model, examples))
         ranges = before.seen
-    oracle: Any = NumpyOperations(model.weights.dense, ranges)
+    oracle: Any = NumpyOperations(model.weights.dense, ranges, even=even)
     truth = architecture.logits(oracle, rounded_by_numpy(model, rows))[:, 0]
     found = log_odds(quantize(model, Quantize(mode=mode), examples).score(rows))
     whole = log_odds(model.score(rows))
     assert np.abs(found - truth).mean() < 0.1 * np.abs(found - whole).mean()  # a step flips where it falls on a half
-    assert 0 < np.abs(found - whole).mean() < 0.05 * whole.std()
+    # DeepFM multiplies each number by a vector: columns that say the same, whose large weights nearly cancel out
+    assert 0 < np.abs(found - whole).mean() < (0.08 if place == 1 else 0.05) * whole.std()
     assert np.abs(found - whole).max() < 0.4 * whole.std()  # one scale a layer, whose weights hold a normalisation
 
 
@@ -66,9 +77,10 @@ def test_static_measures_the_range_of_what_flows() -> None:
     assert ranges["inputs"] == (float(x.min()), float(x.max()))
 
 
-def test_static_without_examples_is_refused() -> None:
-    with pytest.raises(BuildError, match="no rows to measure on"):
-        quantize(fitted(0), Quantize(mode="static"))
+@pytest.mark.parametrize("mode", ["dynamic", "static"])
+def test_without_examples_it_is_refused(mode: Any) -> None:
+    with pytest.raises(BuildError, match=f"{mode}.*no rows to measure on"):
+        quantize(fitted(0), Quantize(mode=mode), world()[0].take([]))
 
 
 def test_the_same_weights_give_the_same_graph() -> None:

@@ -289,7 +289,7 @@ def compressed(setting: Compression, side: Side, timed: bool, checkpoints: Path)
     model, lesson, table = side.model, side.lesson, side.table
     match setting:
         case Quantize():
-            rows = table.take(_some(lesson.learn)) if setting.mode == "static" else None
+            rows = table.take(_some(lesson.learn))
             return Corrected(quantize(model.scorer, setting, rows), model.probability)  # type: ignore[arg-type]
         case Prune():
             return Corrected(prune(model.scorer, setting), model.probability)  # type: ignore[arg-type]
@@ -327,7 +327,7 @@ def _said(teacher: Corrected, inputs: Inputs, lesson: Lesson) -> np.ndarray:
 
 
 def _some(rows: np.ndarray) -> np.ndarray:
-    """Give the rows on which `static` measures, ascending."""
+    """Give the rows on which rounding measures, ascending."""
     return rows[np.linspace(0, len(rows) - 1, min(len(rows), EXAMPLES)).astype(np.int64)]
 
 

@@ -14,12 +14,13 @@ import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
 
-from bottega.errors import DesignError
+from bottega.errors import DataError, DesignError
 from bottega.files import sha256
 from bottega.worlds import limits, true_probabilities, write_world
 from bottega.worlds.ads import AdsWorld, world
 from bottega.worlds.ads_log import RESERVE
 from bottega.worlds.ads_truth import DAY
+from bottega.worlds.shop import ShopWorld
 
 DAYS = 8
 SIZE: dict[str, Any] = {"start": date(2024, 3, 4), "users": 500, "queries": 150, "ads": 300}
@@ -245,6 +246,23 @@ def test_a_world_is_written_by_its_name(tmp_path: Path) -> None:
     for function in (limits, true_probabilities):
         with pytest.raises(DesignError, match=f"a world with {function.__name__}: ads"):
             function("shop", tmp_path, {})
+
+
+def test_a_world_is_not_written_over_another(tmp_path: Path) -> None:
+    first = AdsWorld(rows=1_000, days=2, **SIZE)
+    first.write(tmp_path)
+    before = {path: sha256(path) for path in tmp_path.rglob("*") if path.is_file()}
+    later = {**SIZE, "start": date(2024, 4, 1)}
+    for other in (AdsWorld(rows=1_000, days=2, seed=1, **later), first, ShopWorld(customers=20, products=20)):
+        with pytest.raises(DataError, match=r"truth from before") as caught:
+            other.write(tmp_path)
+        assert caught.value.where == str(tmp_path)
+        assert caught.value.fix
+    assert {path: sha256(path) for path in tmp_path.rglob("*") if path.is_file()} == before
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "impressions").mkdir()  # a log of one's own
+    with pytest.raises(DataError, match="impressions from before"):
+        first.write(tmp_path / "own")
 
 
 @pytest.mark.parametrize(

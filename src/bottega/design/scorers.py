@@ -40,8 +40,8 @@ class Logistic(_Scoring, frozen=True):
     """Score by a linear model of the features' standardised values and one-hot categories."""
 
     reg: float = 1.0
-    """Penalty on the squared weights, above 0; larger shrinks them. With more than 256 codes of categories in all it
-    multiplies each column's own penalty, which is measured."""
+    """Penalty on the squared weights, above 0; larger shrinks them. With more than 256 codes of categories in all, or
+    100,000 rows, it multiplies each column's own penalty, which is measured."""
     positive_weight: float = 1.0
     """How much a positive counts beside a negative, above 0; other than 1 distorts the probability."""
 

@@ -17,7 +17,7 @@ from bottega.models.logistic_sight import Sight
 from bottega.models.protocols import Scores
 from bottega.models.storage import new_folder, read_array, read_facts, write_arrays
 
-_MANY_CODES = 256  # codes in all columns above which they are solved column by column, with penalties of their own
+_MANY_CODES, _MANY_ROWS = 256, 100_000  # above one of them codes are solved by columns, with penalties of their own
 
 
 class LogisticModel:
@@ -25,8 +25,8 @@ class LogisticModel:
 
     z are the numbers, standardised and cut at ±5 deviations, nulls at the mean with an indicator where training has
     nulls, and one indicator for each category code (none for an unknown one; above 2²⁰ codes share by hash). w
-    minimises Σ weight · log loss + Σ penalty/2 · w², b is free. The penalty is `reg`; with more than 256 codes, as
-    ids and crosses of a click log have, each column of categories has its own, `reg` divided by the spread² of its
+    minimises Σ weight · log loss + Σ penalty/2 · w², b is free. The penalty is `reg`; with more than 256 codes or
+    100,000 rows, as a click log has, each column of categories has its own, `reg` divided by the spread² of its
     weights as the rows tell it (`logistic_columns`): a cross that is noise is shrunk to nothing. A positive weighs
     `positive_weight` times as much. When it is wrong: it sees no interaction that the features do not hold, and no
     bend; equal ids of training and serving must have equal codes.
@@ -78,7 +78,7 @@ class LogisticModel:
             prior = start.belief.moved(start.sight, self.sight, reg)
         self.names, self.kinds = tuple(inputs.names), tuple(inputs.kinds)
         with threadpool_limits(1, "blas"):  # the same bytes whatever the number of cores
-            if self.sight.offset[-1] > _MANY_CODES:
+            if self.sight.offset[-1] > (_MANY_CODES if len(values) <= _MANY_ROWS else 0):
                 tuned = reg if start is None else None
                 self.belief = logistic_columns.solve(self.sight, values, target, mass, prior, tuned)
             else:

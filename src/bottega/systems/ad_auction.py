@@ -39,7 +39,9 @@ design = bt.Design(
         bt.Window("impressions", by="ad_id", over=["1d", "7d"], values={"shows": "count(*)", "ctr": "avg(clicked)"}),
         bt.Window("impressions", by="query", over=["7d"], values={"shows": "count(*)", "ctr": "avg(clicked)"}),
         bt.Window("impressions", by="user_id", over=["7d"], values={"shows": "count(*)", "ctr": "avg(clicked)"}),
-        bt.Expression({"hour": "extract(hour from shown_at)", "bid": "ad_id_bid", "budget": "ad_id_budget"}),
+        bt.Expression(
+            {"hour": "cast(extract(hour from shown_at) as text)", "bid": "ad_id_bid", "budget": "ad_id_budget"}
+        ),
     ],
     models={
         "click": [bt.HistoricalRate(by="ad_id"), bt.Logistic(), bt.BoostedTrees(trees=100)],

@@ -95,6 +95,17 @@ def test_patience_counts_from_the_start_where_something_was_learnt() -> None:
     assert model.training["epochs"] == model.training["best_epoch"] + 1
 
 
+def test_a_network_is_judged_by_the_loss_that_it_learns() -> None:
+    inputs, label, _ = pairs(4_000, seed=0)
+    model = fitted(
+        DCN(**{**SMALL, "epochs": 1, "stop_share": 0.25}, loss="focal", focal_gamma=3.0), (inputs, label, None)
+    )
+    later, truth = inputs.take(np.arange(3_000, 4_000)), label[3_000:]
+    own = np.where(truth > 0, model.score(later), 1 - model.score(later)).astype(float)
+    assert model.training["stop_on"] == "focal"
+    assert model.training["later"] == [pytest.approx(((1 - own) ** 3 * -np.log(own)).mean(), rel=1e-5)]
+
+
 def test_later_rows_of_one_class_are_judged_by_log_loss() -> None:
     inputs, label, _ = pairs(600, seed=0)
     label[-60:] = 0

@@ -106,8 +106,8 @@ class _Deep(_Scoring, frozen=True, kw_only=True):
     reg: float = 1e-6
     """Penalty on the squared vectors of the categories in a batch, 0 or more; larger trusts rare ones less."""
     stop_on: Literal["log_loss", "roc_auc"] = "log_loss"
-    """What the later slice is judged by, for stopping; nets that overfit in log loss may still gain in order, and
-    then need a calibrator."""
+    """What the later slice is judged by, for stopping: the loss that is learnt, or the order; nets that overfit in
+    log loss may still gain in order, and then need a calibrator."""
     stop_share: float = 0.1
     """Share of the examples, the latest ones, that it is judged on and does not learn from, above 0 to 0.5."""
     patience: int = 1

@@ -7,9 +7,10 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from bottega.metrics.binary import log_loss, roc_auc
-from bottega.models.networks.architecture import Architecture
+from bottega.models.networks.architecture import Architecture, Setting
 from bottega.models.networks.checkpoints import Checkpoints
 from bottega.models.networks.fields import Fields
 from bottega.models.networks.lesson import Lesson
@@ -18,7 +19,10 @@ from bottega.models.networks.trainer import Trainer
 from bottega.models.networks.weights import Weights
 
 _DECAY = 3  # of the mean over the passes: pass t has a share of (decay + 1) / (t + decay) in it
-_BEGUN = 0.01  # of the log loss of one score for all rows
+_BEGUN = 0.01  # of the loss of one score for all rows
+_SURE = 1e-7  # a probability is taken to be no smaller
+
+Array = npt.NDArray[Any]
 
 
 @dataclass
@@ -63,7 +67,7 @@ def train(
     """
     dense = sum(math.prod(shape) for shape in architecture.shapes.values())
     place = Place.of(dense * min(architecture.setting.batch, len(learn)))
-    judge = _Judge(architecture.setting.stop_on, later)
+    judge = _Judge(architecture.setting, later)
     course, best, mean, state = Course(), begin, begin, None
     if checkpoints is not None and (kept := checkpoints.read()) is not None:
         course, best, mean, state = Course(**kept.facts), kept.best, kept.mean, kept.state
@@ -112,23 +116,39 @@ def train(
 
 
 class _Judge:
-    """Values the later slice; a slice of one class has no order, and is judged by log loss."""
+    """Values the later slice by the loss that is learnt, or by the order; a slice of one class has no order.
 
-    def __init__(self, name: str, later: Lesson | None) -> None:
-        self.later = later
-        if later is not None and later.label.min() == later.label.max():
-            name = "log_loss"
-        self.name, self.sign = name, -1 if name == "roc_auc" else 1
-        self.nothing = self.least = math.inf  # log loss of one score for all rows, and the least that was reached
+    nothing: the least loss that one score for all rows reaches. least: the least loss so far.
+    """
+
+    def __init__(self, setting: Setting, later: Lesson | None) -> None:
+        self.later, self.gamma = later, setting.focal_gamma if setting.loss == "focal" else 0.0
+        one_class = later is not None and later.label.min() == later.label.max()
+        self.name = setting.loss if one_class or setting.stop_on == "log_loss" else setting.stop_on
+        self.sign = -1 if self.name == "roc_auc" else 1
+        self.nothing = self.least = math.inf
         if later is not None:
-            rate = np.average(later.label, weights=later.weight)
-            self.nothing = log_loss(later.label, np.full(len(later), rate), later.weight)
+            self.nothing = min(self._loss(later, np.full(len(later), score)) for score in _constants(later, self.gamma))
 
     def value(self, trainer: Trainer, weights: Weights) -> float:
         """What the weights reach."""
         if self.later is None:
             return math.nan
         scores = trainer.score(weights, self.later)
-        loss = log_loss(self.later.label, scores, self.later.weight)
+        loss = self._loss(self.later, scores)
         self.least = min(self.least, loss)
         return roc_auc(self.later.label, scores, self.later.weight) if self.name == "roc_auc" else loss
+
+    def _loss(self, later: Lesson, scores: Array) -> float:
+        """The mean of (1 − p)^γ · −log p, p being what the scores give each row's own class."""
+        if not self.gamma:
+            return log_loss(later.label, scores, later.weight)
+        own = np.clip(np.where(later.label > 0, scores, 1 - scores).astype(np.float64), _SURE, 1)
+        return float(np.average((1 - own) ** self.gamma * -np.log(own), weights=later.weight))
+
+
+def _constants(later: Lesson, gamma: float) -> Array:
+    """Scores among which the best one for all rows is: the rate, or for a focal loss a grid."""
+    if not gamma:
+        return np.array([np.average(later.label, weights=later.weight)])
+    return np.linspace(0.005, 0.995, 199)

@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 
 import evaluation_worlds as worlds
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -98,6 +99,18 @@ def test_a_slice_can_miss_what_all_meet():
         (None, True), ("device=phone", False), ("device=desk", False)
     ]  # fmt: skip
     assert rows[1]["value"] == pytest.approx(scores[:3000].clip(0, 1).sum() / outcome.label[:3000].sum())
+
+
+def test_a_slice_without_a_large_value_is_said_not_to_be_judged():
+    outcome = worlds.lists({"Trees": 0.5}, requests=40)
+    outcome = replace(outcome, slices={"hour": {"1": np.arange(40) < 9, "2": np.arange(40) >= 30}})
+    goal = Goal("ndcg@5", at_least=0.0, slices=["hour"], smallest=11)
+    rows = goals(outcome, "Trees", goal)
+    assert [(row["slice"], row["met"]) for row in rows] == [(None, True), ("hour", None)]
+    assert rows[1]["reason"] == "the largest has 10 requests, fewer than 11"
+    assert set(rows[0]) <= set(rows[1])
+    rows = goals(outcome, "Trees", msgspec.structs.replace(goal, smallest=10))
+    assert [row["slice"] for row in rows] == [None, "hour=2"]
 
 
 def test_what_is_not_defined_is_not_met_and_what_is_empty_is_not_judged():

@@ -159,6 +159,20 @@ def test_a_store_that_may_be_written_is_read_each_time() -> None:
     assert plain(reader.read(frame).row["l_word"]) == [None, None]
 
 
+@pytest.mark.parametrize("url", ["memory:", "lmdb:"])
+def test_what_the_store_has_never_seen_is_counted(url: str, tmp_path: Path) -> None:
+    events = [Event(("who", "x"), START - 1, START - 1, {"x": 1.0, "c": "u", "seen": None})]
+    tables = {"events": make_log(events, ("k", "l")), "things": THINGS}
+    reader = Reader(*filled(url, tmp_path, tables, START))
+    for user, items, unknown in (
+        ("who", ["a", "b", "x"], {}),  # x has events, and is no thing
+        ("nobody", ["a", "new", "new", None], {"k": 1, "l": 3}),
+        (None, [], {"k": 1}),
+    ):
+        for make in (column, Known().column):
+            assert reader.read(asked(START, user, items, make)).unknown == unknown
+
+
 @given(st.lists(st.tuples(st.none() | st.text(max_size=5), st.none() | st.text(max_size=5)), max_size=6))
 def test_texts_by_place_give_the_same_keys(pairs: list[tuple[str | None, str | None]]) -> None:
     tables = {"events": make_log([], ("k", "l")), "things": THINGS}

@@ -23,7 +23,7 @@ from bottega.serving.decision_log import record, served_bids, served_scores
 from bottega.serving.path import Path
 from bottega.serving.refusals import undecodable
 from bottega.serving.spending import HOURS, Sale, Spending
-from bottega.serving.wire import Answer, RequestError
+from bottega.serving.wire import Answer, RequestError, counted
 
 NOON = 20_000 * DAY + 12 * HOUR
 FOUR = ["a", "b", "c", "d"]
@@ -90,7 +90,7 @@ def test_a_bid_that_is_none_takes_no_part_by_name(bid: float | None) -> None:
         (b'{"candidates":[{"id":"a","bid":Infinity}]}', 400, "body"),
         (b'{"candidates":[{"id":"a","bid":1e400}]}', 422, "candidates[0].bid"),
         (b'{"candidates":[{"id":"a","bid":[1]}]}', 422, "candidates[0].bid"),
-        (b'{"candidates":[{"bid":1}]}', 422, "candidates[0]"),
+        (b'{"candidates":[{"bid":1}]}', 422, "candidates[0].id"),
         (b'{"candidates":[{"id":null,"bid":1}]}', 422, "candidates[0].id"),
         (b'{"candidates":[{"id":"a","price":1}]}', 422, "candidates[0].price"),
         (b'{"candidates":{"id":"a"}}', 422, "candidates"),
@@ -101,6 +101,23 @@ def test_what_is_no_number_is_refused_by_its_place(body: bytes, status: int, whe
         msgspec.json.decode(body, type=ads_bundle.path(auction()).request_type)
     refusal = undecodable(caught.value)
     assert (refusal.status, refusal.fault.where) == (status, where)
+
+
+@pytest.mark.parametrize(
+    ("body", "where", "allowed", "fix"),
+    [
+        (b'{"candidates":["a",{"ad_id":1,"bidd":2}]}', "candidates[1].ad_id", "id, bid, budget", "did you mean 'id'?"),
+        (b'{"candidates":[{"id":1,"bidd":2}]}', "candidates[0].bidd", "id, bid, budget", "did you mean 'bid'?"),
+        (b'{"candidates":[{"id":1,"user":2}]}', "candidates[0].user", "id, bid, budget", "leave it out"),
+        (b'{"bid":1}', "bid", "user, k, candidates, view, request_id", "leave it out"),
+    ],
+)
+def test_an_unknown_field_is_told_those_of_its_own_object(body: bytes, where: str, allowed: str, fix: str) -> None:
+    kind = ads_bundle.path(auction()).request_type
+    with pytest.raises(msgspec.ValidationError) as caught:
+        msgspec.json.decode(body, type=kind)
+    fault = undecodable(caught.value, body, kind).fault
+    assert (fault.where, fault.found, fault.allowed, fault.fix) == (where, "an unknown field", allowed, fix)
 
 
 def test_whoever_takes_no_part_is_counted_by_the_first_reason() -> None:
@@ -117,20 +134,33 @@ def test_whoever_takes_no_part_is_counted_by_the_first_reason() -> None:
     assert sold(answer)[2] == ("b", 1.0)
 
 
+def test_what_an_auction_does_by_its_rules_is_no_degradation() -> None:
+    answer = ask(ads_bundle.path(auction(reserve=1.0)), list(ADS), user="u")
+    degraded, fewer = counted(answer.degradations)
+    assert degraded == {f"auction: n of n without {what}" for what in ("an advertiser", "a budget", "a bid above n")}
+    assert fewer == {f"auction: n of n {what}" for what in ("over budget", "below the reserve", "slots sold")}
+    for told in ("auction: no ads", "k: 4 of 9, the most that is shown"):
+        assert not counted([told])[0]
+    for told in ("auction: nothing sold without rank", "rank: left out, features took 12.3 of 10 ms", "log: full"):
+        assert not counted([told])[1]
+
+
 def test_no_ads_unknown_ads_repeated_ads_and_too_many() -> None:
     path = ads_bundle.path(auction())
     answer = ask(path, [], user="u")
     assert (answer.items, answer.degradations) == ([], ["auction: no ads"])
     answer = ask(path, ["never seen", {"id": "new", "bid": 3.0}], user="never seen")
     assert answer.items == []
-    assert answer.degradations == ["auction: 2 of 2 without an advertiser", "auction: 0 of 4 slots sold"]
+    assert answer.degradations == [
+        "candidates: 2 unknown", "auction: 2 of 2 without an advertiser", "auction: 0 of 4 slots sold"
+    ]  # fmt: skip
     answer = ask(path, [{"id": "a", "bid": 9}, "a", {"id": "a"}, ""], user="u", k=1)
     assert answer.degradations == ["candidates: 3 repeated or empty"]
     assert sold(answer) == [("a", 0.0)]
     with pytest.raises(RequestError, match="10500 ids"):
         ask(path, [{"id": f"x{n}"} for n in range(10_500)], user="u")
     answer = ask(path, [f"x{n}" for n in range(500)], user="u")
-    assert answer.degradations[0] == "auction: 500 of 500 without an advertiser"
+    assert answer.degradations[:2] == ["candidates: 500 unknown", "auction: 500 of 500 without an advertiser"]
     assert ask(path, FOUR, user="u", k=9).degradations == ["k: 4 of 9, the most that is shown"]
 
 

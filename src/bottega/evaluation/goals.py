@@ -18,11 +18,12 @@ def judge_goals(outcome: Outcome, evaluation: Evaluation, champion: Rung | str, 
     """Judge each goal on the champion of the last ladder, for `goals` of the scorecard.
 
     A row a goal, and one more for each value, with enough requests, of each of its slices; of the slice `cold`
-    the value `cold`, whatever its size. A row has `metric`, `slice` (`country=France`, or None for all), `view`,
-    `value`, `low`, `high`, `n`, `limit` in words, `met`, and `reason` where there is one. `at_least`, `at_most` and
-    `within` are judged by the value, the limits included; `above` and `below` by the interval of the paired difference
-    to the other rung, which is the value then. `met` is false where the metric has no value, as the promise is not
-    shown to hold, and None where a slice or view has no request or no row at all, so that there is nothing to judge.
+    the value `cold`, whatever its size; one row for a slice of which no value is large enough. A row has `metric`,
+    `slice` (`country=France`, or None for all), `view`, `value`, `low`, `high`, `n`, `limit` in words, `met`, and
+    `reason` where there is one. `at_least`, `at_most` and `within` are judged by the value, the limits included;
+    `above` and `below` by the interval of the paired difference to the other rung, which is the value then. `met` is
+    false where the metric has no value, as the promise is not shown to hold, and None where a slice or view has no
+    request or no row at all, or too few, so that there is nothing to judge.
 
     outcome: of the test, with a slice for each that a goal names. champion: the rung that is served. seed: of the
     resamples. Raises `DesignError` for an unknown metric, rung, view or slice, with its place in the design.
@@ -44,14 +45,14 @@ def judge_goals(outcome: Outcome, evaluation: Evaluation, champion: Rung | str, 
         other = _other(outcome, goal, where)
         for name, mask in _parts(outcome, goal, where):
             rows.append(_row(outcome, rung, other, goal, name, mask, seed))
+        rows += [_unjudged(goal, name, reason) for name, reason in _too_small(outcome, goal)]
     return rows
 
 
 def _row(
     outcome: Outcome, rung: Rung, other: Rung | None, goal: Goal, name: str | None, mask: Mask | None, seed: int
 ) -> dict[str, Any]:
-    said = {"metric": goal.metric, "slice": name, "view": goal.view}
-    by, limit = metric(goal.metric), limit_of(goal)
+    by = metric(goal.metric)
     try:
         if other is None:
             found = estimate(outcome, rung, by, goal.view, mask, seed)
@@ -59,10 +60,15 @@ def _row(
             found = paired(outcome, rung, other, by, goal.view, mask, seed)
     except DataError as error:
         empty = _empty(outcome, goal.view, mask)
-        nothing = {"value": None, "low": None, "high": None, "n": 0, "limit": limit}
-        return {**said, **nothing, "met": None if empty else False, "reason": empty or reason(error)}
-    row = {**said, **found.to_dict(), "limit": limit, "met": met(goal, found)}
+        return {**_unjudged(goal, name, empty or reason(error)), "met": None if empty else False}
+    said = {"metric": goal.metric, "slice": name, "view": goal.view}
+    row = {**said, **found.to_dict(), "limit": limit_of(goal), "met": met(goal, found)}
     return row if other is not rung else {**row, "reason": f"{rung.name} is the champion itself"}
+
+
+def _unjudged(goal: Goal, name: str | None, why: str) -> dict[str, Any]:
+    nothing = {"value": None, "low": None, "high": None, "n": 0, "limit": limit_of(goal), "met": None, "reason": why}
+    return {"metric": goal.metric, "slice": name, "view": goal.view, **nothing}
 
 
 def met(goal: Goal, found: Estimate) -> bool:
@@ -112,6 +118,14 @@ def _parts(outcome: Outcome, goal: Goal, where: str) -> Iterator[tuple[str | Non
         for value, mask in outcome.slices[name].items():
             if value == "cold" if name == "cold" else np.count_nonzero(mask) >= goal.smallest:
                 yield (name if name == "cold" else f"{name}={value}"), np.asarray(mask, dtype=np.bool_)
+
+
+def _too_small(outcome: Outcome, goal: Goal) -> Iterator[tuple[str, str]]:
+    """Name the slices of which no value has enough requests, so that the promise of it is not judged."""
+    for name in goal.slices:
+        sizes = [int(np.count_nonzero(mask)) for mask in outcome.slices[name].values()]
+        if name != "cold" and max(sizes, default=0) < goal.smallest:
+            yield name, f"the largest has {max(sizes, default=0):,} requests, fewer than {goal.smallest:,}"
 
 
 def _empty(outcome: Outcome, view: str | None, mask: Mask | None) -> str:

@@ -41,10 +41,14 @@ class Frame:
 
 @dataclass
 class Values:
-    """Columns by name at their level; a name is at one level only."""
+    """Columns by name at their level; a name is at one level only.
+
+    unknown: of a request, how many values of an asked column are not in the store at all, where there are some.
+    """
 
     request: dict[str, Column] = field(default_factory=dict)  # (r,) each
     row: dict[str, Column] = field(default_factory=dict)  # (n,) each
+    unknown: dict[str, int] = field(default_factory=dict)
 
     def at_rows(self, name: str, group: np.ndarray) -> Column:
         """Give a column with one value for each candidate, whatever its level."""

@@ -202,10 +202,14 @@ class Reader:
     def read(self, frame: Frame) -> Values:
         """Give the columns of all windows and look-ups; a key without a row has the values of an empty one."""
         result = Values()
+        missing: dict[str, np.ndarray] = {}
         for group in self.groups:
             of_request = all(name in frame.requests for name in group.by)
             level = result.request if of_request else result.row
             values = self._values(group, frame, of_request)
+            if len(group.by) == 1:
+                nowhere = values[:, -1] == 0
+                missing[group.by[0]] = missing[group.by[0]] & nowhere if group.by[0] in missing else nowhere
             times = self._times[group.name]
             moments = _moments(values[:, times]) if times else None
             for place, (name, kind) in enumerate(zip(group.columns, group.kinds, strict=True)):
@@ -215,10 +219,14 @@ class Reader:
                     level[name] = TextColumn(values[:, place].astype(np.intp), self._words[name])
                 elif moments is not None:
                     level[name] = moments[:, times.index(place)]
+        result.unknown = {name: count for name, rows in missing.items() if (count := int(np.count_nonzero(rows)))}
         return result
 
     def _values(self, group: Packed, frame: Frame, of_request: bool) -> np.ndarray:
-        """Give a group's rows, texts as places in their words, 0 for null; rows are remembered where nobody writes."""
+        """Give a group's rows, texts as places in their words, 0 for null, and last whether the store has the row.
+
+        Rows are remembered where nobody writes.
+        """
         if len(group.by) == 1 and getattr(self.store, "settled", False):
             column = frame.requests[group.by[0]] if of_request else frame.candidates[group.by[0]]
             if isinstance(column, TextColumn):
@@ -245,7 +253,7 @@ class Reader:
         if texts:
             places = values[:, texts]
             values[:, texts] = np.where(np.isnan(places), 0, places + 1)
-        return values
+        return np.column_stack([values, found])
 
 
 def _moments(values: np.ndarray) -> np.ndarray:

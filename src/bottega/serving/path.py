@@ -161,6 +161,11 @@ class Path:
         logged = isinstance(self.design.data.examples, Logged)
         frame = self._frame(found, at if logged else self.bundle.reader.as_of)
         found.values = self._reading.values(frame, found.scores)
+        if not self._finder.retrievers:  # they say themselves whom they do not know
+            for name, count in found.values.unknown.items():
+                asked.degradations.append(
+                    f"{name}: unknown" if name in asked.columns else f"candidates: {count} unknown"
+                )
         found.stage_ms["features"] = milliseconds(begin)
         for stage in self._ranks:
             self._rank(stage, found, frame, begin, limited)

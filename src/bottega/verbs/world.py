@@ -135,13 +135,16 @@ def truth_of(job: Job, made: Result) -> Truth:
 
 
 def gap(card: Mapping[str, Any]) -> dict[str, float]:
-    """Say how far the champion of the first ladder lies from the best possible, as a share of it, by metric."""
+    """Say how far the champion of the first ladder lies from the best possible, as a share of it, by metric.
+
+    Metrics with a target (predicted over observed is best at 1) have no best possible to be near to.
+    """
     stage, champion = next(iter(card["champions"].items()))
     entry = next(each for each in card["models"] if (each["stage"], each["name"]) == (stage, champion))
     return {
         name: entry["metrics"][name]["value"] / best["value"] - 1
         for name, best in card["ceiling"]["metrics"].items()
-        if name in entry["metrics"] and best["value"]
+        if name in entry["metrics"] and best["value"] and metric(name).target is None
     }
 
 

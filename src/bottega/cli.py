@@ -57,7 +57,10 @@ def options(
 def run(
     design: DesignName,
     data: Annotated[
-        Path | None, typer.Option("--data", metavar="DIR", help="The folder of its tables. [default: $BOTTEGA_DATA]")
+        Path | None,
+        typer.Option(
+            "--data", metavar="DIR", help="The folder of its tables. [default: its own, $BOTTEGA_DATA, its world]"
+        ),
     ] = None,
     warehouse: Annotated[
         str | None, typer.Option("--warehouse", metavar="URL", help="Read tables from here: duckdb://shop.db")

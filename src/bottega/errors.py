@@ -7,6 +7,7 @@ allowed*, and *what to type* next. What a person can get wrong is raised as one 
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Iterable
 
 
@@ -72,6 +73,27 @@ def nearest(name: str, known: Iterable[str]) -> str:
     plain = {_plain(item): item for item in known}
     close = difflib.get_close_matches(_plain(name), plain, n=1, cutoff=0.6)
     return f"did you mean {plain[close[0]]!r}?" if close else ""
+
+
+def broken_json(data: bytes) -> str:
+    """Say what was expected where bytes stop being JSON, and where that is; nothing where they are JSON.
+
+    What JSON alone forbids and Python reads, such as `NaN`, is not found.
+
+    >>> broken_json(b'{"k": 20,}')
+    'Expecting property name enclosed in double quotes: line 1 column 10 (char 9)'
+    >>> broken_json(b'{"k": 20}')
+    ''
+    """
+    try:
+        json.loads(data.decode(), parse_int=str, parse_float=str)  # as text: Python refuses numbers of many digits
+    except UnicodeDecodeError as error:
+        return f"no UTF-8 at byte {error.start}"
+    except json.JSONDecodeError as error:
+        return str(error)
+    except RecursionError:
+        return "nested too deeply"
+    return ""
 
 
 def _plain(name: str) -> str:

@@ -71,7 +71,9 @@ def test_the_schema_accepts_what_loads_and_describes_every_field() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "where", "fix"),
     [
-        ("matures_after: 1h", "matures_afer: 1h", "data.labels[0]", "did you mean 'matures_after'?"),
+        ("matures_after: 1h", "matures_afer: 1h", "data.labels[0].matures_afer", "did you mean 'matures_after'?"),
+        ("slots: 4", "slot: 4", "serving.path[2].slot", "did you mean 'slots'?"),
+        ("- kind: Logistic", "- kind: Logistic\n    fold: 3", "models.rank[1].fold", ""),
         ("table: ads", "table: adz", "features[1].table", "did you mean 'ads'?"),
         ("slots: 4", "slots: 0", "serving.path[2].slots", ""),
         ("reserve: 0.05", "reserve: cheap", "serving.path[2].reserve", ""),
@@ -101,11 +103,39 @@ def test_a_slip_in_python_is_named_with_its_line(tmp_path: Path) -> None:
     path.write_text("import bottega as bt\nbt.Popularty()\n")
     with pytest.raises(DesignError, match="did you mean 'Popularity'"):
         bt.load_design(path)
-    path.write_text("import bottega as bt\nbt.Popularity(spam='30d')\n")
-    with pytest.raises(DesignError, match="did you mean 'span'"):
-        bt.load_design(path)
     path.write_text("import bottega as bt\ndesign = 3\n")
     with pytest.raises(DesignError, match=r"a bt\.Design"):
+        bt.load_design(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "allowed", "fix"),
+    [
+        ("bt.Popularity(spam='30d')", "Popularity.spam", "span, k, unseen, name", "did you mean 'span'?"),
+        ("bt.DCN(layer=[64])", "DCN.layer", ", ".join(bt.DCN.__struct_fields__), "did you mean 'layers'?"),
+        ("bt.Quantize(span='1d')", "Quantize.span", ", ".join(bt.Quantize.__struct_fields__), ""),  # others have one
+        ("bt.View(where='a > 0')", "View.name", "a value: it has no default", "name=…"),
+        ("bt.View('a', 'b', 'c')", "View", "at most 2: name, where", ""),
+    ],
+)
+def test_arguments_that_do_not_fit_are_told_by_their_part(
+    text: str, where: str, allowed: str, fix: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "slip.py"
+    path.write_text(f"import bottega as bt\n\npart = {text}\n")
+    with pytest.raises(DesignError) as caught:
+        bt.load_design(path)
+    assert caught.value.where == f"{path}:3: {where}"
+    assert (caught.value.allowed, caught.value.fix) == (allowed, fix)
+
+
+def test_a_file_of_json_is_read_as_json(tmp_path: Path) -> None:
+    path = tmp_path / "design.json"
+    text = bt.to_json(visual_search).decode().replace('"tolerance": 0.01', '"tolerance": 1e-5')  # to YAML that is text
+    path.write_text(text)
+    assert bt.load_design(path).serving.compress[0].tolerance == 1e-5
+    path.write_text('{\n "name": "shop",\n "scope": ,\n}')
+    with pytest.raises(DesignError, match=r"design\.json: Expecting value: line 3 column 11"):
         bt.load_design(path)
 
 

@@ -192,6 +192,7 @@ def full() -> dict[str, Any]:
             "errors": 7,
             "degraded": 0.021,
             "degradations": {"rank: left out": 42},
+            "shortfalls": {"k: n of n found": 61},
             "saturated": False,
             "workers": 2,
             "intervals": {"p50_ms": [4.0, 4.2], "p95_ms": [7.4, 8.5], "p99_ms": [9.9, 13.0]},

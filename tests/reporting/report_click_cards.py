@@ -177,6 +177,15 @@ def auction() -> dict[str, Any]:
 
 def clicks() -> dict[str, Any]:
     """Every part about clicks filled in, on two ladders; a new value for each call."""
+    scratch: dict[str, Any] = dict.fromkeys(("rung", "from", "until", "new_rows", "rows"))
+    goes_on = {
+        "rung": "Logistic",
+        "from": "20251120-07c1",
+        "until": "2025-11-20",
+        "new_rows": 141_870,
+        "rows": 1_800_313,
+    }
+    changed = "the features changed since release 20251120-07c1"
     rank_pairs = [pair("HistoricalRate", "DCN", 0.0871, 0.0042, verdict="worse")]
     ratio = {"desktop": measured(0.991, 0.021, 61_240), "mobile": measured(1.004, 0.017, 139_071)}
     calibration = {
@@ -311,6 +320,15 @@ def clicks() -> dict[str, Any]:
                 "test_positives": 44,
             },
         ],
+        "warm": {
+            "rank": {
+                "fits": [
+                    {**scratch, "fit": "train", "reason": "nothing was released yet"},
+                    {**goes_on, "fit": "refit"},
+                ],
+            },
+            "convert": {"fits": [{**scratch, "fit": "refit", "rung": "Logistic", "reason": changed}]},
+        },
         "source": {"kind": "world", "text": "the ads world, seed 0"},
         "seed": 0,
         "created": "2025-11-21 06:10 UTC",

@@ -34,7 +34,7 @@ from bottega.reporting.screen import summary
 
 PARTS = [
     *("calibration", "compression", "auction", "categories", "training", "left_out", "position", "labels", "ceiling"),
-    *("ladders", "choice"),
+    *("ladders", "choice", "warm"),
 ]
 # what no page shows: sizes behind all but a first metric, a difference, or what is tried
 UNSHOWN = re.compile(
@@ -98,7 +98,16 @@ def test_any_part_may_be_missing(part: str, write: Callable[..., str]) -> None:
 
 def test_a_card_without_the_new_parts_has_none_of_their_headings() -> None:
     told = markdown(shop, full())
-    for heading in ("Calibration", "auction", "Compression", "Left out", "Wide intervals", "Labels", "Position"):
+    for heading in (
+        "Calibration",
+        "auction",
+        "Compression",
+        "Left out",
+        "Wide intervals",
+        "Labels",
+        "Position",
+        "models began",
+    ):
         assert heading not in told
 
 
@@ -124,6 +133,25 @@ def test_it_is_well_formed(design: Any, card: dict[str, Any]) -> None:
     assert not [data for tag, data in found.text if tag == "svg"]  # words stand in elements that show them
     tokens = MarkdownIt("commonmark").enable("table").parse(markdown(design, card))
     assert all(token.type not in ("html_block", "code_block", "fence") for token in tokens)
+
+
+def test_where_fits_began_is_told_with_their_rows_or_the_reason() -> None:
+    told = markdown(ads, clicks()).partition("### Where the models began")[2].partition("###")[0]
+    went, scratch = "from release 20251120-07c1, which had learnt until 2025-11-20", "learnt from scratch, because"
+    rows = "141,870 new rows, of 1,800,313 in all"
+    assert re.findall("^- (.*)$", told.replace("\\", ""), re.M) == [
+        f"rank, for the choice on validation: every rung {scratch} nothing was released yet.",
+        f"rank, for the test and for serving: Logistic went on {went}, and learnt {rows}.",
+        f"convert, for the test and for serving: Logistic {scratch} the features changed since release 20251120-07c1.",
+    ]
+
+
+def test_a_share_that_could_not_be_measured_is_none_and_its_reason_shows() -> None:
+    card, why = clicks(), "no bought above 0 was final before 2025-11-20: what comes after the window is not corrected"
+    card["labels"][1] |= {"window_share": None, "window_note": why}
+    for told in (markdown(ads, card), html(ads, card)):
+        assert "within 1d (share not measured), all after 3d" in told
+        assert f"bought: {why}." in told.replace("\\", "")
 
 
 def test_each_ladder_has_its_champion_and_its_own_rungs() -> None:

@@ -20,6 +20,7 @@ from bottega.serving.load_report import LoadResult, Quantile, quantiles
 
 GOOD = b'{"version":"b1","degradations":[]}'
 DEGRADED = b'{"version":"b2","degradations":["customer: missing","k: 1 of 2"]}'
+SHORT = b'{"version":"b1","degradations":["k: 3 of 20 found","auction: 1 of 4 slots sold"]}'
 
 
 def reply(body: bytes = GOOD, status: str = "200 OK", more: str = "") -> bytes:
@@ -172,10 +173,14 @@ def test_a_connection_that_the_server_closes_is_opened_again() -> None:
 
 
 def test_degradations_and_versions_are_counted() -> None:
-    with serving(lambda number: reply(DEGRADED if number % 4 == 0 else GOOD)) as server:
+    said = [DEGRADED, SHORT, GOOD, GOOD]
+    with serving(lambda number: reply(said[number % 4])) as server:
         found = load(server.url, asked(), rate=500, requests=100, connections=4)
     assert found.degraded == 0.25
-    assert found.degradations == {"customer: missing": 25, "k: 1 of 2": 25}
+    assert (found.degradations, found.shortfalls) == (
+        {"customer: missing": 25},
+        {"k: n of n": 25, "k: n of n found": 25, "auction: n of n slots sold": 25},
+    )
     assert found.versions == {"b1": 75, "b2": 25}
 
 

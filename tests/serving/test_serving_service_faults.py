@@ -140,25 +140,6 @@ def test_a_damaged_release_leaves_the_old_one_serving_and_says_so(folder: Path, 
         assert ask(f"{url}/ready") == (200, {"status": "ready", "version": "b3", "fault": None})
 
 
-def test_before_the_first_build_is_loaded_it_is_alive_but_not_ready(folder: Path) -> None:
-    make_build(folder, "slow", load_s=1.5)
-    release(folder, "slow")
-    port = free_port()
-    seen: list[tuple[int, int, int]] = []
-
-    def look() -> None:
-        url = f"http://127.0.0.1:{port}"
-        until(lambda: connects(url))
-        seen.append((ask(f"{url}/health")[0], ask(f"{url}/ready")[0], ask(f"{url}/rank", {})[0]))
-
-    thread = threading.Thread(target=look)
-    thread.start()
-    with running(Settings(folder, port=port, workers=1, loader=STAND_IN)) as url:
-        thread.join()
-        assert seen == [(200, 503, 503)]
-        assert ask(f"{url}/ready")[0] == 200
-
-
 def test_what_cannot_be_served_is_one_clear_error(folder: Path, tmp_path: Path) -> None:
     with running(Settings(folder, port=0, workers=1, loader=STAND_IN)) as url:
         port = int(url.rpartition(":")[2])

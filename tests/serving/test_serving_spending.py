@@ -253,8 +253,8 @@ def test_the_workers_of_a_service_share_the_accounts_and_a_release_keeps_them(tm
     [
         (b"{", 400, "body"),
         (b"[]", 422, "body"),
-        (b"{}", 422, "body"),
-        (b'{"request_id":"r"}', 422, "body"),
+        (b"{}", 422, "request_id"),
+        (b'{"request_id":"r"}', 422, "id"),
         (b'{"request_id":7,"id":"a"}', 422, "request_id"),
         (b'{"request_id":"r","id":null}', 422, "id"),
         (b'{"request_id":"r","item":"a","id":"a"}', 422, "item"),

@@ -3,18 +3,46 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any, get_type_hints
 
 import msgspec
 
-from bottega.errors import DesignError
+from bottega.errors import DesignError, nearest
 
 _UNITS = {"us": 1, "ms": 1_000, "s": 1_000_000, "min": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000}
 _UNITS["w"] = 7 * _UNITS["d"]
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)(us|ms|s|min|h|d|w)")
+_MISSING = re.compile(r"Missing required argument '(\w+)'")
 
 
-class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, repr_omit_defaults=True, omit_defaults=True):
+class _Named(msgspec.StructMeta):
+    """Lets a part whose arguments do not fit be told by its name, which the `TypeError` of a struct does not."""
+
+    def __call__(self, *given: Any, **named: Any) -> Any:
+        known: tuple[str, ...] = self.__struct_fields__
+        if slip := next((name for name in named if name not in known), None):
+            raise unknown_field(self.__name__, slip, known)
+        try:
+            return super().__call__(*given, **named)
+        except TypeError as error:
+            if missing := _MISSING.fullmatch(str(error)):
+                where, allowed = f"{self.__name__}.{missing[1]}", "a value: it has no default"
+                raise DesignError(where, "nothing", allowed, f"{missing[1]}=…") from None
+            if len(given) > len(known):
+                found, allowed = f"{len(given)} values without a name", f"at most {len(known)}: {', '.join(known)}"
+                raise DesignError(self.__name__, found, allowed) from None
+            raise
+
+
+class Part(
+    msgspec.Struct,
+    metaclass=_Named,
+    frozen=True,
+    forbid_unknown_fields=True,
+    repr_omit_defaults=True,
+    omit_defaults=True,
+):
     """A piece of a design: frozen, comparable, without behaviour; lists given to it become tuples."""
 
     def __post_init__(self) -> None:
@@ -71,6 +99,17 @@ def _frozen(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return tuple(_frozen(item) for item in value)
     return {key: _frozen(item) for key, item in value.items()} if isinstance(value, dict) else value
+
+
+def unknown_field(part: str, field: str, known: Sequence[str]) -> DesignError:
+    """Make the error for a field that a part does not have, with the nearest of those that it has.
+
+    >>> print(unknown_field("DCN", "layer", ["layers", "seed"]))
+    DCN.layer: DCN has no such field
+           allowed  layers, seed
+           fix      did you mean 'layers'?
+    """
+    return DesignError(f"{part}.{field}", f"{part} has no such field", ", ".join(known), nearest(field, known))
 
 
 class Choice(Part, frozen=True, tag_field="kind", tag=True):

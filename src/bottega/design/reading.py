@@ -7,12 +7,15 @@ import sys
 import traceback
 import types
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import msgspec
 
 from bottega.design.design import Design
-from bottega.errors import DesignError, nearest
+from bottega.design.part import Part, unknown_field
+from bottega.errors import DesignError, broken_json, nearest
+
+_UNKNOWN = re.compile(r"unknown field `([^`]+)`")
 
 
 def load(path: str | Path) -> Design:
@@ -27,11 +30,18 @@ def load(path: str | Path) -> Design:
         raise DesignError(str(path), found, "a design in .py, .yaml or .json", "" if path.is_dir() else _beside(path))
     if path.suffix == ".py":
         return checked(_from_python(path), str(path))
-    if path.suffix in (".yaml", ".yml", ".json"):
+    if path.suffix == ".json":
+        text = path.read_bytes()
+        try:
+            value = msgspec.json.decode(text)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise DesignError(str(path), broken_json(text) or _one_line(error), "valid JSON") from None
+        return _decode(value, str(path))
+    if path.suffix in (".yaml", ".yml"):
         try:
             return _decode(msgspec.yaml.decode(path.read_bytes()), str(path))
         except msgspec.DecodeError as error:
-            raise DesignError(str(path), _one_line(error), "YAML or JSON with the fields of a design") from None
+            raise DesignError(str(path), _one_line(error), "YAML with the fields of a design") from None
         except Exception as error:
             if type(error).__module__.startswith("yaml"):
                 raise DesignError(str(path), _one_line(error), "valid YAML") from None
@@ -57,6 +67,10 @@ def _decode(value: Any, where: str) -> Design:
             field = cause.where.rpartition(".")[2] if cause.where[:1].isupper() else cause.where
             full = f"{place}.{field}" if place else field
             raise DesignError(f"{where}: {full}", cause.found, cause.allowed, cause.fix) from None
+        if (slip := _UNKNOWN.search(message)) and (strange := _strange(slip[1], value, [Design])):
+            place, part = strange
+            told = unknown_field(part.__name__, slip[1], part.__struct_fields__)
+            raise DesignError(f"{where}: {place}", told.found, told.allowed, told.fix) from None
         raise DesignError(f"{where}: {place or 'design'}", message, _allowed(message), _guess(message)) from None
 
 
@@ -93,9 +107,30 @@ def _one_line(error: BaseException) -> str:
     return re.sub(r"\s+", " ", str(error)).strip()
 
 
-def _fields(part: type) -> set[str]:
-    children: list[type] = part.__subclasses__()
-    return set(getattr(part, "__struct_fields__", ())).union(*(_fields(child) for child in children))
+def _strange(field: str, value: Any, parts: list[type[Part]], place: str = "") -> tuple[str, type[Part]] | None:
+    """Find the first place with a field of this name that its part does not have; gives the place and the part.
+
+    parts: those that may stand here, as such, in a list, or under the keys of a mapping.
+    """
+    if isinstance(value, dict):
+        part = next((one for one in parts if one.__struct_config__.tag == value.get("kind")), None)
+        if part is not None and field in value and field not in ("kind", *part.__struct_fields__):
+            return f"{place}.{field}".lstrip("."), part
+        declared = {} if part is None else get_type_hints(part)
+        inner = [
+            (item, _parts(declared[name]) if name in declared else parts, f"{place}.{name}")
+            for name, item in value.items()
+        ]
+    else:
+        inner = [(item, parts, f"{place}[{n}]") for n, item in enumerate(value if isinstance(value, list) else ())]
+    return next((found for item in inner if (found := _strange(field, *item)) is not None), None)
+
+
+def _parts(declared: Any) -> list[type[Part]]:
+    """Give the parts that a declared type speaks of."""
+    if inside := get_args(declared):
+        return [part for one in inside for part in _parts(one)]
+    return [declared] if isinstance(declared, type) and issubclass(declared, Part) else []
 
 
 def _kinds(part: type) -> list[str]:
@@ -106,14 +141,8 @@ def _kinds(part: type) -> list[str]:
 def _guess(message: str) -> str:
     if "unknown field `kind`" in message:
         return "another part stands where this one belongs: look at what the field takes"
-    from bottega.design.part import Part
-
-    slip = r"unknown field `([^`]+)`|keyword argument '([^']+)'|module 'bottega\S*' has no attribute '([^']+)'"
-    quoted = re.search(slip, message)
-    if quoted is None:
-        return ""
-    kinds = set(_kinds(Part))
-    return nearest(next(filter(None, quoted.groups())), sorted(_fields(Part) | kinds))
+    slip = re.search(r"module 'bottega\S*' has no attribute '([^']+)'", message)
+    return nearest(slip[1], sorted(set(_kinds(Part)))) if slip else ""
 
 
 def _allowed(message: str) -> str:

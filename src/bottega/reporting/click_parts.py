@@ -179,5 +179,7 @@ class LabelCount(msgspec.Struct, frozen=True):
     positives: int | None = None
     window_share: float | None = None
     """Share of the positives that come within the label's window."""
+    window_note: str = ""
+    """Why that share could not be measured."""
     test_positives: int | None = None
     """Positives of the test."""

@@ -99,9 +99,11 @@ class Service(msgspec.Struct, frozen=True):
     errors: int | dict[str, int] | None = None
     """Requests without an answer of status 200, or their numbers by kind."""
     degraded: float | None = None
-    """Share of the answers that name a degradation, 0 to 1."""
+    """Share of the answers for which something was missing, left out or late, 0 to 1."""
     degradations: dict[str, int] = {}
     """How many answers named each degradation."""
+    shortfalls: dict[str, int] = {}
+    """How many answers had less to show than was asked for, by name."""
     saturated: bool | None = None
     """Whether the generator of the load, and not the service, set the pace."""
     workers: int | None = None
@@ -155,3 +157,26 @@ class Source(msgspec.Struct, frozen=True):
 
     kind: str = ""
     text: str = ""
+
+
+class Begun(msgspec.Struct, frozen=True):
+    """Where one fit of a ladder's champion began, in a run that was to go on from a release."""
+
+    fit: str = ""
+    """`train`, for the choice on validation, or `refit`, for the test and for serving."""
+    rung: str = ""
+    release: str = msgspec.field(default="", name="from")
+    """The release that it went on from; nothing: from scratch."""
+    until: str = ""
+    """What the release had learnt until."""
+    new_rows: int | None = None
+    rows: int | None = None
+    """All that it would have learnt from scratch, the new ones among them."""
+    reason: str = ""
+    """Why it learnt from scratch."""
+
+
+class Warm(msgspec.Struct, frozen=True):
+    """Where the fits of a ladder's champion began."""
+
+    fits: list[Begun] = []

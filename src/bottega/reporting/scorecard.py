@@ -13,7 +13,7 @@ from bottega.errors import DataError
 from bottega.files import write_json
 from bottega.reporting.click_parts import Calibration, Categories, Compressed, LabelCount, Position, Replay, Training
 from bottega.reporting.measured import Metrics
-from bottega.reporting.parts import Ceiling, DataCount, Parity, Promise, Release, Service, Source, Stage, StepTime
+from bottega.reporting.parts import Ceiling, DataCount, Parity, Promise, Release, Service, Source, Stage, StepTime, Warm
 
 
 class Rung(msgspec.Struct, frozen=True):
@@ -110,6 +110,8 @@ class Scorecard(msgspec.Struct, frozen=True):
     training: dict[str, Training] = {}
     left_out: dict[str, str] = {}
     """Rung to why it was not trained."""
+    warm: dict[str, Warm] = {}
+    """Ladder to where its champion began, in a run that was to go on from a release."""
     position: Position | None = None
     labels: list[LabelCount] = []
 

@@ -36,6 +36,8 @@ def load_summary(found: Mapping[str, Any]) -> str:
     if found["degraded"]:
         named = numbers.listed(found["degradations"])
         lines.append(f"{numbers.share(found['degraded'])} of the answers were degraded: {named}")
+    if found["shortfalls"]:
+        lines.append(f"fewer than asked for, which is no degradation: {numbers.listed(found['shortfalls'])}")
     if found["saturated"]:
         lines.append("the generator was late by itself: these figures say nothing of the service")
     return "\n".join(lines)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -21,9 +20,9 @@ from bottega.serving.decision_log import DecisionLog, line
 from bottega.serving.events import EventLog, read_events
 from bottega.serving.openapi import Accepted, document, page
 from bottega.serving.prometheus import Meters, exposition
-from bottega.serving.refusals import RefusalError, undecodable, whole_fault
+from bottega.serving.refusals import RefusalError, undecodable
 from bottega.serving.request_ids import request_id, usable
-from bottega.serving.wire import Answer, Auctioned, RequestError, Trace, Traced
+from bottega.serving.wire import Answer, Auctioned, RequestError, Trace, Traced, counted
 
 log = logging.getLogger("bottega.service")
 
@@ -62,7 +61,8 @@ class App:
     """Answers over HTTP with whatever `current` holds.
 
     worker: the number of this process. events, decisions: its logs; without `decisions` nothing is logged.
-    meters: its counters. meter_files: gives the counters of all workers.
+    meters: its counters. meter_files: gives the counters of all workers. all_ready: says whether every worker has
+    loaded a build since the service was started.
     """
 
     def __init__(
@@ -72,11 +72,12 @@ class App:
         meter_files: Callable[[], list[Path]],
         events: EventLog,
         decisions: DecisionLog | None,
+        all_ready: Callable[[], bool],
     ) -> None:
         self.current: Current | None = None
         self.fault: str | None = None
         self._worker, self._meters, self._meter_files = worker, meters, meter_files
-        self._events, self._decisions = events, decisions
+        self._events, self._decisions, self._all_ready = events, decisions, all_ready
         self._encode = msgspec.json.Encoder().encode
         self._routes: dict[str, tuple[str, Callable[[Call], Awaitable[Reply]]]] = {
             "/rank": ("POST", self._rank),
@@ -152,8 +153,7 @@ class App:
         try:
             return current.decoder.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            fields = current.served.path.request_type.__struct_fields__
-            raise undecodable(whole_fault(body, error), fields) from None
+            raise undecodable(error, body, current.served.path.request_type) from None
 
     async def _log(self, body: bytes, answer: Answer) -> None:
         if (decisions := self._decisions) is None:
@@ -169,10 +169,13 @@ class App:
         for stage, milliseconds in answer.stage_ms.items():
             add("bottega_stage_seconds_total", milliseconds / 1e3, ("stage", stage))
             add("bottega_stage_answers_total", 1.0, ("stage", stage))
-        if answer.degradations:
+        degradations, shortfalls = counted(answer.degradations)
+        if degradations:
             add("bottega_degraded_total")
-            for name in {_plain(told) for told in answer.degradations}:
-                add("bottega_degradations_total", 1.0, ("name", name))
+        for name in degradations:
+            add("bottega_degradations_total", 1.0, ("name", name))
+        for name in shortfalls:
+            add("bottega_shortfalls_total", 1.0, ("name", name))
         trace = answer.trace if isinstance(answer, Traced) else msgspec.UNSET
         if isinstance(trace, Trace) and isinstance(trace.auction, Auctioned):
             add("bottega_sales_total", len(answer.items))
@@ -214,6 +217,8 @@ class App:
     async def _ready(self, call: Call) -> Reply:
         del call
         current = self._loaded()
+        if not self._all_ready():  # the next request may come to a worker that cannot answer yet
+            raise RefusalError(503, "service", "a worker is still loading", "a build in every worker", "ask again")
         told = {"status": "ready", "version": current.served.path.version, "fault": self.fault}
         return 200, JSON, self._encode(told)
 
@@ -228,7 +233,3 @@ class App:
     async def _docs(self, call: Call) -> Reply:
         del call
         return 200, "text/html; charset=utf-8", self._loaded().docs
-
-
-def _plain(told: str) -> str:
-    return re.sub(r"\d+", "n", told)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from bottega.serving.refusals import RefusalError, undecodable, whole_fault
+from bottega.serving.refusals import RefusalError, undecodable
 from bottega.serving.spending import HOURS
 from bottega.serving.wire import as_id
 
@@ -32,7 +32,7 @@ def read_click(body: bytes) -> tuple[str, str]:
     try:
         click = _DECODER.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise undecodable(whole_fault(body, error), Click.__struct_fields__) from None
+        raise undecodable(error, body, Click) from None
     return click.request_id, as_id(click.id) or ""
 
 

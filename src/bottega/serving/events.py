@@ -36,7 +36,7 @@ def read_events(body: bytes, tables: Sequence[str], time: int, request_id: str) 
         rows = msgspec.json.decode(body, type=list[msgspec.Raw]) if many else [msgspec.Raw(body)]
         events = [_EVENT.decode(row) for row in rows]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise undecodable(error) from None
+        raise undecodable(error, body) from None
     counts: Counter[str] = Counter()
     lines = []
     for number, (row, event) in enumerate(zip(rows, events, strict=True)):

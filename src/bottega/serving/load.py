@@ -79,6 +79,7 @@ def load(
         max_lateness=float(lateness.max()),
         lateness_p99=float(np.quantile(lateness, 0.99)),
         generator_cpu=share,
+        shortfalls=dict(run.shortfalls),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -40,9 +40,9 @@ class LoadResult:
     errors: Mapping[str, int]
     """How many requests failed: by HTTP status, or `closed`, `refused`, `timeout`, `unreadable`."""
     degraded: float
-    """Share of the answers that name a degradation."""
+    """Share of the answers for which something was missing, left out or late."""
     degradations: Mapping[str, int]
-    """How often each was named."""
+    """How often each was named, its numbers written as n."""
     versions: Mapping[str, int]
     """How many answers each build gave."""
     max_lateness: float
@@ -51,6 +51,8 @@ class LoadResult:
     """99 % of the requests were sent at most so many milliseconds late by the generator's own doing."""
     generator_cpu: float
     """Share of one core that the generator used, 0 to 1."""
+    shortfalls: Mapping[str, int] = field(default_factory=dict)
+    """How many answers had less to show than was asked for, by name; no degradation."""
 
     @property
     def failed(self) -> int:

@@ -10,6 +10,7 @@ import msgspec
 
 from bottega.errors import ServeError
 from bottega.serving.load_wire import Connection, Target
+from bottega.serving.wire import counted
 
 
 class Told(msgspec.Struct):
@@ -44,6 +45,7 @@ class Run:
         self.lateness = [0.0] * len(due)
         self.errors: Counter[str] = Counter()
         self.degradations: Counter[str] = Counter()
+        self.shortfalls: Counter[str] = Counter()
         self.versions: Counter[str] = Counter()
         self.answered = self.degraded = 0
         self.last = 0.0
@@ -114,9 +116,10 @@ class Run:
         except msgspec.DecodeError:
             return
         self.versions[told.version] += 1
-        if told.degradations:
-            self.degraded += 1
-            self.degradations.update(set(told.degradations))
+        degradations, shortfalls = counted(told.degradations)
+        self.degraded += bool(degradations)
+        self.degradations.update(degradations)
+        self.shortfalls.update(shortfalls)
 
     def _done(self, connection: Connection) -> None:
         index, _ = self.flying.pop(connection)

@@ -94,7 +94,7 @@ def document(design: str, version: str, request_type: type[msgspec.Struct], tabl
                 }
             },
             "/health": {"get": _told("The process is alive")},
-            "/ready": {"get": _told("A build is loaded; 503 before")},
+            "/ready": {"get": _told("Every worker has loaded a build; 503 before")},
             "/metrics": {"get": _told("Counters of all workers, for Prometheus", "text/plain")},
             "/openapi.json": {"get": _told("This document")},
             "/docs": {"get": _told("The same as a page", "text/html")},

@@ -86,6 +86,8 @@ class Worker(msgspec.Struct, frozen=True):
     port: int
     meters: Path
     """The folder of all workers' counters."""
+    all_ready: Path
+    """A file that is there when every worker has been ready once."""
     again: bool
     """Started again after one had died: it takes requests only when it has loaded."""
     pipe: int

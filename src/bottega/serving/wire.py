@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -11,6 +12,8 @@ from bottega.errors import BuildError
 
 Id = str | int | float | None
 """How a request may name an entity; inside, all of them are text."""
+
+_FEWER = re.compile(r"k: .*|auction: (no ads|n of n (slots sold|over budget|below the reserve))")
 
 RESERVED = ("k", "candidates", "view", "request_id")
 
@@ -36,7 +39,7 @@ class Answer(msgspec.Struct):
     items: list[Item]
     """The ranked candidates, best first."""
     degradations: list[str]
-    """What was missing or late, each named; empty where all went as designed."""
+    """What was missing, late or too few, each named; empty where all went as designed."""
     stage_ms: dict[str, float]
     """Milliseconds that each stage took."""
 
@@ -148,6 +151,20 @@ def as_id(value: Id) -> str | None:
     if isinstance(value, float) and value.is_integer() and abs(value) < 2.0**63:
         value = int(value)
     return None if value is None or value == "" else str(value)
+
+
+def counted(told: Iterable[str]) -> tuple[set[str], set[str]]:
+    """Part what an answer names into degradations and shortfalls, each number in a name written as n.
+
+    A degradation is something that was missing, left out or late. A shortfall is none: there was less to show than was
+    asked for, or an auction's own rules left somebody out.
+
+    >>> counted(["customer: missing", "k: 3 of 20 found"])
+    ({'customer: missing'}, {'k: n of n found'})
+    """
+    names = {re.sub(r"\d+", "n", one) for one in told}
+    fewer = {name for name in names if _FEWER.fullmatch(name)}
+    return names - fewer, fewer
 
 
 class RequestError(Exception):

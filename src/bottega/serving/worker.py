@@ -56,7 +56,7 @@ async def _serve(worker: Worker) -> None:
             settings.log_rotate_bytes,
             say=log.error,
         )
-    app = App(worker.number, meters, lambda: _files(worker.meters), events, decisions)
+    app = App(worker.number, meters, lambda: _files(worker.meters), events, decisions, worker.all_ready.exists)
     loop = asyncio.get_running_loop()
     first = asyncio.Event()
     ending = asyncio.Event()

@@ -23,14 +23,15 @@ from bottega.serving.service import Settings, State, Worker, from_text, reserve,
 
 _QUICK = 2.0  # seconds; a worker that lives shorter is started again only after a pause, twice as long each time
 _LONGEST_PAUSE = 30.0
+_METERS, _READY = "meters", "ready"  # in the folder that the workers share
 
 
 class _Process:
     """One worker's process, and the pipe on which it tells its state."""
 
-    def __init__(self, settings: Settings, number: int, port: int, meters: Path, again: bool, errors: int) -> None:
+    def __init__(self, settings: Settings, number: int, port: int, shared: Path, again: bool, errors: int) -> None:
         reading, writing = os.pipe()
-        told = Worker(settings, number, port, meters, again, writing)
+        told = Worker(settings, number, port, shared / _METERS, shared / _READY, again, writing)
         self.number, self.pipe, self.began = number, reading, time.monotonic()
         self.ready = False
         self.process = subprocess.Popen(
@@ -76,12 +77,13 @@ class _Supervisor:
         settings.log_folder.mkdir(parents=True, exist_ok=True)
         with (
             reserve(settings.host, settings.port) as held,
-            tempfile.TemporaryDirectory(prefix="bottega-") as meters,
+            tempfile.TemporaryDirectory(prefix="bottega-") as shared,
             (settings.log_folder / "service.log").open("ab") as errors,
         ):
             self._port: int = held.getsockname()[1]
-            self._meters, self._errors = Path(meters), errors.fileno()
-            self._own = Meters(self._meters / "supervisor")
+            self._shared, self._errors = Path(shared), errors.fileno()
+            (self._shared / _METERS).mkdir()
+            self._own = Meters(self._shared / _METERS / "supervisor")
             try:
                 for number in range(settings.workers):
                     self._start(number, again=False)
@@ -91,7 +93,7 @@ class _Supervisor:
                 self._end()
 
     def _start(self, number: int, again: bool) -> None:
-        process = _Process(self.settings, number, self._port, self._meters, again, self._errors)
+        process = _Process(self.settings, number, self._port, self._shared, again, self._errors)
         self._processes[number] = process
         self._selector.register(process.pipe, selectors.EVENT_READ, process)
 
@@ -108,6 +110,7 @@ class _Supervisor:
                     raise state.raised()
         if not self._was_ready and all(process.ready for process in self._processes.values()):
             self._was_ready = True
+            (self._shared / _READY).touch()
             self._say_ready(self.url)
         now = time.monotonic()
         for due in [due for due in self._later if due[0] <= now]:

@@ -16,6 +16,7 @@ from bottega.runs.workspace import Workspace
 from bottega.serving.bundle import load_bundle
 from bottega.serving.decision_log import read_log
 from bottega.serving.path import Path as RequestPath
+from bottega.serving.refusals import undecodable
 from bottega.serving.wire import Explained, RequestError
 from bottega.verbs.finding import find_design, find_workspace
 
@@ -36,9 +37,11 @@ def explain(
     path = RequestPath(load_bundle(build.folder))
     try:
         return path.explain(msgspec.convert(asked, path.request_type), at)
-    except (msgspec.ValidationError, RequestError) as error:
-        fields = ", ".join(path.request_type.__struct_fields__)
-        raise ServeError("request", str(error), f"the fields {fields}", 'such as {"k": 5}') from None
+    except RequestError as error:
+        raise ServeError(f"request: {error.field}", error.found, error.allowed, f"change {error.field}") from None
+    except msgspec.ValidationError as error:
+        fault = undecodable(error, kind=path.request_type).fault
+        raise ServeError(f"request: {fault.where}", fault.found, fault.allowed, fault.fix) from None
 
 
 def _asked(space: Workspace, request: str | dict[str, Any]) -> tuple[Build, dict[str, Any], int | None]:
@@ -49,8 +52,7 @@ def _asked(space: Workspace, request: str | dict[str, Any]) -> tuple[Build, dict
         try:
             return current_build(space), json.loads(request), None
         except json.JSONDecodeError as error:
-            found = f"{error.msg} at character {error.pos + 1}"
-            raise ServeError("request", found, "JSON, or the id of an answered request", _EXAMPLE) from None
+            raise ServeError("request", str(error), "JSON, or the id of an answered request", _EXAMPLE) from None
     for line in read_log(space.log):
         if line["request_id"] == request:
             return find_build(space, line["version"]), line["request"], int(line["time"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -33,8 +34,8 @@ def find_place(
 ) -> Place | None:
     """Say where a design's tables are; nothing where its world or its sample stands in.
 
-    The folder is `data`, else that of the design's own file if the tables are there, else `BOTTEGA_DATA`, which may be
-    without them where something stands in.
+    The folder is `data`, else that of the design's own file if any of the tables is there, else `BOTTEGA_DATA`, which
+    may be without them where something stands in. Where nothing does, it is the file's folder, or the one one is in.
     Errors: `DataError` for a folder that does not exist.
     """
     if warehouse is not None:
@@ -49,9 +50,7 @@ def find_place(
         folder = _folder(Path(named), DATA)
         if not stands_in or _has_tables(found, folder):
             return Place(folder)
-    if own is not None or not stands_in:
-        return Place(own or Path.cwd())
-    return None
+    return None if stands_in else Place(own or Path.cwd())
 
 
 def find_workspace(found: Design, workspace: str | Path | None, typed: str | Path | Design = "") -> Workspace:
@@ -79,7 +78,9 @@ def _folder(folder: Path, where: str) -> Path:
 
 
 def _has_tables(found: Design, folder: Path) -> bool:
-    try:
-        return bool(files(found.data.tables[0], Place(folder)))
-    except DataError:
-        return False
+    """Say whether any table is there: where one is, the others are missing, and nothing is to stand in for them."""
+    for table in found.data.tables:
+        with contextlib.suppress(DataError):
+            if files(table, Place(folder)):
+                return True
+    return False

@@ -5,13 +5,13 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bottega.errors import DesignError, nearest
+from bottega.errors import DataError, DesignError, nearest
 
 
 def write_world(name: str, folder: Path, seed: int, rows: int | None = None) -> None:
@@ -20,7 +20,8 @@ def write_world(name: str, folder: Path, seed: int, rows: int | None = None) -> 
     name: a module here that has `world(seed)`: `ads`, `shop`. seed: another one makes other people. rows: about how
     many events the log has, for a world whose size is set so; none: the world's own size. Larger gives models more to
     learn.
-    Raises `DesignError` for an unknown world, or rows for one that has no such setting.
+    Raises `DesignError` for an unknown world, or rows for one that has no such setting; `DataError` for a folder with
+    tables of these names.
     """
     make = _part(name, "world")
     if rows is None:
@@ -58,6 +59,13 @@ def true_probabilities(
     """Give the true probability of a label for any request, candidate and place, (n,); arguments as the world's."""
     found: np.ndarray = _part(name, "true_probabilities")(folder, columns, position=position, label=label)
     return found
+
+
+def refuse_present(folder: Path, names: Sequence[str]) -> None:
+    """Raise `DataError` where some of what a world is about to write is there: two logs would be read as one."""
+    if present := [name for name in names if (folder / name).exists()]:
+        allowed, fix = "a folder without them, so that no two logs are read as one", "name another one, or remove them"
+        raise DataError(str(folder), f"{', '.join(present)} from before", allowed, fix)
 
 
 def _part(name: str, function: str) -> Any:

@@ -42,6 +42,7 @@ import numpy as np
 import pyarrow as pa
 
 from bottega.errors import DesignError
+from bottega.worlds import refuse_present
 from bottega.worlds.ads_draw import Sizes, draw_ads, draw_queries, draw_tables, draw_users
 from bottega.worlds.ads_limit import clicks, limits, true_probabilities
 from bottega.worlds.ads_log import WEEKDAYS, Rules, draw_searches, hold
@@ -60,6 +61,7 @@ __all__ = ["AdsWorld", "limits", "true_probabilities", "world"]
 _KINDS = {"none": (0.0, 0.0), "few": (0.8, 0.0), "ids": (0.0, 1.4)}  # heights of interactions of few values, of ids
 _PILOT = 30_000  # impressions by which the level of the rates and the budgets are set
 _CONVERSION = -2.6  # level of conversions: about one click in fourteen
+_WRITTEN = ("impressions", "auctions", "truth", "ads.parquet", "advertisers.parquet", "users.parquet")
 _ENTERING = 0.12  # share of its searches that an ad is let into
 
 
@@ -161,8 +163,9 @@ class AdsWorld:
         `impressions/DATE.parquet` a day, in order of time; `users.parquet`, `ads.parquet`, `advertisers.parquet`;
         `auctions/DATE.parquet`, the last day's searches with every eligible ad; `truth/`, what `limits` and
         `true_probabilities` read, and `truth/late.parquet`, what came after the log's end. Memory grows as a day's
-        rows; files that are there are replaced.
+        rows. Raises `DataError` where any of them is there.
         """
+        refuse_present(folder, _WRITTEN)
         truth, rules = self._truth(), Rules(self.slots, _ENTERING)
         truth.save(folder / "truth")
         write_static(folder, truth)

@@ -150,7 +150,7 @@ class Truth:
                 str(folder),
                 "no truth of an ads world",
                 "a folder that AdsWorld.write wrote, one level above",
-                "write it again: AdsWorld().write(folder)",
+                "write it again, into a folder of its own: AdsWorld().write(folder)",
             )
         parts: dict[str, Any] = {}
         for name, kind in _PARTS.items():

@@ -28,6 +28,7 @@ import pyarrow.parquet as pq
 
 from bottega.errors import DesignError
 from bottega.files import writing
+from bottega.worlds import refuse_present
 from bottega.worlds.shop_catalogue import CATEGORIES, STYLE_SIZE, Floats, Ints, draw_catalogue
 from bottega.worlds.shop_log import COUNTRY_SHARES, Sales, log_table
 from bottega.worlds.shop_truth import HABIT_DAYS, HABIT_HALF, LOG, SHAPE, People, Promotions, Truth, best_scores
@@ -92,8 +93,9 @@ class ShopWorld:
     def write(self, folder: Path) -> None:
         """Write `online_retail/online_retail.parquet`, the log, and `truth/`, what `best_scores` reads, under a folder.
 
-        Memory grows as customers × products (8 bytes) and as the lines; files that are there are replaced.
+        Memory grows as customers × products (8 bytes) and as the lines. Raises `DataError` where one of them is there.
         """
+        refuse_present(folder, (Path(LOG).parts[0], "truth"))
         streams = [np.random.default_rng([self.seed, part]) for part in range(3)]
         truth = Truth(
             start=self.end - timedelta(days=self.days - 1),

@@ -87,7 +87,7 @@ class Truth:
                 str(folder),
                 "no truth of a shop world",
                 "a folder that ShopWorld.write wrote, one level above",
-                "write it again: ShopWorld().write(folder)",
+                "write it again, into a folder of its own: ShopWorld().write(folder)",
             )
         parts: dict[str, Any] = {}
         for name, kind in _PARTS.items():

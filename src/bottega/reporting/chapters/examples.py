@@ -5,7 +5,8 @@ from __future__ import annotations
 from bottega.design.data import Downsample, InversePropensity, PositionFeature, Upsample
 from bottega.design.design import Design
 from bottega.reporting import numbers
-from bottega.reporting.blocks import Bar, Bars, Block, Grid, Heading, Words
+from bottega.reporting.blocks import Bar, Bars, Block, Grid, Heading, Paragraph, Words
+from bottega.reporting.click_parts import LabelCount
 from bottega.reporting.scorecard import Scorecard
 
 
@@ -40,8 +41,7 @@ def labels(design: Design, card: Scorecard) -> list[Block]:
         given = f"{name}, given {part.given}" if part is not None and part.given is not None else name
         known = "at once" if part is None or part.matures_after == "0s" else f"after {part.matures_after}"
         if part is not None and part.window is not None:
-            share = f" ({numbers.rate(found.window_share)})" if found and found.window_share is not None else ""
-            known = f"within {part.window}{share}, all {known}"
+            known = f"within {part.window}{_share(found)}, all {known}"
         cells = (numbers.NONE,) * 4
         if found is not None:
             cells = (
@@ -52,7 +52,15 @@ def labels(design: Design, card: Scorecard) -> list[Block]:
             )
         rows.append([given, known, *cells])
     head = ["label", "known", "rows", "positives", "in the test", "rate"]
-    return [Grid("Labels", head, rows, left=2)]
+    notes = [f"{each.name}: {each.window_note}." for each in counted.values() if each.window_note]
+    return [Grid("Labels", head, rows, left=2), *(Paragraph(note, quiet=True) for note in notes)]
+
+
+def _share(found: LabelCount | None) -> str:
+    """Say how many of a label's positives come within its window."""
+    if found is None or (found.window_share is None and not found.window_note):
+        return ""
+    return f" ({'share not measured' if found.window_share is None else numbers.rate(found.window_share)})"
 
 
 def chances(card: Scorecard) -> list[Block]:

@@ -8,7 +8,8 @@ from bottega.design.design import Design
 from bottega.design.models import Model, rung_name
 from bottega.design.serving import Rank
 from bottega.reporting import numbers
-from bottega.reporting.blocks import Block, Bullets, Code, Grid, Heading, Words
+from bottega.reporting.blocks import Block, Bullets, Code, Grid, Heading, Paragraph, Words
+from bottega.reporting.parts import Begun
 from bottega.reporting.scorecard import Scorecard
 
 _CALIBRATORS = {"platt": "Platt", "isotonic": "isotonic", "beta": "beta"}
@@ -38,8 +39,8 @@ def label_of(design: Design, ladder: str) -> str:
 
 
 def made(card: Scorecard) -> list[Block]:
-    """Show how networks learnt, and say which rungs could not be trained."""
-    blocks: list[Block] = []
+    """Show where fits began and how networks learnt, and say which rungs could not be trained."""
+    blocks = begun(card)
     if card.training:
         rows: list[list[Words]] = []
         for name, found in card.training.items():
@@ -55,6 +56,30 @@ def made(card: Scorecard) -> list[Block]:
         items: list[Words] = [f"{name}: {reason}" for name, reason in card.left_out.items()]
         blocks += [Heading("Left out"), Bullets(items)]
     return blocks
+
+
+def begun(card: Scorecard) -> list[Block]:
+    """Say which fits went on from a release and how many rows were new, or why they began from scratch."""
+    aims = {"train": "for the choice on validation", "refit": "for the test and for serving"}
+    items: list[Words] = [
+        f"{ladder}, {aims.get(each.fit, each.fit)}: {_beginning(each)}"
+        for ladder, found in card.warm.items()
+        for each in found.fits
+    ]
+    if not items:
+        return []
+    blocks: list[Block] = [Heading("Where the models began"), Bullets(items)]
+    if any(each.release for found in card.warm.values() for each in found.fits) and len(card.models) > len(card.warm):
+        blocks.append(Paragraph("All other rungs learnt from scratch.", quiet=True))
+    return blocks
+
+
+def _beginning(fit: Begun) -> str:
+    if not fit.release:
+        return f"{fit.rung or 'every rung'} learnt from scratch{f', because {fit.reason}' if fit.reason else ''}."
+    until = f", which had learnt until {fit.until}" if fit.until else ""
+    rows = f"learnt {numbers.count(fit.new_rows)} new rows, of {numbers.count(fit.rows)} in all"
+    return f"{fit.rung} went on from release {fit.release}{until}, and {rows}."
 
 
 def _judged(card: Scorecard, model: Model) -> bool:

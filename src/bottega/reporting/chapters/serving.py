@@ -90,6 +90,8 @@ def _load(service: Service) -> list[tuple[str, Words]]:
         kinds = "; ".join(f"{name} ({numbers.count(number)})" for name, number in service.degradations.items())
         told = f"{numbers.share(service.degraded)} of the answers"
         facts.append(("Degraded", f"{told}: {kinds}" if kinds else told))
+    if service.shortfalls:
+        facts.append(("Fewer than asked for", numbers.listed(service.shortfalls)))
     return facts
 
 

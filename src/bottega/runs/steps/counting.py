@@ -15,30 +15,42 @@ from bottega.features.frame import Values
 from bottega.runs.step import Result
 from bottega.runs.steps.examples import Examples
 from bottega.runs.steps.job import Job
-from bottega.runs.steps.lessons import FINAL, lesson_of
+from bottega.runs.steps.lessons import FINAL, Lesson, lesson_of
 
 
 def labels(job: Job, rows: Examples, lessons: Result) -> list[dict[str, Any]]:
-    """Count the examples of each label: rows with a value, positives, and what comes within its window."""
+    """Count the examples of each label: rows with a value, positives, and what comes within its window.
+
+    Where that share could not be measured, there is none, and `window_note` says why.
+    """
     if rows.more is None:
         return [_label(job.design.data.labels[0].name, rows.label, None)]
-    late = {
-        ladder.label: lesson_of(lessons, ladder, ladder.rungs[0], FINAL).late
+    taught = {
+        ladder.label: lesson_of(lessons, ladder, ladder.rungs[0], FINAL)
         for ladder in job.ladders
         if next(label for label in job.design.data.labels if label.name == ladder.label).window is not None
     }
     used = rows.part != UNUSED
     return [
-        _label(label.name, rows.more.labels.get(label.name, rows.label)[used], late.get(label.name))
+        _label(label.name, rows.more.labels.get(label.name, rows.label)[used], taught.get(label.name))
         for label in job.design.data.labels
     ]
 
 
-def _label(name: str, values: np.ndarray, late: float | None) -> dict[str, Any]:
+def _label(name: str, values: np.ndarray, taught: Lesson | None) -> dict[str, Any]:
     known = values[~np.isnan(values)]
     positives = int((known > 0).sum())
     rate = positives / len(known) if len(known) else None
-    return {"name": name, "rate": rate, "rows": len(known), "positives": positives, "window_share": late}
+    note = "" if taught is None else taught.note
+    share = None if taught is None or note else taught.late
+    return {
+        "name": name,
+        "rate": rate,
+        "rows": len(known),
+        "positives": positives,
+        "window_share": share,
+        "window_note": note,
+    }
 
 
 def categories(job: Job, rows: Examples, values: Values) -> list[dict[str, Any]]:

@@ -50,15 +50,20 @@ def ladders(design: Design, asked: Sequence[str] = ()) -> list[Ladder]:
 
 
 def distorted(ladders: Sequence[Ladder]) -> dict[str, str]:
-    """Name the rungs whose probability nothing mends: they weigh classes or hard examples, and have no calibrator."""
+    """Name the rungs whose probability nothing mends: they weigh classes or hard examples, and have no calibrator.
+
+    Gives for each rung, with its ladder where there are several, what distorts it.
+    """
     found = {}
-    for rung in (rung for ladder in ladders for rung in ladder.rungs):
-        if getattr(rung, "calibrate", None) is not None:
-            continue
+    for ladder, rung in ((each, rung) for each in ladders for rung in each.rungs):
+        reasons = []
         if (weight := getattr(rung, "positive_weight", 1.0)) != 1:
-            found[rung_name(rung)] = f"positive_weight={weight:g}"
-        elif getattr(rung, "loss", "log_loss") == "focal":
-            found[rung_name(rung)] = "the focal loss"
+            reasons.append(f"positive_weight={weight:g}")
+        if getattr(rung, "loss", "log_loss") == "focal":
+            reasons.append("the focal loss")
+        if reasons and getattr(rung, "calibrate", None) is None:
+            title = rung_name(rung) if len(ladders) == 1 else f"{ladder.name}.{rung_name(rung)}"
+            found[title] = " with ".join(reasons)
     return found
 
 

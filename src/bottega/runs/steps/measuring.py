@@ -95,6 +95,7 @@ def summary(found: LoadResult, workers: int, limit: float | None) -> dict[str, A
         "errors": found.failed,
         "degraded": found.degraded,
         "degradations": dict(found.degradations),
+        "shortfalls": dict(found.shortfalls),
         "workers": workers,
         "saturated": found.saturated,
         "intervals": {

@@ -84,6 +84,22 @@ def test_an_ad_shown_twice_in_one_search_counts_once(make_design, make_log) -> N
     assert got.label.tolist() == [1, 0] * 10
 
 
+@pytest.mark.parametrize(("served_as", "places"), [(4, 20), (50, 60), (1, 20)])
+def test_a_place_that_no_example_shows_is_no_place_to_serve_in(make_design, make_log, served_as, places) -> None:
+    slot = [2, 3] * 15 if served_as == 1 else [1, 3] * 15
+    log = make_log(
+        {"time": np.repeat(np.arange(15) * DAY, 2), "user": ["u"] * 30, "ad": ["a", "b"] * 15, "slot": slot,
+         "clicked": [1, 0] * 15}
+    )  # fmt: skip
+    place = bt.PositionFeature("slot", served_as, places)
+    asked = bt.Logged("log", ["user"], "ad")
+    with pytest.raises(DataError, match=f"place {served_as}, in which no example stood"):
+        logged(make_design(asked, SPLIT, labels=CLICKED, position=place), log)
+    few = bt.PositionFeature("slot", served_as, 3)  # 3 stands for all from there on
+    if served_as > 3:
+        assert logged(make_design(asked, SPLIT, labels=CLICKED, position=few), log).position is not None
+
+
 def test_propensities_stay_with_their_rows(make_design, banners: Log) -> None:
     design = make_design(bt.Logged("log", ["user"], "ad", propensity="chance"), SPLIT, labels=CLICKED)
     got = logged(design, banners)

@@ -14,7 +14,7 @@ from bottega.design.features import TargetRate
 from bottega.errors import DataError, DesignError
 from bottega.features.frame import Frame, text
 from bottega.features.rate_table import RateTable
-from bottega.features.target_rates import rate_names, rates_before, rates_by_fold, row_keys
+from bottega.features.target_rates import check_shared, rate_names, rates_before, rates_by_fold, row_keys
 
 ROWS = st.lists(
     st.tuples(
@@ -125,6 +125,17 @@ def test_out_of_fold_no_label_of_the_own_group_counts_nor_one_that_is_not_learnt
     first, second = (dict(rates_by_fold(feature, keys, each, learn, seed, group)) for each in (label, changed))
     for name, column in first.items():
         assert column[at] == second[name][at]
+
+
+def test_a_column_whose_values_stand_in_one_group_each_is_refused():
+    rows = [(f"u{place // 4}", f"a{place % 3}", 1.0, place, 0) for place in range(40)]
+    feature, keys, *_ = made(rows, 1.0)
+    learn, by_user = np.ones(40, bool), np.arange(40) // 4
+    with pytest.raises(DataError, match=r"100% .*'one'.*one request") as caught:
+        check_shared(feature, keys, learn, by_user)
+    assert "request=[" in caught.value.fix
+    check_shared(feature, keys, learn, np.arange(40))  # each row a request of its own
+    check_shared(feature, keys, np.zeros(40, bool), by_user)
 
 
 def test_a_row_without_a_label_counts_nowhere():

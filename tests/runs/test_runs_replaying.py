@@ -5,13 +5,15 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from bottega.data.log import Log
+from bottega.errors import DataError
 from bottega.features.frame import Values, text
-from bottega.runs.steps.replaying import DAY, HOUR, Day, Sold, budgets_of, counted, day_of
+from bottega.runs.steps.replaying import DAY, HOUR, Day, Sold, budgets_of, check_columns, counted, day_of
 from bottega.systems.ad_auction import design
 
 AUCTION = design.serving.path[-1]
@@ -58,6 +60,15 @@ def test_budgets_that_travel_are_those_of_the_day(job: Any) -> None:
             return Values({}, {"ad_id_advertiser": text(pa.array([OWNERS[name] for name in ids]))})
 
     assert budgets_of(job, AUCTION, day_of(job, "auctions"), Path()) == {"adv-1": 70.0, "adv-2": 70.0}  # type: ignore[arg-type]
+
+
+def test_a_table_without_what_travels_with_a_candidate_is_refused(job: Any) -> None:
+    check_columns(job, AUCTION, day_of(job, "auctions"))
+    log = job.log("auctions")
+    job.log = lambda _: Log("auctions", log.rows.rename_columns({"bid": "bidd"}), log.time, log.time)
+    with pytest.raises(DataError, match=r"no column 'bid2' in that table") as caught:
+        check_columns(job, msgspec.structs.replace(AUCTION, bid="bid2"), day_of(job, "auctions"))
+    assert "'bidd'" in caught.value.fix
 
 
 def test_what_is_counted_stands_for_all_searches() -> None:

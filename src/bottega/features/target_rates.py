@@ -27,6 +27,7 @@ Floats: TypeAlias = NDArray[np.float64]
 Keys: TypeAlias = Mapping[str, Hashes]
 _Count: TypeAlias = Callable[[NDArray[np.int32], int], tuple[Floats, Floats]]
 _AS_THEY_STAND = np.zeros(0, np.int64)
+_ALONE = 0.95  # of the examples: above it a rate out of fold tells nothing
 _NEVER = np.iinfo(np.int64).max
 
 
@@ -158,6 +159,26 @@ def rates_by_fold(
         return results[0], results[1]
 
     yield from _rated(feature, keys, len(label), count)
+
+
+def check_shared(feature: TargetRate, keys: Keys, learn: NDArray[np.bool_], group: NDArray[Any]) -> None:
+    """Refuse a column whose values stand in one group each: out of fold no example is rated by its own value.
+
+    keys, learn, group: as for `rates_by_fold`. Errors: `DataError` by the column's name.
+    """
+    _, place = np.unique(group[learn], return_inverse=True)
+    groups = int(place.max(initial=0)) + 1
+    for name in feature.columns:
+        values, number = np.unique(keys[name][learn], return_inverse=True)
+        pairs = np.unique(number.astype(np.int64) * groups + place) // groups
+        alone = float((np.bincount(pairs, minlength=len(values)) == 1)[number].mean()) if len(number) else 0.0
+        if alone > _ALONE:
+            raise DataError(
+                "features: TargetRate",
+                f"{alone:.0%} of the examples have a value of {name!r} that stands in one request or group alone",
+                "values that several requests share: without a time, each is rated by the other requests",
+                "name what tells one request from the next in Logged(request=[…]), or leave the column out",
+            )
 
 
 def smoothed(seen: Floats, total: Floats, prior: float, mean: Any) -> Floats:

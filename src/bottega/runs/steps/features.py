@@ -12,7 +12,7 @@ from bottega.design.features import Feature, Lookup, TargetRate, Window
 from bottega.errors import BuildError
 from bottega.features.batch import compute, names, needs, score_name
 from bottega.features.frame import Column, Frame, Values, text
-from bottega.features.target_rates import rates_before, rates_by_fold, row_keys
+from bottega.features.target_rates import check_shared, rates_before, rates_by_fold, row_keys
 from bottega.runs.step import Result
 from bottega.runs.steps.examples import Examples, read_examples
 from bottega.runs.steps.job import Job, slug
@@ -105,6 +105,7 @@ def rates(job: Job, feature: TargetRate, fit: str, asked: Frame, rows: Examples)
         return rates_before(feature, keys, rows.label, asked.time[rows.group], more.final[name])
     learn = np.isin(rows.part, FITS[fit][0])
     group = rows.group if more.unit is None else more.unit[rows.group]
+    check_shared(feature, keys, learn, group)
     return rates_by_fold(feature, keys, rows.label, learn, job.seed, group)
 
 

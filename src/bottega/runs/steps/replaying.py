@@ -14,6 +14,8 @@ import pyarrow as pa
 from bottega.data.keys import as_text, encode
 from bottega.data.log import Log
 from bottega.design.serving import Auction, Candidates
+from bottega.errors import DataError, nearest
+from bottega.features.batch import names
 from bottega.features.frame import objects
 from bottega.features.stores.memory import MemoryStore
 from bottega.files import write_json
@@ -102,6 +104,7 @@ def replay(job: Job, bundle: Result, truth: Truth | None) -> Result | None:
 
     def work(folder: Path, built: Result, _: Result) -> str:
         day = day_of(job, table)
+        check_columns(job, stage, day)
         found = sell(job, stage, day, built.folder / BUNDLE, truth)
         write_json(folder / "auction.json", found)
         return f"{found['searches']:,} searches, {found['sold']:,} sold, revenue {found['revenue']:,.2f}"
@@ -193,6 +196,20 @@ def budgets_of(job: Job, stage: Auction, day: Day, path: RequestPath) -> dict[st
             found[name] = objects(values.row[name])
     pairs = zip(found[stage.advertiser], found[stage.budget], strict=True)
     return {str(who): float(budget) for who, budget in pairs if who is not None and budget is not None}
+
+
+def check_columns(job: Job, stage: Auction, day: Day) -> None:
+    """Refuse a table without what an auction needs of each candidate, where no feature has it."""
+    made = {name for feature in job.design.features for name in names(feature)}
+    for name in (stage.bid, stage.budget, stage.advertiser):
+        if name is not None and name not in made and name not in day.log.rows.column_names:
+            held = ", ".join(day.log.rows.column_names)
+            raise DataError(
+                f"serving.path: Auction(replay={stage.replay!r})",
+                f"no column {name!r} in that table, which travels with a candidate",
+                f"a column of the table ({held}), or a feature",
+                nearest(name, day.log.rows.column_names) or "add the column to the table, or replay another one",
+            )
 
 
 def candidate_of(job: Job) -> str:

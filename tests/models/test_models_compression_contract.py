@@ -52,13 +52,15 @@ def test_up_and_down_are_mirrors(ends: list[float], tolerance: float) -> None:
     ("before", "after", "accepted", "said"),
     [
         (1.0, 1.019, True, "from 1.0000 to 1.0190"),
-        (1.0, 1.021, False, "0.0210 farther from 1, over the limit of 0.02"),
-        (1.1, 0.9, True, "from 1.1000 to 0.9000"),  # as far on the other side
-        (1.1, 0.87, False, "0.0300 farther"),
+        (1.0, 1.021, False, "0.0210 away from 1, over the limit of 0.02"),
+        (1.1, 0.985, True, "0.0150 away from 1, within the limit of 0.02"),  # past 1 by less than it may
+        (1.1, 0.9, False, "0.1000 away from 1"),  # as far on the other side
+        (0.87, 0.9062, True, "no farther from 1"),
+        (0.87, 0.84, False, "0.0300 away from 1"),
         (0.8, 1.0, True, "from 0.8000 to 1.0000"),
         (1.0, None, False, "has no value"),
         (None, None, True, "within the tolerance"),
-        (1.0, NAN, False, "farther"),
+        (1.0, NAN, False, "over the limit"),
     ],
 )
 def test_calibration_may_not_drift(before: float | None, after: float | None, accepted: bool, said: str) -> None:

@@ -18,6 +18,7 @@ _SWEEPS = 3  # sweeps under the penalties found, to end where they say
 _SAMPLE = 50_000  # rows from which the curvature of the numbers is read
 _AGAIN = 3  # sweeps after which it is read again
 _FARTHEST = 1.0  # largest step of a code's weight in a sweep
+_LEVELLED = 3  # Newton steps of the intercept at the end
 _LEAST = 1e-6  # curvature of an intercept that no row of the sample can move
 
 
@@ -44,7 +45,8 @@ def solve(sight: Sight, values: Values, target: Array, mass: Array, prior: Belie
         task.hold(np.full(len(prior.penalty), _FIRST))
         task.sweep(_FOLLOWED, evidence=True)
         task.hold(task.penalty * reg)
-    task.sweep(_SWEEPS if reg is not None else _FOLLOWED)
+    task.sweep(_SWEEPS if reg == 1 else _FOLLOWED)
+    task.level()
     return task.belief()
 
 
@@ -102,6 +104,16 @@ class _Turns:
                 self.categories[block] += change
                 last = code
             column_slope(last, change, nowhere, self.margin, self.target, mass, np.zeros((1, 2)))
+
+    def level(self) -> None:
+        """Solve for the intercept alone, which no penalty holds: the mean prediction is that of the labels."""
+        before, trust = self.prior.weights[0], self.prior.trust[0]
+        for _ in range(_LEVELLED):
+            chance = 1 / (1 + np.exp(-self.margin))
+            slope = self.mass @ (chance - self.target) + trust * (self.weights[0] - before)
+            step = -slope / (self.mass @ (chance * (1 - chance)) + trust + _LEAST)
+            self.weights[0] += step
+            self.margin += step
 
     def belief(self) -> Belief:
         """What is believed by now."""

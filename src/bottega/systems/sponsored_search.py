@@ -80,7 +80,7 @@ design = bt.Design(
         goals=[
             bt.Goal("normalized_entropy", below="HistoricalRate"),
             bt.Goal("predicted_over_observed", within=(0.95, 1.05)),
-            bt.Goal("predicted_over_observed", within=(0.9, 1.1), slices=["device", "hour"], smallest=2_500),
+            bt.Goal("predicted_over_observed", within=(0.9, 1.1), slices=["device", "hour"], smallest=4_000),
         ],
         tolerance=0.0005,
         experiment=bt.Experiment("revenue per thousand searches", unit="user", minimum_effect=0.01),

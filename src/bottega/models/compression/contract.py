@@ -33,8 +33,9 @@ def decide(
     """Hold a compression to its contract.
 
     Accepted if the worse end of the interval of metric(after) − metric(before) loses `tolerance` at most, and
-    |predicted/observed − 1| grows by `calibration` at most; without a champion that gives probabilities the second
-    does not count. When it is wrong: a wide interval refuses what a longer validation would accept.
+    predicted/observed moves away from 1 by `calibration` at most, its way towards 1 not counted; without a champion
+    that gives probabilities the second does not count. When it is wrong: a wide interval refuses what a longer
+    validation would accept.
 
     by: the primary metric, with a direction up or down. difference: paired; without an interval it is refused.
     before, after: predicted over observed, or nothing.
@@ -56,11 +57,14 @@ def decide(
         return Verdict(True, kept)
     if before is None or after is None:
         return Verdict(False, f"{kept}; predicted over observed has no value, so that nothing shows it kept")
-    grown = abs(after - 1) - abs(before - 1)
+    moved = max(after - max(before, 1.0), min(before, 1.0) - after, 0.0)
     told = f"predicted over observed went from {before:.{places}f} to {after:.{places}f}"
-    if not grown <= setting.calibration:
-        return Verdict(False, f"{told}: {grown:.{places}f} farther from 1, over the limit of {setting.calibration:g}")
-    return Verdict(True, f"{kept}; {told}, within the limit of {setting.calibration:g}")
+    if not moved <= setting.calibration:
+        return Verdict(False, f"{told}: {moved:.{places}f} away from 1, over the limit of {setting.calibration:g}")
+    away = (
+        f"{moved:.{places}f} away from 1, within the limit of {setting.calibration:g}" if moved else "no farther from 1"
+    )
+    return Verdict(True, f"{kept}; {told}, {away}")
 
 
 def serving_bytes(folder: Path) -> int:

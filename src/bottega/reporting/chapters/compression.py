@@ -20,7 +20,11 @@ def compression(design: Design, card: Scorecard) -> list[Block]:
             [Code(repr(part)), numbers.setting(part.tolerance), f"± {numbers.setting(part.calibration)}"]
             for part in design.serving.compress
         ]
-        head = ["compression", f"{numbers.title(design.evaluation.primary)} may lose", "predicted/observed may move"]
+        head = [
+            "compression",
+            f"{numbers.title(design.evaluation.primary)} may lose",
+            "predicted/observed may move away from 1",
+        ]
         blocks.append(Grid("The contract: what each may cost", head, rows))
     tried = {ladder: found for ladder, found in card.compression.items() if found.tried or found.served}
     for ladder, found in tried.items():

@@ -49,6 +49,7 @@ def test_the_share_within_a_window_is_what_was_measured_or_nothing_and_why(
         "rate": 0.6,
         "rows": 5,
         "positives": 3,
+        "test_positives": 1,
         "window_share": None,
         "window_note": "",
     }
@@ -57,6 +58,7 @@ def test_the_share_within_a_window_is_what_was_measured_or_nothing_and_why(
         "rate": pytest.approx(1 / 3),
         "rows": 3,
         "positives": 1,
+        "test_positives": 0,
         "window_share": share,
         "window_note": note,
     }

@@ -24,7 +24,7 @@ def labels(job: Job, rows: Examples, lessons: Result) -> list[dict[str, Any]]:
     Where that share could not be measured, there is none, and `window_note` says why.
     """
     if rows.more is None:
-        return [_label(job.design.data.labels[0].name, rows.label, None)]
+        return [_label(job.design.data.labels[0].name, rows.label, rows.part, None)]
     taught = {
         ladder.label: lesson_of(lessons, ladder, ladder.rungs[0], FINAL)
         for ladder in job.ladders
@@ -32,12 +32,12 @@ def labels(job: Job, rows: Examples, lessons: Result) -> list[dict[str, Any]]:
     }
     used = rows.part != UNUSED
     return [
-        _label(label.name, rows.more.labels.get(label.name, rows.label)[used], taught.get(label.name))
+        _label(label.name, rows.more.labels.get(label.name, rows.label)[used], rows.part[used], taught.get(label.name))
         for label in job.design.data.labels
     ]
 
 
-def _label(name: str, values: np.ndarray, taught: Lesson | None) -> dict[str, Any]:
+def _label(name: str, values: np.ndarray, part: np.ndarray, taught: Lesson | None) -> dict[str, Any]:
     known = values[~np.isnan(values)]
     positives = int((known > 0).sum())
     rate = positives / len(known) if len(known) else None
@@ -48,6 +48,7 @@ def _label(name: str, values: np.ndarray, taught: Lesson | None) -> dict[str, An
         "rate": rate,
         "rows": len(known),
         "positives": positives,
+        "test_positives": int((values[part == TEST] > 0).sum()),
         "window_share": share,
         "window_note": note,
     }

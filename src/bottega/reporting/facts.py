@@ -7,6 +7,7 @@ from bottega.reporting.chapters.auction import told as replayed
 from bottega.reporting.chapters.calibration import wrong_slices
 from bottega.reporting.chapters.compression import served
 from bottega.reporting.chapters.models import best_gap
+from bottega.reporting.chapters.rungs import beginnings
 from bottega.reporting.doubts import doubts
 from bottega.reporting.scorecard import Ladder, Scorecard
 from bottega.reporting.verdict import promise, released
@@ -19,6 +20,7 @@ _WORTH_TELLING = 0.0005  # of the relevant, lost at the cut
 def phrases(card: Scorecard) -> list[tuple[str, list[Phrase]]]:
     """Give each line's label, and its phrases with their style; a phrase is broken only at its spaces."""
     facts = [("intervals", [(f"wide: {told}", "bad")] if (told := doubts(card)) else [])]
+    facts += [("began", [(told, "")]) for told in beginnings(card)]
     facts += [("champion", _choice(ladder)) for ladder in card.judged]
     facts += [("left out", [(f"{name}: {reason}", "") for name, reason in card.left_out.items()])]
     facts += [("ceiling", _ceiling(card)), ("calibration", _calibration(card)), ("funnel", _funnel(card))]

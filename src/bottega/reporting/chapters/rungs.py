@@ -60,18 +60,23 @@ def made(card: Scorecard) -> list[Block]:
 
 def begun(card: Scorecard) -> list[Block]:
     """Say which fits went on from a release and how many rows were new, or why they began from scratch."""
-    aims = {"train": "for the choice on validation", "refit": "for the test and for serving"}
-    items: list[Words] = [
-        f"{ladder}, {aims.get(each.fit, each.fit)}: {_beginning(each)}"
-        for ladder, found in card.warm.items()
-        for each in found.fits
-    ]
+    items: list[Words] = [*beginnings(card)]
     if not items:
         return []
     blocks: list[Block] = [Heading("Where the models began"), Bullets(items)]
     if any(each.release for found in card.warm.values() for each in found.fits) and len(card.models) > len(card.warm):
         blocks.append(Paragraph("All other rungs learnt from scratch.", quiet=True))
     return blocks
+
+
+def beginnings(card: Scorecard) -> list[str]:
+    """Say of each fit of a champion that was to go on from a release where it began, in a sentence."""
+    aims = {"train": "for the choice on validation", "refit": "for the test and for serving"}
+    return [
+        f"{ladder}, {aims.get(each.fit, each.fit)}: {_beginning(each)}"
+        for ladder, found in card.warm.items()
+        for each in found.fits
+    ]
 
 
 def _beginning(fit: Begun) -> str:

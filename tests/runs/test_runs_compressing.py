@@ -202,7 +202,7 @@ def test_bad_compressions_are_refused_with_the_numbers(networks: Steps) -> None:
     ]
     lost, drifted, _ = (entry["reason"] for entry in card["tried"])
     assert "over the tolerance of 0.002" in lost
-    assert "farther from 1, over the limit of 0" in drifted
+    assert "away from 1, over the limit of 0" in drifted
     assert (card["served"], card["test"]) == (None, None)
     assert not (result.folder / SERVED).exists()
 

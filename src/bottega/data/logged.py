@@ -13,7 +13,7 @@ from bottega.data.grouped import in_requests, once, relevant, renumbered, reques
 from bottega.data.keys import as_text, encode, identifiers
 from bottega.data.labels import Matured, asked, column_of, matured, numbers_of
 from bottega.data.log import Log
-from bottega.data.positions import place_codes, positions
+from bottega.data.positions import place_codes, positions, served_code
 from bottega.data.splits import Part, at_random, borders, by_group, by_time, check_parts, given
 from bottega.data.times import empty_days
 from bottega.design.data import (
@@ -103,16 +103,14 @@ def logged(design: Design, log: Log) -> Examples:
 def _positions(treatment: PositionFeature | InversePropensity, log: Log, row: NDArray[np.int64]) -> NDArray[np.float32]:
     """Give the place of each row, (n,); a model must have learnt the one in which all are served."""
     found = positions(treatment.column, log, row)
-    if isinstance(treatment, PositionFeature):
-        served = place_codes([treatment.served_as], treatment.places)[0]
-        if not (place_codes(found, treatment.places) == served).any():
-            least, most = np.nanmin(found), np.nanmax(found)
-            raise DataError(
-                "data.position.served_as",
-                f"place {treatment.served_as}, in which no example stood: they stood in {least:g} to {most:g}",
-                "a place of the log, of which models can learn",
-                f"served_as={least:g}, with places={int(least)} or more",
-            )
+    if isinstance(treatment, PositionFeature) and served_code(treatment) not in place_codes(found, treatment.places):
+        least, most = np.nanmin(found), np.nanmax(found)
+        raise DataError(
+            "data.position.served_as",
+            f"place {treatment.served_as}, in which no example stood: they stood in {least:g} to {most:g}",
+            "a place of the log, of which models can learn",
+            f"served_as={least:g}, with places={int(least)} or more",
+        )
     return found
 
 

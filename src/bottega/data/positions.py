@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from bottega.data.labels import numbers_of
 from bottega.data.log import Log
+from bottega.design.data import PositionFeature
 from bottega.errors import DataError
 
 _FEW = 10  # clicks: with fewer, a place has no chance of its own
@@ -53,6 +54,15 @@ def place_codes(position: ArrayLike, places: int) -> NDArray[np.float64]:
     """
     codes = np.minimum(np.asarray(position, np.float64), places) - 1
     return np.where(np.isnan(codes), -1.0, codes)
+
+
+def served_code(treatment: PositionFeature) -> float:
+    """Give the code of the place in which all candidates are served.
+
+    >>> served_code(PositionFeature("place", served_as=40)), served_code(PositionFeature("place"))
+    (19.0, 0.0)
+    """
+    return float(place_codes([treatment.served_as], treatment.places)[0])
 
 
 def propensities(position: Floats, click: Floats, cell: NDArray[np.int64], most: float) -> dict[int, float]:

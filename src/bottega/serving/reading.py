@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from bottega.data.positions import place_codes
+from bottega.data.positions import served_code
 from bottega.design.data import PositionFeature
 from bottega.design.features import Categories, Cross, Expression
 from bottega.design.serving import Auction
@@ -38,7 +38,7 @@ class Reading:
         position = design.data.position
         self._place = None
         if isinstance(position, PositionFeature):
-            self._place = position.column, place_codes([position.served_as], position.places)
+            self._place = position.column, served_code(position)
         self._time_name = time_name(design)
         self._candidate = getattr(design.data.examples, "candidate", None)
         self._known = {name: Known() for name, kind in bundle.facts.fields.items() if kind not in ("number", "time")}
@@ -60,7 +60,7 @@ class Reading:
         """
         values = self._bundle.reader.read(frame)
         if self._place is not None:
-            values.row[self._place[0]] = np.repeat(self._place[1], frame.rows)
+            values.row[self._place[0]] = np.full(frame.rows, self._place[1])
         for name in self._bundle.retrievers:
             found = scores.get(name)
             values.row[score_name(name)] = np.zeros(frame.rows) if found is None else found.astype(np.float64)

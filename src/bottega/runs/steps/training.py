@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from bottega.data.positions import place_codes
+from bottega.data.positions import served_code
 from bottega.data.ripeness import label_of
 from bottega.design.data import PositionFeature
 from bottega.design.models import Model, rung_name
@@ -235,8 +235,7 @@ def as_served(rows: Inputs, setting: Model, position: Any) -> Inputs:
     """Give rows of training as a service sees them: all in one place, with the ids alone that the model looks up."""
     values = rows.values
     if isinstance(position, PositionFeature) and position.column in rows.names:
-        place = place_codes([position.served_as], position.places)
-        values[:, list(rows.names).index(position.column)] = place
+        values[:, list(rows.names).index(position.column)] = served_code(position)
     looked_up = getattr(setting, "by", None)
     return Inputs(rows.names, rows.kinds, values, {name: ids for name, ids in rows.ids.items() if name == looked_up})
 

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
+import uvloop
 
 from bottega.errors import BottegaError
 from bottega.serving.answerer import Served, find_loader
@@ -37,7 +38,7 @@ def main(text: str) -> None:
         level=logging.INFO,
         format=f"%(asctime)s worker {worker.number} (%(process)d) %(levelname)s %(message)s",
     )
-    asyncio.run(_serve(worker))
+    uvloop.run(_serve(worker))
 
 
 async def _serve(worker: Worker) -> None:

@@ -77,6 +77,7 @@ def test_the_schema_accepts_what_loads_and_describes_every_field() -> None:
         ("table: ads", "table: adz", "features[1].table", "did you mean 'ads'?"),
         ("slots: 4", "slots: 0", "serving.path[2].slots", ""),
         ("reserve: 0.05", "reserve: cheap", "serving.path[2].reserve", ""),
+        ("reserve: 0.05", "reserve: 5e-2", "serving.path[2].reserve", "5.0e-2: YAML reads 5e-2 as text"),
         ("ladder: rank", "ladder: rnak", "serving.path[1].ladder", "did you mean 'rank'?"),
         ("below: HistoricalRate", "below: HistoricRate", "evaluation.goals[0].below", "did you mean 'HistoricalRate'?"),
         ("matures_after: 1h", "matures_after: 1 month", "data.labels[0].matures_after", "for example '30d'"),

@@ -71,7 +71,18 @@ def _decode(value: Any, where: str) -> Design:
             place, part = strange
             told = unknown_field(part.__name__, slip[1], part.__struct_fields__)
             raise DesignError(f"{where}: {place}", told.found, told.allowed, told.fix) from None
-        raise DesignError(f"{where}: {place or 'design'}", message, _allowed(message), _guess(message)) from None
+        raise DesignError(
+            f"{where}: {place or 'design'}", message, _allowed(message), _guess(message) or _pointed(value, place)
+        ) from None
+
+
+def _pointed(value: Any, place: str) -> str:
+    """Say how a number is written that YAML reads as text, for want of a point before its exponent."""
+    for name, number in re.findall(r"([A-Za-z_]\w*)|\[(\d+)\]", place):
+        value = value.get(name) if name and isinstance(value, dict) else value
+        value = value[int(number)] if number and isinstance(value, list) else value
+    exponent = re.fullmatch(r"([+-]?\d+)([eE][+-]?\d+)", value) if isinstance(value, str) else None
+    return f"{exponent[1]}.0{exponent[2]}: YAML reads {value} as text" if exponent else ""
 
 
 def _from_python(path: Path) -> object:

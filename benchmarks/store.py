@@ -19,6 +19,7 @@ import lmdb
 import numpy as np
 from common import arguments, differs, draw_keys, write
 
+from bottega.features.packing import unpack
 from bottega.features.stores.lmdb import LmdbStore
 
 Read = Callable[[Sequence[bytes]], np.ndarray]
@@ -28,7 +29,7 @@ SHAPES = ((100, 20), (500, 50))
 def readers(folder: Path, names: Sequence[bytes], rows: np.ndarray) -> dict[str, Read]:
     """Fill each side with the same rows, and give what reads from it."""
     store = LmdbStore(folder / "ours")
-    store.write("item", names, rows)
+    store.write("item", names, [row.tobytes() for row in rows])
     store.close()
     ours = LmdbStore(folder / "ours", readonly=True)
     (folder / "raw").mkdir()
@@ -36,6 +37,7 @@ def readers(folder: Path, names: Sequence[bytes], rows: np.ndarray) -> dict[str,
     with raw.begin(write=True) as txn:
         for name, row in zip(names, rows, strict=True):
             txn.put(name, row.tobytes())
+    empty = np.full(rows.shape[1], np.nan)
     width, places = rows.shape[1], {name: place for place, name in enumerate(names)}
 
     def read_raw(keys: Sequence[bytes]) -> np.ndarray:
@@ -46,7 +48,10 @@ def readers(folder: Path, names: Sequence[bytes], rows: np.ndarray) -> dict[str,
     def read_dictionary(keys: Sequence[bytes]) -> np.ndarray:
         return rows[[places[key] for key in keys]]
 
-    return {"ours": lambda keys: ours.read("item", keys)[0], "py-lmdb": read_raw, "dict + NumPy": read_dictionary}
+    def read_ours(keys: Sequence[bytes]) -> np.ndarray:
+        return unpack(ours.read("item", keys), empty)
+
+    return {"ours": read_ours, "py-lmdb": read_raw, "dict + NumPy": read_dictionary}
 
 
 def measure(keys: int, width: int, stored: int, reads: int, runs: int) -> dict[str, dict[str, Any]]:

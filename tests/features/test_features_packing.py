@@ -21,7 +21,7 @@ from bottega.data.log import Log
 from bottega.errors import DataError
 from bottega.features.batch import compute
 from bottega.features.frame import Frame, Values, text
-from bottega.features.packing import Packed, Reader, fill, layout
+from bottega.features.packing import Packed, Reader, fill, layout, pack
 from bottega.features.stores.keys import keys
 from bottega.features.stores.memory import MemoryStore
 from bottega.features.stores.opening import open_store
@@ -154,7 +154,7 @@ def test_a_store_that_may_be_written_is_read_each_time() -> None:
     reader, group = Reader(store, groups), next(group for group in groups if group.by == ("l",))
     frame = asked(START, "a", ["a", "b"], Known().column)
     assert plain(reader.read(frame).row["l_size"]) == [1.5, 3.5]
-    store.write("l", [b"a"], np.array([[9.0 if name == "l_size" else np.nan for name in group.columns]]))
+    store.write("l", [b"a"], pack(np.array([[9.0 if name == "l_size" else np.nan for name in group.columns]])))
     assert plain(reader.read(frame).row["l_size"]) == [9.0, 3.5]
     assert plain(reader.read(frame).row["l_word"]) == [None, None]
 
@@ -251,5 +251,5 @@ def test_a_store_that_is_not_whole_is_refused() -> None:
         else group
         for group in groups
     ]
-    with pytest.raises(DataError, match=r"rows of 5 numbers"):
+    with pytest.raises(DataError, match=r"rows of 40 bytes"):
         Reader(store, other).read(asked(START, "a", ["a"]))

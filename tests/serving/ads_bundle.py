@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 import bottega as bt
-from bottega.features.packing import Packed, Reader
+from bottega.features.packing import Packed, Reader, pack
 from bottega.features.stores.keys import keys
 from bottega.features.stores.memory import MemoryStore
 from bottega.features.stores.protocol import mark
@@ -69,9 +69,8 @@ def bundle(made: bt.Design, ads: Any = None, rung: str = "Logistic") -> Bundle:
     store = MemoryStore()
     words = sorted({ad[4] for ad in ads.values() if ad[4] is not None})
     rows = [[*ad[:4], None if ad[4] is None else words.index(ad[4])] for ad in ads.values()]
-    store.write(
-        "ad", keys([list(ads)]), np.array(rows, np.float64), {"words:ad_advertiser": msgspec.json.encode(words)}
-    )
+    marks = {"words:ad_advertiser": msgspec.json.encode(words)}
+    store.write("ad", keys([list(ads)]), pack(np.array(rows, np.float64)), marks)
     mark(store, "as_of", b"0")
     ladders = [stage.ladder for stage in made.serving.path if isinstance(stage, bt.Rank)]
     champions = {}

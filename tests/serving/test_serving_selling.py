@@ -305,7 +305,7 @@ def test_explaining_and_warming_cost_nobody_anything() -> None:
         path.warm()
         told = path.explain(msgspec.convert({"candidates": FOUR, "user": "u"}, path.request_type))
         assert [one.id for one in told] == [item.id for item in ask(ads_bundle.path(auction()), FOUR, user="u").items]
-        assert store.describe()["groups"] == {}
+        assert store.describe()["groups"] == []
         assert store._marks == {}
 
 

@@ -71,7 +71,7 @@ def fill(store: Store, design: Design, logs: Mapping[str, Log], groups: Sequence
         entities = _entities(features, design, logs, group, at)
         rows = len(entities[group.by[0]])
         values, marks = _rows(features, design, logs, group, entities, np.full(rows, at))
-        store.write(group.name, keys([entities[name] for name in group.by]), values, marks)
+        store.write(group.name, keys([entities[name] for name in group.by]), pack(values), marks)
         counts[group.name] = rows
     mark(store, "as_of", str(at).encode())
     return counts
@@ -96,7 +96,7 @@ def fill_moments(
         named = np.array(keys([entities[name] for name in group.by]), object)
         for moment, store in stores.items():
             here = at == moment
-            store.write(group.name, named[here].tolist(), values[here], marks)
+            store.write(group.name, named[here].tolist(), pack(values[here]), marks)
     for moment, store in stores.items():
         mark(store, "as_of", str(moment).encode())
     return stores
@@ -171,6 +171,27 @@ def _numbers(column: Column) -> tuple[np.ndarray, list[str]]:
     return column, []
 
 
+def pack(values: np.ndarray) -> list[bytes]:
+    """Give each row of numbers, (n, width), as the bytes that the store keeps: float64, little-endian.
+
+    >>> unpack(pack(np.array([[1.0, 2.0]])) + [None], np.zeros(2))
+    array([[1., 2.],
+           [0., 0.]])
+    """
+    whole, size = np.ascontiguousarray(values, "<f8").tobytes(), 8 * values.shape[1]
+    return [whole[at : at + size] for at in range(0, len(whole), size)] if size else [b""] * len(values)
+
+
+def unpack(rows: Sequence[bytes | None], empty: np.ndarray) -> np.ndarray:
+    """Give rows that `pack` made as numbers again, (n, width); one that is not there has the values of `empty`.
+
+    Errors: `ValueError` for rows of another width.
+    """
+    nothing = empty.astype("<f8").tobytes()
+    whole = bytearray().join([nothing if row is None else row for row in rows])
+    return np.frombuffer(whole, "<f8").reshape(len(rows), len(empty))
+
+
 class Reader:
     """Read features for a frame from the store: what the service does for every request.
 
@@ -237,19 +258,18 @@ class Reader:
         return self._rows(group, keys([texts]))
 
     def _rows(self, group: Packed, asked: Sequence[bytes]) -> np.ndarray:
-        values, found = self.store.read(group.name, asked)
+        rows = self.store.read(group.name, asked)
+        found = [row is not None for row in rows]
         empty, texts = self._empty[group.name], self._texts[group.name]
-        if values.shape[1] == 0:  # nothing was ever written there
-            values = np.repeat(empty[None], len(asked), axis=0)
-        elif values.shape[1] != len(empty):
+        try:
+            values = unpack(rows, empty)
+        except ValueError as error:
             raise DataError(
                 f"store, group {group.name!r}",
-                f"rows of {values.shape[1]} numbers",
-                f"{len(empty)}: {', '.join(group.columns)}",
+                f"rows of {max(len(row) for row in rows if row is not None)} bytes",
+                f"8 for each of {len(empty)} columns: {', '.join(group.columns)}",
                 "fill the store by this design: bottega run",
-            )
-        elif not found.all():
-            values[~found] = empty
+            ) from error
         if texts:
             places = values[:, texts]
             values[:, texts] = np.where(np.isnan(places), 0, places + 1)

@@ -12,7 +12,7 @@ import numpy as np
 
 from bottega.features.stores.keys import keys
 from bottega.features.stores.lmdb import LmdbStore
-from bottega.features.stores.protocol import Found, Store, mark
+from bottega.features.stores.protocol import Found, Store, amount, mark
 from bottega.serving.auction import HOUR, Floats
 
 HOURS = 6
@@ -67,8 +67,7 @@ class Spending:
 
     def spent(self, advertisers: Sequence[str], at: int) -> Floats:
         """Give what each one spent on the UTC day of a moment, (n,). at: microseconds since 1970 UTC."""
-        values, found = self.store.read(_GROUP, _accounts(advertisers, at))
-        return np.where(found, values[:, 0], 0.0) if values.shape[1] else np.zeros(len(advertisers))
+        return np.array([amount(row) for row in self.store.read(_GROUP, _accounts(advertisers, at))], np.float64)
 
     def charge(self, advertisers: Sequence[str], amounts: Sequence[float], limits: Sequence[float], at: int) -> Found:
         """Charge all of them, or nobody where one would pass its limit; says whose amount fits, (n,) bool."""

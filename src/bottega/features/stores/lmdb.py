@@ -1,28 +1,27 @@
 """The embedded store: LMDB, a memory-mapped B-tree that many worker processes read at once without copies.
 
-Layout, in one database: `f` the format; `g` + group → its number and width; `m` + name → a mark; `d` + number + key →
-the row, packed float64. A key over LMDB's limit stands under `h` + number + BLAKE2b-128 of the key: among n such keys
-of a group two meet with probability below n² / 2¹²⁹ (10⁹ keys: 2·10⁻²¹).
+Layout, in one database: `f` the format; `g` + group → its number; `m` + name → a mark; the rest as `lmdb_rows` says.
 """
 
 from __future__ import annotations
 
-import hashlib
 import struct
+import time
 from collections.abc import Callable, Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, TypeVar
 
 import lmdb
-import numpy as np
 
 from bottega.errors import BottegaError, BuildError, ServeError
+from bottega.features.stores import lmdb_rows
 from bottega.features.stores.environment import join
-from bottega.features.stores.protocol import Found, Values, fitting, totals
+from bottega.features.stores.protocol import Found, Rows, check_rows, check_swap, totals
 
 T = TypeVar("T")
-_FORMAT = b"bottega store 1"
-_HEAD = struct.Struct(">HI")  # number of the group, width of its rows
+_FORMAT = b"bottega store 2"
+_NUMBER = struct.Struct(">H")
 _LARGEST = 1 << 40
 
 
@@ -39,7 +38,7 @@ class LmdbStore:
 
     def __init__(self, folder: Path, readonly: bool = False, limit: int = _LARGEST, sync: bool = True) -> None:
         self.folder, self.readonly, self.limit = folder, readonly, limit
-        self._groups: dict[str, tuple[bytes, int]] = {}
+        self._groups: dict[str, bytes] = {}
         if readonly and not (folder / "data.mdb").is_file():
             raise _unreadable(folder, "no store is there")
         try:
@@ -59,34 +58,51 @@ class LmdbStore:
         except BottegaError:
             self._end()
             raise
-        self._longest = self._env.max_key_size() - 3
+        self._longest = lmdb_rows.longest_key(self._env.max_key_size())
 
     @property
     def settled(self) -> bool:
         """Whether nobody writes it any more, so that rows may be remembered."""
         return self._shared.closed
 
-    def read(self, group: str, keys: Sequence[bytes]) -> tuple[Values, Found]:
+    def read(self, group: str, keys: Sequence[bytes]) -> Rows:
         """Give the rows of many keys, in one read transaction; see `Store`."""
         return self._reading(lambda txn: self._read(txn, group, keys))
 
-    def _read(self, txn: Any, group: str, keys: Sequence[bytes]) -> tuple[Values, Found]:
-        known = self._group(txn, group)
-        if known is None:
-            return np.empty((len(keys), 0)), np.zeros(len(keys), bool)
-        prefix, width = known
-        get = txn.get
-        if max(map(len, keys), default=0) <= self._longest:
-            rows = [get(prefix + key, b"") for key in keys]
-        else:
-            rows = [get(self._place(prefix, key), b"") for key in keys]
-        return _unpacked(rows, width)
+    def _read(self, txn: Any, group: str, keys: Sequence[bytes]) -> Rows:
+        number = self._number(txn, group)
+        return [None] * len(keys) if number is None else lmdb_rows.read(txn, self._places(number, keys))
 
     def write(
-        self, group: str, keys: Sequence[bytes], values: Values, marks: Mapping[str, bytes] | None = None
+        self,
+        group: str,
+        keys: Sequence[bytes],
+        rows: Sequence[bytes],
+        marks: Mapping[str, bytes] | None = None,
+        keep_s: float | None = None,
     ) -> None:
         """Put rows and marks in one transaction, on the disk when it returns where the store syncs; see `Store`."""
-        self._groups.update(self._writing(lambda txn: self._write(txn, group, keys, values, marks or {})))
+        check_rows(group, keys, rows, keep_s)
+        self._writing(lambda txn: self._write(txn, group, dict(zip(keys, rows, strict=True)), marks, keep_s))
+
+    def swap(
+        self,
+        group: str,
+        keys: Sequence[bytes],
+        before: Sequence[bytes | None],
+        after: Sequence[bytes],
+        keep_s: float | None = None,
+    ) -> list[bool]:
+        """Replace the rows that are still what was read, in one write transaction; see `Store`."""
+        check_swap(group, keys, before, after, keep_s)
+
+        def work(txn: Any) -> list[bool]:
+            same = [held == row for held, row in zip(self._read(txn, group, keys), before, strict=True)]
+            rows = {key: row for key, row, as_read in zip(keys, after, same, strict=True) if as_read}
+            self._write(txn, group, rows, None, keep_s)
+            return same
+
+        return self._writing(work)
 
     def add(
         self,
@@ -96,22 +112,17 @@ class LmdbStore:
         limits: Sequence[float] | None = None,
         marks: Mapping[str, bytes] | None = None,
     ) -> Found | None:
-        """Add to rows of width 1 in one write transaction, of which LMDB has one at a time; see `Store`."""
+        """Add to rows of one number in one write transaction, of which LMDB has one at a time; see `Store`."""
 
-        def work(txn: Any) -> tuple[Found | None, dict[str, tuple[bytes, int]]]:
+        def work(txn: Any) -> Found | None:
             if any(txn.get(b"m" + name.encode()) is not None for name in marks or ()):
-                return None, {}
-            values, known = self._read(txn, group, keys)
-            before = {key: float(row[0]) for key, row, there in zip(keys, values, known, strict=True) if there}
-            after, fits = totals(group, keys, amounts, limits, before)
-            if not fits.all():
-                return fits, {}
-            rows = np.array(list(after.values()), np.float64).reshape(-1, 1)
-            return fits, self._write(txn, group, list(after), rows, marks or {})
+                return None
+            after, fits = totals(group, keys, amounts, limits, self._read(txn, group, keys))
+            if fits.all():
+                self._write(txn, group, after, marks, None)
+            return fits
 
-        fits, made = self._writing(work)
-        self._groups.update(made)
-        return fits
+        return self._writing(work)
 
     def forget(self, begin: str, end: str, most: int = 1000) -> int:
         """Drop marks in one write transaction; see `Store`."""
@@ -145,24 +156,26 @@ class LmdbStore:
                     raise self._full(str(error)) from error
 
     def _write(
-        self, txn: Any, group: str, keys: Sequence[bytes], values: Values, marks: Mapping[str, bytes]
-    ) -> dict[str, tuple[bytes, int]]:
-        known = self._group(txn, group)
-        rows = fitting(group, keys, values, None if known is None else known[1])
-        if len(keys) and known is None:
-            number = sum(1 for _ in _listing(txn, b"g"))
-            txn.put(b"g" + group.encode(), _HEAD.pack(number, rows.shape[1]))
-            known = _prefix(number), rows.shape[1]
-        if len(keys) and known is not None:
-            prefix, size = known[0], 8 * known[1]
-            packed = memoryview(rows.tobytes())
-            items = [(self._place(prefix, key), packed[at * size : (at + 1) * size]) for at, key in enumerate(keys)]
-            items.sort(key=lambda item: item[0])  # neighbours in the tree after each other: fewer pages touched
-            with txn.cursor() as cursor:
-                cursor.putmulti(items)
-        for name, value in marks.items():
+        self,
+        txn: Any,
+        group: str,
+        rows: Mapping[bytes, bytes],
+        marks: Mapping[str, bytes] | None,
+        keep_s: float | None,
+    ) -> None:
+        if rows:
+            number = self._number(txn, group)
+            if number is None:
+                number = _NUMBER.pack(sum(1 for _ in _listing(txn, b"g")))
+                txn.put(b"g" + group.encode(), number)
+            until = lmdb_rows.FOR_EVER if keep_s is None else time.time() + keep_s
+            lmdb_rows.write(txn, dict(zip(self._places(number, list(rows)), rows.values(), strict=True)), until)
+        for name, value in (marks or {}).items():
             txn.put(b"m" + name.encode(), bytes(value))
-        return {} if known is None else {group: known}
+
+    def sweep(self, now: float, most: int = 10_000) -> int:
+        """Drop rows whose time has run out, in one write transaction; see `Store`."""
+        return self._writing(lambda txn: lmdb_rows.sweep(txn, now, most))
 
     def marked(self, name: str) -> bytes | None:
         """Give a mark; see `Store`."""
@@ -170,13 +183,12 @@ class LmdbStore:
         return value
 
     def describe(self) -> dict[str, Any]:
-        """Say what it holds, with the rows of all groups together and the size of the file."""
+        """Say what it holds: the names of its groups, their rows together, and the size of the file."""
 
         def look(txn: Any) -> dict[str, Any]:
-            groups = {name[1:].decode(): {"width": _HEAD.unpack(head)[1]} for name, head in _listing(txn, b"g")}
-            marks = sum(1 for _ in _listing(txn, b"m"))
-            rows = int(txn.stat()["entries"]) - len(groups) - marks - 1
-            return {"kind": "lmdb", "bytes": self._size(), "groups": groups, "rows": rows}
+            groups = [name[1:].decode() for name, _ in _listing(txn, b"g")]
+            rows = int(txn.stat()["entries"]) - len(groups) - _count(txn, b"m") - _count(txn, lmdb_rows.DUE) - 1
+            return {"kind": "lmdb", "bytes": self._size(), "rows": rows, "groups": groups}
 
         return self._reading(look)
 
@@ -201,17 +213,16 @@ class LmdbStore:
             except lmdb.Error as error:
                 raise _unreadable(self.folder, str(error)) from error
 
-    def _group(self, txn: Any, group: str) -> tuple[bytes, int] | None:
-        known = self._groups.get(group)
-        if known is None:
-            head = txn.get(b"g" + group.encode())
-            if head is not None:
-                number, width = _HEAD.unpack(head)
-                known = self._groups[group] = _prefix(number), width
-        return known
+    def _number(self, txn: Any, group: str) -> bytes | None:
+        number = self._groups.get(group)
+        if number is None:
+            number = txn.get(b"g" + group.encode())
+            if number is not None:
+                self._groups[group] = number
+        return number
 
-    def _place(self, prefix: bytes, key: bytes) -> bytes:
-        return prefix + key if len(key) <= self._longest else _hashed(prefix, key)
+    def _places(self, number: bytes, keys: Sequence[bytes]) -> list[bytes]:
+        return lmdb_rows.places(number, keys, self._longest)
 
     def _grow(self, error: Exception) -> None:
         size = int(self._env.info()["map_size"])
@@ -243,34 +254,16 @@ class LmdbStore:
                 txn.put(b"f", _FORMAT)
 
 
-def _unpacked(rows: list[bytes], width: int) -> tuple[Values, Found]:
-    """Give packed rows as an array, (n, width), and which were there; one that was not is empty."""
-    if b"" not in rows:
-        found = np.ones(len(rows), bool)
-    else:
-        found = np.array([row != b"" for row in rows], bool)
-        empty = np.full(width, np.nan, "<f8").tobytes()
-        rows = [row or empty for row in rows]
-    return np.frombuffer(bytearray().join(rows), "<f8").reshape(len(rows), width), found
-
-
-def _prefix(number: int) -> bytes:
-    return b"d" + struct.pack(">H", number)
-
-
-def _hashed(prefix: bytes, key: bytes) -> bytes:
-    return b"h" + prefix[1:] + hashlib.blake2b(key, digest_size=16).digest()
-
-
-def _listing(txn: Any, prefix: bytes) -> list[tuple[bytes, bytes]]:
+def _count(txn: Any, first: bytes) -> int:
     with txn.cursor() as cursor:
-        items: list[tuple[bytes, bytes]] = []
-        if cursor.set_range(prefix):
-            for name, value in cursor:
-                if not name.startswith(prefix):
-                    break
-                items.append((name, value))
-        return items
+        cursor.set_range(first)
+        return sum(1 for _ in takewhile(lambda name: name.startswith(first), cursor.iternext(values=False)))
+
+
+def _listing(txn: Any, first: bytes) -> list[tuple[bytes, bytes]]:
+    with txn.cursor() as cursor:
+        cursor.set_range(first)
+        return list(takewhile(lambda item: item[0].startswith(first), cursor.iternext()))
 
 
 def _unreadable(folder: Path, found: str) -> ServeError:

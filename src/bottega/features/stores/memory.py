@@ -2,70 +2,74 @@
 
 from __future__ import annotations
 
+import heapq
 import threading
+import time
 from collections.abc import Mapping, Sequence
-from itertools import repeat
 from typing import Any
 
-import numpy as np
-
-from bottega.features.stores.protocol import Found, Values, fitting, totals
-
-
-class _Group:
-    def __init__(self, width: int) -> None:
-        self.index: dict[bytes, int] = {}
-        self.rows: Values = np.full((1, width), np.nan)  # the last row stands for what is not there
-
-    def put(self, keys: Sequence[bytes], rows: Values) -> None:
-        new = [key for key in dict.fromkeys(keys) if key not in self.index]
-        used = len(self.index)
-        if used + len(new) >= len(self.rows):
-            larger = np.full((2 * (used + len(new)) + 1, rows.shape[1]), np.nan)
-            larger[:used] = self.rows[:used]
-            self.rows = larger
-        self.index.update(zip(new, range(used, used + len(new)), strict=True))
-        last = dict(zip(keys, range(len(keys)), strict=True))  # of equal keys the last row counts
-        self.rows[[self.index[key] for key in last]] = rows[list(last.values())]
+from bottega.features.stores.protocol import Found, Rows, check_rows, check_swap, totals
 
 
 class MemoryStore:
     """A dictionary of rows; the truth by which other stores are checked.
 
     >>> store = MemoryStore()
-    >>> store.write("product", [b"p1"], np.array([[3.0, 0.5]]))
-    >>> values, found = store.read("product", [b"p1", b"p2"])
-    >>> values.tolist(), found.tolist()
-    ([[3.0, 0.5], [nan, nan]], [True, False])
+    >>> store.write("product", [b"p1"], [b"three"])
+    >>> store.read("product", [b"p1", b"p2"])
+    [b'three', None]
     """
 
     def __init__(self) -> None:
-        self._groups: dict[str, _Group] = {}
+        self._groups: dict[str, dict[bytes, bytes]] = {}
+        self._until: dict[tuple[str, bytes], float] = {}
         self._marks: dict[str, bytes] = {}
         self._lock = threading.Lock()
 
-    def read(self, group: str, keys: Sequence[bytes]) -> tuple[Values, Found]:
+    def read(self, group: str, keys: Sequence[bytes]) -> Rows:
         """Give the rows of many keys; see `Store`."""
         with self._lock:
-            held = self._groups.get(group)
-            if held is None:
-                return np.empty((len(keys), 0)), np.zeros(len(keys), bool)
-            places = np.fromiter(map(held.index.get, keys, repeat(-1)), np.intp, len(keys))
-            return held.rows.take(places, axis=0, mode="wrap"), places >= 0
+            return list(map(self._groups.get(group, {}).get, keys))
 
     def write(
-        self, group: str, keys: Sequence[bytes], values: Values, marks: Mapping[str, bytes] | None = None
+        self,
+        group: str,
+        keys: Sequence[bytes],
+        rows: Sequence[bytes],
+        marks: Mapping[str, bytes] | None = None,
+        keep_s: float | None = None,
     ) -> None:
         """Put rows and marks together; see `Store`."""
+        check_rows(group, keys, rows, keep_s)
         with self._lock:
-            held = self._groups.get(group)
-            rows = fitting(group, keys, values, None if held is None else held.rows.shape[1])
-            self._put(group, keys, rows, marks)
+            self._put(group, dict(zip(keys, rows, strict=True)), keep_s)
+            self._marks.update(marks or {})
 
-    def _put(self, group: str, keys: Sequence[bytes], rows: Values, marks: Mapping[str, bytes] | None) -> None:
-        if len(keys):
-            self._groups.setdefault(group, _Group(rows.shape[1])).put(keys, rows)
-        self._marks.update(marks or {})
+    def swap(
+        self,
+        group: str,
+        keys: Sequence[bytes],
+        before: Sequence[bytes | None],
+        after: Sequence[bytes],
+        keep_s: float | None = None,
+    ) -> list[bool]:
+        """Replace the rows that are still what was read; see `Store`."""
+        check_swap(group, keys, before, after, keep_s)
+        with self._lock:
+            held = self._groups.get(group, {})
+            same = [held.get(key) == row for key, row in zip(keys, before, strict=True)]
+            self._put(group, {key: row for key, row, as_read in zip(keys, after, same, strict=True) if as_read}, keep_s)
+            return same
+
+    def _put(self, group: str, rows: Mapping[bytes, bytes], keep_s: float | None) -> None:
+        if not rows:
+            return
+        self._groups.setdefault(group, {}).update(rows)
+        for key in rows:
+            if keep_s is not None:
+                self._until[group, key] = time.time() + keep_s
+            else:
+                self._until.pop((group, key), None)
 
     def add(
         self,
@@ -75,17 +79,15 @@ class MemoryStore:
         limits: Sequence[float] | None = None,
         marks: Mapping[str, bytes] | None = None,
     ) -> Found | None:
-        """Add to rows of width 1; see `Store`."""
+        """Add to rows of one number; see `Store`."""
         with self._lock:
             if marks and not self._marks.keys().isdisjoint(marks):
                 return None
-            held = self._groups.get(group)
-            before = {} if held is None else {key: held.rows[held.index[key], 0] for key in keys if key in held.index}
-            after, fits = totals(group, keys, amounts, limits, before)
+            held = self._groups.get(group, {})
+            after, fits = totals(group, keys, amounts, limits, [held.get(key) for key in keys])
             if fits.all():
-                rows = np.array(list(after.values()), np.float64).reshape(-1, 1)
-                width = None if held is None else held.rows.shape[1]
-                self._put(group, list(after), fitting(group, list(after), rows, width), marks)
+                self._put(group, after, None)
+                self._marks.update(marks or {})
             return fits
 
     def forget(self, begin: str, end: str, most: int = 1000) -> int:
@@ -97,20 +99,28 @@ class MemoryStore:
                 del self._marks[name]
             return len(names)
 
+    def sweep(self, now: float, most: int = 10_000) -> int:
+        """Drop rows whose time has run out; see `Store`."""
+        with self._lock:
+            due = heapq.nsmallest(most, ((until, place) for place, until in self._until.items() if until <= now))
+            for _, place in due:
+                group, key = place
+                del self._until[place], self._groups[group][key]
+            return len(due)
+
     def marked(self, name: str) -> bytes | None:
         """Give a mark; see `Store`."""
         return self._marks.get(name)
 
     def describe(self) -> dict[str, Any]:
-        """Say what it holds, with the number of keys of each group."""
+        """Say what it holds: the names of its groups, their rows together, and the bytes of keys and rows."""
         with self._lock:
-            groups = {
-                name: {"width": group.rows.shape[1], "keys": len(group.index)} for name, group in self._groups.items()
-            }
-            return {"kind": "memory", "bytes": sum(g.rows.nbytes for g in self._groups.values()), "groups": groups}
+            count = sum(map(len, self._groups.values()))
+            size = sum(len(key) + len(row) for rows in self._groups.values() for key, row in rows.items())
+            return {"kind": "memory", "bytes": size, "rows": count, "groups": list(self._groups)}
 
     def close(self) -> None:
         """Forget everything."""
         with self._lock:
-            self._groups.clear()
-            self._marks.clear()
+            for held in (self._groups, self._until, self._marks):
+                held.clear()

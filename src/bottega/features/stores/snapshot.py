@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
 import pyarrow as pa
 
 from bottega.errors import BuildError, ServeError
-from bottega.features.stores.protocol import Found, Store, Values, fitting
+from bottega.features.stores.protocol import Found, Rows, Store, check_rows
 
 _MARKS = "marks.json"
 
@@ -19,16 +18,17 @@ _MARKS = "marks.json"
 class SnapshotStore:
     """A folder of Arrow files, written once and never read by key: a store for building, not for serving.
 
-    folder: a new or empty folder; each written batch becomes a file, and the marks stand in `marks.json`.
+    folder: a new or empty folder; each written batch becomes a file, and the marks stand in `marks.json`. What a batch
+    is kept for begins when it is restored.
 
     >>> import tempfile
     >>> from bottega.features.stores.memory import MemoryStore
     >>> folder = Path(tempfile.mkdtemp())
-    >>> SnapshotStore(folder).write("product", [b"p1"], np.array([[3.0, 0.5]]), {"as_of": b"7"})
+    >>> SnapshotStore(folder).write("product", [b"p1"], [b"three"], {"as_of": b"7"})
     >>> memory = MemoryStore()
     >>> restore(folder, memory)
-    >>> memory.read("product", [b"p1"])[0].tolist(), memory.marked("as_of")
-    ([[3.0, 0.5]], b'7')
+    >>> memory.read("product", [b"p1"]), memory.marked("as_of")
+    ([b'three'], b'7')
     """
 
     def __init__(self, folder: Path) -> None:
@@ -37,20 +37,26 @@ class SnapshotStore:
         self._batches: list[str] = []
         self._marks: dict[str, bytes] = {}
 
-    def read(self, group: str, keys: Sequence[bytes]) -> tuple[Values, Found]:
+    def read(self, group: str, keys: Sequence[bytes]) -> Rows:
         """Refuse: a snapshot has no keys to look up by."""
         del group, keys
         raise BuildError("store", "a snapshot", "a store to read from", "restore it into memory: or lmdb: first")
 
     def write(
-        self, group: str, keys: Sequence[bytes], values: Values, marks: Mapping[str, bytes] | None = None
+        self,
+        group: str,
+        keys: Sequence[bytes],
+        rows: Sequence[bytes],
+        marks: Mapping[str, bytes] | None = None,
+        keep_s: float | None = None,
     ) -> None:
         """Write a batch as a file of its own; see `Store`."""
+        check_rows(group, keys, rows, keep_s)
         if len(keys):
-            rows = fitting(group, keys, values, None)
-            lists = pa.FixedSizeListArray.from_arrays(pa.array(rows.ravel()), rows.shape[1])
-            batch = pa.record_batch([pa.array(keys, pa.binary()), lists], names=["key", "values"])
-            batch = batch.replace_schema_metadata({"group": group})
+            columns = [pa.array(keys, pa.binary()), pa.array(rows, pa.large_binary())]
+            batch = pa.record_batch(columns, names=["key", "row"])
+            kept = {} if keep_s is None else {"keep_s": repr(float(keep_s))}
+            batch = batch.replace_schema_metadata({"group": group, **kept})
             name = f"{len(self._batches):03}.arrow"
             with pa.ipc.new_file(str(self.folder / name), batch.schema) as file:
                 file.write(batch)
@@ -58,6 +64,18 @@ class SnapshotStore:
         self._marks.update(marks or {})
         told = {name: value.decode() for name, value in self._marks.items()}
         (self.folder / _MARKS).write_bytes(msgspec.json.encode(told, order="deterministic"))
+
+    def swap(
+        self,
+        group: str,
+        keys: Sequence[bytes],
+        before: Sequence[bytes | None],
+        after: Sequence[bytes],
+        keep_s: float | None = None,
+    ) -> list[bool]:
+        """Refuse: what a snapshot holds does not change."""
+        del group, keys, before, after, keep_s
+        raise _written_once()
 
     def add(
         self,
@@ -76,13 +94,18 @@ class SnapshotStore:
         del begin, end, most
         raise _written_once()
 
+    def sweep(self, now: float, most: int = 10_000) -> int:
+        """Refuse: what a snapshot holds does not change."""
+        del now, most
+        raise _written_once()
+
     def marked(self, name: str) -> bytes | None:
         """Give a mark; see `Store`."""
         return self._marks.get(name)
 
     def describe(self) -> dict[str, Any]:
-        """Say what it holds, without its groups."""
-        return {"kind": "snapshot", "bytes": sum(path.stat().st_size for path in self.folder.iterdir()), "groups": {}}
+        """Say what it is, and the size of its files."""
+        return {"kind": "snapshot", "bytes": sum(path.stat().st_size for path in self.folder.iterdir())}
 
     def close(self) -> None:
         """Do nothing: every batch is closed when it is written."""
@@ -102,10 +125,10 @@ def restore(folder: Path, store: Store) -> None:
         for path in sorted(folder.glob("*.arrow")):
             with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as file:
                 batch = file.get_batch(0)
-                group = batch.schema.metadata[b"group"].decode()
-                lists = batch.column("values")
-                values = np.asarray(lists.flatten()).reshape(len(batch), lists.type.list_size)
-                store.write(group, batch.column("key").to_pylist(), values)
+                facts = batch.schema.metadata
+                keep_s = float(facts[b"keep_s"]) if b"keep_s" in facts else None
+                keys, rows = (batch.column(name).to_pylist() for name in ("key", "row"))
+                store.write(facts[b"group"].decode(), keys, rows, keep_s=keep_s)
     except (OSError, pa.ArrowInvalid, msgspec.DecodeError, KeyError) as error:
         raise ServeError(str(folder), f"no readable snapshot: {error}", "the files that the build wrote") from error
-    store.write("", [], np.empty((0, 0)), {name: value.encode() for name, value in marks.items()})
+    store.write("", [], [], {name: value.encode() for name, value in marks.items()})

@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from common import arguments, run_alone, write
 
@@ -35,7 +36,6 @@ SIZE = 2_000_000  # impressions, at which time and memory count
 KINDS = {"none": ("Logistic", None), "few": ("BoostedTrees", "Logistic"), "ids": ("DCN", "BoostedTrees")}
 """The right rung of each world, and the one that it has to beat; nothing: it must not be worse than any other."""
 SMALLEST = 10_000  # impressions of a slice that is judged
-SLICED = ("device", "position", "query", "ad_id", "user_id")
 RESAMPLES = 1_000
 RUN = """
 import json, sys
@@ -82,7 +82,8 @@ class Resamples:
         """Give Σ above ÷ Σ below, or the mean of above; (n,) each."""
         below = np.ones(len(above)) if below is None else below
         sums = [np.bincount(self.person, values, self.count) for values in (above, below)]
-        drawn = (self.times @ sums[0]) / (self.times @ sums[1])
+        drawn = self.times @ sums[1]
+        drawn = (self.times @ sums[0])[drawn > 0] / drawn[drawn > 0]  # not every draw has people of a small slice
         low, high = np.quantile(drawn, [0.025, 0.975])
         return {"value": float(sums[0].sum() / sums[1].sum()), "low": float(low), "high": float(high)}
 
@@ -124,7 +125,7 @@ def judge(kind: str, world: Path, build: Path, seed: int) -> dict[str, Any]:
         },
         "predicted_over_observed": draws.ratio(said, label),
         "limit_over_observed": draws.ratio(best, label),
-        "worst_slice": worst_slice(rows, said, label, draws),
+        "slices": judge_slices(sliced(world, rows, card), said, best, label, draws),
         "right_less": {
             name: draws.ratio(loss[right] - loss[name])
             for name in others
@@ -133,38 +134,68 @@ def judge(kind: str, world: Path, build: Path, seed: int) -> dict[str, Any]:
     }
 
 
-def worst_slice(rows: pa.Table, said: np.ndarray, label: np.ndarray, draws: Resamples) -> dict[str, Any] | None:
-    """Give the slice of enough impressions whose predicted over observed lies farthest from 1; nothing: none is."""
-    worst: tuple[float, str, np.ndarray] | None = None
-    for name in SLICED:
-        values, code = np.unique(rows[name].to_numpy(zero_copy_only=False), return_inverse=True)
-        count = np.bincount(code)
+def sliced(world: Path, rows: pa.Table, card: dict[str, Any]) -> dict[str, np.ndarray]:
+    """Give what the scorecard slices by, of each row of the test, (n,) texts: from the world's own tables."""
+
+    def looked_up(table: str, key: str, column: str) -> pa.ChunkedArray:
+        other = pq.read_table(world / f"{table}.parquet", columns=[key, column])
+        return other.column(column).take(pc.index_in(rows[key].cast(pa.int64()), value_set=other[key].combine_chunks()))
+
+    at = rows["request_time"].cast(pa.timestamp("us"))
+    columns = {
+        **{name: rows[name] for name in ("device", "position", "query", "ad_id", "user_id")},
+        **{f"user_id_{name}": looked_up("users", "user_id", name) for name in ("age", "interest")},
+        **{f"ad_id_{name}": looked_up("ads", "ad_id", name) for name in ("advertiser", "topic")},
+        "hour": pc.hour(at),
+        "weekday": pc.day_of_week(at),  # Monday 0; the slices are the same ones, however they are named
+    }
+    if unknown := set(card["calibration"]["rank"]["slices"]) - set(columns):
+        raise SystemExit(f"the scorecard slices by {', '.join(sorted(unknown))} too: judge them here")
+    return {name: column.cast(pa.string()).to_numpy(zero_copy_only=False) for name, column in columns.items()}
+
+
+def judge_slices(
+    columns: dict[str, np.ndarray], said: np.ndarray, best: np.ndarray, label: np.ndarray, draws: Resamples
+) -> dict[str, Any]:
+    """Judge predicted over observed on each slice of enough impressions; those off by the goal, and the farthest one.
+
+    Of each it tells the interval, and the same ratio of the best prediction, which a day's mood moves as well.
+    """
+    found: list[tuple[float, str, np.ndarray]] = []
+    for name, column in columns.items():
+        values, code = np.unique(column, return_inverse=True)
         with np.errstate(divide="ignore", invalid="ignore"):
             off = np.abs(np.bincount(code, said) / np.bincount(code, label) - 1)
-        for place in np.flatnonzero(count >= SMALLEST):
-            if worst is None or off[place] > worst[0]:
-                worst = (float(off[place]), f"{name} = {values[place]}", code == place)
-    if worst is None:
-        return None
-    inside = worst[2]
-    return {"slice": worst[1], "rows": int(inside.sum()), **draws.ratio(said * inside, label * inside)}
+        large = np.flatnonzero(np.bincount(code) >= SMALLEST)
+        found += [(float(off[place]), f"{name} = {values[place]}", code == place) for place in large]
+    found.sort(key=lambda one: -one[0])
+    told = [
+        {
+            "slice": name,
+            "rows": int(inside.sum()),
+            **draws.ratio(said * inside, label * inside),
+            "limit": draws.ratio(best * inside, label * inside),
+        }
+        for place, (off, name, inside) in enumerate(found)
+        if off > GOALS["slice"] or not place
+    ]
+    wrong = [one for one, (off, _, _) in zip(told, found, strict=False) if off > GOALS["slice"]]
+    clear = [one for one in wrong if one["low"] > 1 + GOALS["slice"] or one["high"] < 1 - GOALS["slice"]]
+    by = {name: sum(one[1].startswith(f"{name} = ") for one in found) for name in columns}
+    return {"count": len(found), "by": by, "worst": told[0] if told else None, "off": wrong, "clearly_off": len(clear)}
 
 
 def missed(kind: str, found: dict[str, Any], at_size: bool) -> list[str]:
     """Name the goals that a world misses; those of time and memory count at the size that they are set for."""
-    gap, overall, worst = (
-        found["rungs"][found["champion"]]["gap"],
-        found["predicted_over_observed"],
-        found["worst_slice"],
-    )
+    gap, overall = found["rungs"][found["champion"]]["gap"], found["predicted_over_observed"]
     least = 0.0 if KINDS[kind][1] is not None else None  # the right rung beats the next, or is not worse
     said = []
     if gap["value"] > GOALS["gap"]:
         said.append("gap")
     if abs(overall["value"] - 1) > GOALS["global"]:
         said.append("predicted / observed")
-    if worst is not None and abs(worst["value"] - 1) > GOALS["slice"]:
-        said.append("a slice")
+    if off := found["slices"]["off"]:
+        said.append(f"{len(off)} of {found['slices']['count']} slices")
     pairs = found["right_less"].values()
     if not pairs or any(pair["high"] >= least if least is not None else pair["low"] > 0 for pair in pairs):
         said.append("the right rung")
@@ -210,9 +241,12 @@ def show(kind: str, found: dict[str, Any]) -> None:
     print(f"\nchampion {found['champion']}{decided}; right would be {found['right']}")
     for name, pair in found["right_less"].items():
         print(f"{found['right']} less {name}, log loss: {text(pair, 5)}")
-    worst = found["worst_slice"]
-    print("no slice is large enough" if worst is None else
-          f"worst slice: {worst['slice']}, {worst['rows']:,} rows: {text(worst, 3)}")  # fmt: skip
+    slices = found["slices"]
+    by = ", ".join(f"{name} {count}" for name, count in slices["by"].items() if count)
+    print(f"{slices['count']} slices of {SMALLEST:,} impressions ({by}), {len(slices['off'])} off by more than "
+          f"{GOALS['slice']:.0%}, {slices['clearly_off']} of them with the whole interval")  # fmt: skip
+    for one in slices["off"] or [slices["worst"]] * (slices["worst"] is not None):
+        print(f"- {one['slice']}, {one['rows']:,} rows: {text(one, 3)}; the limit's {text(one['limit'], 3)}")
     used = found["run"]
     print(f"{used['seconds']:.0f} s with the world's {used['world_seconds']:.0f} s, {used['peak_mb']:,.0f} MB; "
           f"missed: {', '.join(found['missed']) or 'nothing'}\n")  # fmt: skip

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import Answer, Prepared, arguments, choose, compare, differs, draw_keys, peer_arguments, table, write
+from common import Answer, Prepared, arguments, choose, compare, differs, draw_keys, peer_arguments, read, table, write
 
 PEERS = {"polars": "polars", "duckdb": "duckdb", "pandas": "pandas"}
 FEATURES = ("f0", "f1", "f2", "f3")
@@ -45,15 +45,12 @@ def make(folder: Path, rows: int, examples: int, seed: int) -> None:
 
 def ours(folder: Path) -> Prepared:
     """A `Lookup`, as a design declares it."""
-    import pyarrow.parquet as pq
-
     from bottega.data.log import Log
     from bottega.design.features import Lookup
     from bottega.design.tables import Table
     from bottega.features.lookups import lookup_columns
 
-    rows = pq.read_table(folder / "rows.parquet").combine_chunks()
-    examples = pq.read_table(folder / "examples.parquet").combine_chunks()
+    rows, examples = read(folder / "rows.parquet"), read(folder / "examples.parquet")
     time, at = rows["t"].to_numpy(), examples["t"].to_numpy()
     log, keys = Log("rows", rows, time, time), {"id": examples["id"].chunk(0)}
 

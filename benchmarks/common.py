@@ -31,7 +31,13 @@ HERE = Path(__file__).parent
 OUT = HERE / "out"
 Answer = Mapping[str, np.ndarray]  # name -> (n,) in the order of the rows asked
 Prepared = tuple[Callable[[], Any], Callable[[Any], Answer]]  # what is timed; what makes its result comparable
-PINS = {"pandas": ["pandas==3.1.1", "pyarrow==26.0.1"]}  # peers that are no dependency of ours
+PINS = {  # peers that are no dependency of ours
+    "pandas": ["pandas==3.1.1", "pyarrow==26.0.1"],
+    "feast": [
+        *("feast[redis,duckdb]==0.67.0", "pandas==2.3.3", "pyarrow==26.0.1", "dask==2026.8.0", "duckdb==2.0.0"),
+        *("ibis-framework==12.0.0", "redis==7.4.1"),
+    ],
+}
 
 
 @dataclass(frozen=True)
@@ -288,6 +294,17 @@ def draw_keys(rng: np.random.Generator, rows: int, keys: int) -> np.ndarray:
     place = np.searchsorted(np.cumsum(weight) / weight.sum(), rng.random(rows), side="right")
     drawn: np.ndarray = rng.permutation(keys).astype(np.int32)[np.minimum(place, keys - 1)]
     return drawn
+
+
+def read(file: Path) -> Any:
+    """Read a Parquet file as an Arrow table of whole columns, one by one: no more than one of them is held twice."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    names = pq.read_schema(file).names
+    columns = {name: pq.read_table(file, columns=[name])[name].combine_chunks() for name in names}
+    pa.default_memory_pool().release_unused()
+    return pa.table(columns)
 
 
 def serve_side(module: str, function: str, inputs: str, answer: str) -> None:

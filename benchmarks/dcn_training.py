@@ -5,9 +5,9 @@ long tail and nulls. The truth can be learnt and is known: each id has an effect
 effect of the pair, three numbers bend; a share of 25 to 30 % is positive. The latest rows judge both.
 
 Network: vectors of 16, three cross layers of four low-rank experts (rank 32), beside them layers of 256 and 128, in
-parallel; batches of 4,096. Both normalise batches between the layers; each side tries the same three learning rates and
-keeps the one with the lowest loss on the rows that judge; the rest of the settings are each one's own defaults.
-torch-rechub runs twice: with its own
+parallel; batches of 4,096. Both normalise batches between the layers; each side tries the same six learning rates and
+keeps the one with the lowest loss on the rows that judge, and it is said where that is the first or the last of them;
+the rest of the settings are each one's own defaults, the precision too. torch-rechub runs twice: with its own
 `DataGenerator`, and with batches cut from whole arrays, which its trainer takes as well.
 """
 
@@ -29,7 +29,7 @@ PINS["torch-rechub"] = [
 PEERS = {"rechub": "torch-rechub", "rechub_batches": "torch-rechub"}
 FIELDS, NUMBERS, PAIRS, VALIDATE = 26, 13, 4, 0.2
 BATCH, RANK, EXPERTS, CROSS, LAYERS, SIZE = 4096, 32, 4, 3, (256, 128), 16
-RATES = (1e-3, 3e-3, 1e-2)
+RATES = (1e-3, 3e-3, 1e-2, 2e-2, 4e-2, 1e-1)
 
 
 def draw(rows: int, seed: int, largest: int = 100_000) -> dict[str, np.ndarray]:
@@ -80,7 +80,8 @@ def ours(inputs: Path) -> Prepared:
         return dict(model.training)
 
     def answer(found: dict[str, Any]) -> dict[str, np.ndarray]:
-        return {"losses": np.array(found["later"]), "examples_per_s": np.array([found["examples_per_s"]])}
+        speed = np.array([found["examples_per_s"]])
+        return {"losses": np.array(found["later"]), "examples_per_s": speed, "precision": np.array(found["precision"])}
 
     return run, answer
 
@@ -158,23 +159,25 @@ def peer(inputs: Path, loader: Callable[[dict[str, np.ndarray], np.ndarray], Any
                 ]
             chance = torch.cat(parts_of).numpy().clip(1e-7, 1 - 1e-7).astype(float)
             losses.append(-np.log(np.where(label[first:] > 0, chance, 1 - chance)).mean())
-        return {"losses": losses, "examples_per_s": epochs * first / seconds}
+        precision = str(next(model.parameters()).dtype).removeprefix("torch.")
+        return {"losses": losses, "examples_per_s": epochs * first / seconds, "precision": precision}
 
     def answer(found: dict[str, Any]) -> dict[str, np.ndarray]:
-        return {"losses": np.array(found["losses"]), "examples_per_s": np.array([found["examples_per_s"]])}
+        speed = np.array([found["examples_per_s"]])
+        return {"losses": np.array(found["losses"]), "examples_per_s": speed, "precision": np.array(found["precision"])}
 
     return run, answer
 
 
-def once(name: str, python: Path, inputs: Path, rate: float, threads: int) -> tuple[list[float], float]:
-    """Run a side in a process of its own; give its loss after each pass, and its examples a second."""
+def once(name: str, python: Path, inputs: Path, rate: float, threads: int) -> tuple[list[float], float, str]:
+    """Run a side in a process of its own; give its loss after each pass, examples a second, and precision."""
     (inputs / "rate").write_text(str(rate))
     side = Side(python, "dcn_training", name, inputs, threads)
     try:
         for word in ("load", "run", "answer"):
             side.tell(word)
         with np.load(side.answer, allow_pickle=False) as file:
-            return file["losses"].tolist(), float(file["examples_per_s"][0])
+            return file["losses"].tolist(), float(file["examples_per_s"][0]), str(file["precision"])
     finally:
         side.close()
 
@@ -190,11 +193,12 @@ def measure(sides: dict[str, Path], inputs: Path, runs: int, threads: int) -> di
         print(
             f"  {name}: " + ", ".join(f"rate {rate:g} loss {loss:.4f}" for rate, loss in tried.items()), file=sys.stderr
         )
-        found[name] = {"rate": min(tried, key=lambda rate: tried[rate]), "tried": list(tried.items())}
+        rate = min(tried, key=lambda rate: tried[rate])
+        found[name] = {"rate": rate, "at_edge": rate in (RATES[0], RATES[-1]), "tried": list(tried.items())}
         found[name] |= {"examples_per_s": [], "loss": [], "losses": []}
     for number in range(runs):
         for name, python in sides.items():
-            losses, speed = once(name, python, inputs, found[name]["rate"], threads)
+            losses, speed, found[name]["precision"] = once(name, python, inputs, found[name]["rate"], threads)
             print(f"  round {number + 1}, {name}: {speed:,.0f} examples/s, loss {min(losses):.4f}", file=sys.stderr)
             for key, value in (("examples_per_s", speed), ("loss", min(losses)), ("losses", losses)):
                 found[name][key].append(value)
@@ -205,7 +209,6 @@ def main() -> None:
     """Measure, print the table, write it to `dcn_training.json`."""
     parser = arguments(__doc__ or "")
     peer_arguments(parser, PEERS)
-    parser.set_defaults(runs=3)
     parser.add_argument("--rows", type=int, default=300_000, help="a fifth of them judge")
     parser.add_argument("--epochs", type=int, default=2, help="passes of each side")
     chosen = parser.parse_args()
@@ -217,13 +220,14 @@ def main() -> None:
     later = slice(chosen.rows - int(chosen.rows * VALIDATE), None)
     chance, label = rows["chance"][later], rows["label"][later]
     best = float(-np.log(np.where(label > 0, chance, 1 - chance)).mean())
-    head = ["DCN-V2", "examples/s", "lowest–highest", "ours / it", "best validation loss", "its learning rate"]
+    head = ["DCN-V2", "precision", "examples/s", "lowest–highest", "ours / it", "best validation loss", "learning rate"]
     print("| " + " | ".join(head) + " |\n" + "| --- " * len(head) + "|")
     for name, row in found.items():
         speed = row["examples_per_s"]
-        ratio = np.median(np.divide(found["ours"]["examples_per_s"], speed))
-        print(f"| {name} | {np.median(speed):,.0f} | {min(speed):,.0f}–{max(speed):,.0f} | {ratio:.1f} "
-              f"| {np.median(row['loss']):.4f} | {row['rate']:g} |")  # fmt: skip
+        ratios = np.divide(found["ours"]["examples_per_s"], speed)
+        ratio, edge = f"{np.median(ratios):.1f} ({min(ratios):.1f}–{max(ratios):.1f})", ", an edge" * row["at_edge"]
+        print(f"| {name} | {row['precision']} | {np.median(speed):,.0f} | {min(speed):,.0f}–{max(speed):,.0f} "
+              f"| {ratio} | {np.median(row['loss']):.4f} | {row['rate']:g}{edge} |")  # fmt: skip
     print(f"\nThe truth itself has a loss of {best:.4f}.", *missing, sep="\n")
     said = {"rows": chosen.rows, "epochs": chosen.epochs, "threads": chosen.threads, "truth": best, "sides": found}
     write("dcn_training", chosen.out, said, ["bottega", "torch", "onnxruntime", "numpy", "torch-rechub"])

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import Answer, Prepared, arguments, choose, compare, differs, draw_keys, peer_arguments, table, write
+from common import Answer, Prepared, arguments, choose, compare, differs, draw_keys, peer_arguments, read, table, write
 
 SPANS = {"1h": 3600 * 10**6, "1d": 86400 * 10**6, "7d": 7 * 86400 * 10**6}  # microseconds
 PEERS = {"polars": "polars", "duckdb_range": "duckdb", "duckdb_prefix": "duckdb", "pandas": "pandas"}
@@ -43,13 +43,11 @@ def make(folder: Path, rows: int, seed: int) -> None:
 
 def ours(folder: Path) -> Prepared:
     """A `Window` with exact tails, as a design declares it."""
-    import pyarrow.parquet as pq
-
     from bottega.data.log import Log
     from bottega.design.features import Window
     from bottega.features.windows import window_columns
 
-    events = pq.read_table(folder / "events.parquet").combine_chunks()
+    events = read(folder / "events.parquet")
     time = events["t"].to_numpy()
     log = Log("events", events, time, time)
     window = Window("events", "id", {"count": "count(*)", "sum": "sum(v)", "mean": "avg(v)"}, list(SPANS), hop="exact")

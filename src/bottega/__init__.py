@@ -57,6 +57,7 @@ from bottega.design.tables import Allowed, MonotoneTime, NotNull, Pattern, Range
 from bottega.design.writing import schema, to_json, to_python, to_yaml
 
 if TYPE_CHECKING:
+    from bottega.verbs.consistency import consistency
     from bottega.verbs.explain import explain
     from bottega.verbs.load import load
     from bottega.verbs.release import release
@@ -64,8 +65,9 @@ if TYPE_CHECKING:
     from bottega.verbs.rollback import rollback
     from bottega.verbs.run import run
     from bottega.verbs.serve import serve
+    from bottega.verbs.stream import stream
 
-_VERBS = ("explain", "load", "release", "report", "rollback", "run", "serve")
+_VERBS = ("consistency", "explain", "load", "release", "report", "rollback", "run", "serve", "stream")
 
 __all__ = [
     "DCN",
@@ -137,6 +139,7 @@ __all__ = [
     "View",
     "Watch",
     "Window",
+    "consistency",
     "explain",
     "load",
     "load_design",
@@ -146,6 +149,7 @@ __all__ = [
     "run",
     "schema",
     "serve",
+    "stream",
     "to_json",
     "to_python",
     "to_yaml",

@@ -26,6 +26,13 @@ Workspace = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, progress as JSON lines on stderr.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but the result.")]
 Build = Annotated[str | None, typer.Option("--build", metavar="ID", help="A build's id, or its beginning.")]
+Store = Annotated[
+    str, typer.Option("--store", metavar="URL", help="lmdb:, lmdb:/path, redis://…, dynamodb://…, cassandra://…")
+]
+Clock = Annotated[
+    str,
+    typer.Option("--clock", metavar="KIND", help="now; log: the log's end, moved by events; auto: log if old."),
+]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Another seed makes other draws.")]
 
 
@@ -87,7 +94,7 @@ def run(
 
     ran = verb(
         design, data=data, warehouse=warehouse, workspace=workspace, seed=seed, rows=rows,
-        models=[name.strip() for name in models.split(",") if name.strip()] if models else (),
+        models=() if models is None else _names(models),
         warm_start=warm_start, wait=wait, progress=choose(quiet, as_json),
     )  # fmt: skip
     _say(as_json, ran.scorecard, lambda: _summary(ran.scorecard, ran.report, design))
@@ -106,7 +113,11 @@ def serve(
     port: Annotated[int, typer.Option(help="0 is any free one.")] = 8000,
     workers: Annotated[int | None, typer.Option(help="Processes. [default: what the design says]")] = None,
     build: Build = None,
-    store: Annotated[str, typer.Option(metavar="URL", help="The online store.")] = "lmdb:",
+    store: Store = "lmdb:",
+    stream: Annotated[
+        str, typer.Option(metavar="URL", help="Events that change features: file:, kafka://host:port/topic, none.")
+    ] = "file:",
+    clock: Clock = "auto",
     as_json: Json = False,
 ) -> None:
     """Answer requests with the current release, over HTTP."""
@@ -118,7 +129,32 @@ def serve(
         sys.stdout.flush()
 
     verb(
-        design, workspace=workspace, host=host, port=port, workers=workers, build=build, store=store, ready=ready
+        design, workspace=workspace, host=host, port=port, workers=workers, build=build, store=store, stream=stream,
+        clock=clock, ready=ready,
+    )  # fmt: skip
+
+
+@app.command()
+def stream(
+    design: DesignName,
+    source: Annotated[str, typer.Option("--stream", metavar="URL", help="file:, kafka://host:port/topic.")] = "file:",
+    workspace: Workspace = None,
+    store: Store = "lmdb:",
+    workers: Annotated[int, typer.Option(help="Processes that share the stream's partitions.")] = 1,
+    build: Build = None,
+    clock: Clock = "auto",
+    as_json: Json = False,
+) -> None:
+    """Bring events into the store, each once, beside a service with --stream none."""
+    from bottega.verbs.stream import stream as verb
+
+    def ready() -> None:
+        said = f"{source} into {store}   lag and throughput in /metrics of the service   Ctrl-C ends it"
+        typer.echo(json.dumps({"streaming": True}) if as_json else said)
+        sys.stdout.flush()
+
+    verb(
+        design, workspace=workspace, source=source, store=store, workers=workers, build=build, clock=clock, ready=ready
     )  # fmt: skip
 
 
@@ -175,6 +211,37 @@ def rollback(design: DesignName, workspace: Workspace = None, as_json: Json = Fa
 
     found = verb(design, workspace=workspace)
     _say(as_json, {"current": found.id}, lambda: f"current is {found.id} again")
+
+
+@app.command()
+def consistency(
+    design: DesignName,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", metavar="DIR", help="Tables of today. [default: the build's, and events]"),
+    ] = None,
+    warehouse: Annotated[str | None, typer.Option("--warehouse", metavar="URL", help="Read them from here.")] = None,
+    source: Annotated[
+        str, typer.Option("--stream", metavar="URL", help="Events since; none: leave them out.")
+    ] = "file:",
+    sample: Annotated[int, typer.Option(help="Answers to look at.")] = 1000,
+    at_most: Annotated[float, typer.Option(help="Share of values that may differ; above it, exit with 4.")] = 0.0,
+    build: Build = None,
+    workspace: Workspace = None,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Compare features as they were served with what a batch computes for the same moments."""
+    from bottega.reporting.telling import consistency_summary
+    from bottega.verbs.consistency import consistency as verb
+
+    found = verb(
+        design, workspace=workspace, build=build, data=data, warehouse=warehouse, stream=source, sample=sample,
+        seed=seed,
+    )  # fmt: skip
+    _say(as_json, found, lambda: consistency_summary(found))
+    if found["mismatches"] > at_most * found["compared"]:
+        raise typer.Exit(4)
 
 
 @app.command()
@@ -240,6 +307,17 @@ def _summary(card: dict[str, Any], report: Path, design: str) -> str:
     following = f"bottega serve {design}" if card["release"]["released"] else f"bottega report {design}"
     width = shutil.get_terminal_size((80, 24)).columns
     return summary(card, width=max(40, min(width, 118)), colour=colour, report=str(report), following=following)
+
+
+def _names(models: str) -> list[str]:
+    from bottega.errors import BuildError
+
+    names = [name.strip() for name in models.split(",") if name.strip()]
+    if not names:
+        raise BuildError(
+            "--models", repr(models), "all, or names with commas", "leave it out to train what is not optional"
+        )
+    return names
 
 
 def _say(as_json: bool, value: Any, text: Callable[[], str]) -> None:

@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 FOLDER = Path(__file__).parents[2] / "benchmarks"
@@ -63,6 +64,40 @@ def test_the_ads_ladder_is_judged_beside_the_limit(tmp_path: Path) -> None:
     assert found["champion"] == "Logistic"
     assert found["right_less"]["HistoricalRate"]["high"] < 0 < found["rungs"]["Logistic"]["gap"]["value"]
     assert "champion Logistic; right would be Logistic" in printed
+    assert found["slices"]["count"] == 0  # of 10,000 impressions a slice
+    assert "0 slices of 10,000 impressions" in printed
+
+
+@pytest.mark.parametrize("module", ["ads_ladder"], indirect=True)
+def test_every_slice_of_the_scorecard_is_judged(
+    module: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SMALLEST", 3_000)
+    module.make(tmp_path / "world", "few", 20_000, 0)
+    log = pq.read_table(tmp_path / "world" / "impressions")
+    rows = log.append_column("request_time", log["shown_at"])
+    names = ("device", "hour", "position", "user_id_age", "user_id_interest", "ad_id_topic", "weekday")
+    card = {"calibration": {"rank": {"slices": {name: {} for name in names}}}}
+    columns = module.sliced(tmp_path / "world", rows, card)
+    assert set(names) < set(columns)
+    label, said = log["clicked"].to_numpy(), np.full(len(log), 0.07)
+    users = pq.read_table(tmp_path / "world" / "users.parquet")
+    ages = dict(zip(users["user_id"].to_pylist(), users["age"].to_pylist(), strict=True))
+    inside = np.array([ages[user] == "25-34" for user in log["user_id"].to_pylist()])
+    said[inside] = 0.5  # wrong for one age alone
+    draws = module.Resamples(np.unique(log["user_id"].to_numpy(), return_inverse=True)[1], 0)
+    found = module.judge_slices(columns, said, np.full(len(log), 0.07), label, draws)
+    assert found["worst"] == found["off"][0]
+    assert found["worst"]["slice"] == "user_id_age = 25-34"
+    assert found["worst"]["rows"] == inside.sum() >= 3_000
+    assert found["worst"]["value"] == pytest.approx(said[inside].sum() / label[inside].sum())
+    assert found["worst"]["limit"]["value"] == pytest.approx(found["worst"]["value"] * 0.07 / 0.5)
+    assert found["clearly_off"] >= 1
+    assert found["by"]["user_id_age"] >= 2
+    assert found["count"] == sum(found["by"].values())
+    card["calibration"]["rank"]["slices"]["mood"] = {}
+    with pytest.raises(SystemExit, match="mood"):
+        module.sliced(tmp_path / "world", rows, card)
 
 
 def load_module(name: str) -> ModuleType:

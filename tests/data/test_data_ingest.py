@@ -150,7 +150,8 @@ def test_the_same_data_give_the_same_bytes(tmp_path: Path) -> None:
     for file in ("accepted.parquet", "quarantined.parquet", "ingested.json"):
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
     counts = json.loads((tmp_path / "a/ingested.json").read_text())
-    assert counts == {"offered": 3, "accepted": 2, "quarantined": 1, "reasons": {"time: missing": 1}}
+    whole = {"offered": 3, "accepted": 2, "quarantined": 1, "reasons": {"time: missing": 1}, "repeated": 0}
+    assert counts == whole
 
 
 def test_accepted_columns_have_their_types(tmp_path: Path) -> None:
@@ -283,3 +284,26 @@ def test_before_is_what_was_there(make_times: list[tuple[int, int]], at: int) ->
     assert got.rows["row"].to_pylist() == expected
     assert got.time.tolist() == time[expected].tolist()
     assert got.known.tolist() == known[expected].tolist()
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"key": "id"}, 3),
+        ({"key": ["id", "kind"]}, 2),
+        ({"key": "id", "checks": [bt.Allowed("kind", [1])]}, 2),
+        ({"key": "id", "time": "when"}, 1),
+        ({}, 0),
+    ],
+    ids=["one column", "two columns", "of accepted rows", "with a time", "no key"],
+)
+def test_keys_that_are_repeated_are_counted_and_told(fields: dict, expected: int, tmp_path: Path) -> None:
+    rows = [("a", 1, 1), ("b", 1, 1), ("a", 1, 1), ("a", 2, 2), ("a", 1, 3), (None, 1, 1), (None, 1, 1)]
+    columns = {name: [row[place] for row in rows] for place, name in enumerate(("id", "kind", "when"))}
+    columns["when"] = [f"2020-01-0{day}" for day in columns["when"]]
+    pq.write_table(pa.table(columns), tmp_path / "t.parquet")
+    found = ingest(bt.Table("t", "t.parquet", **fields), Place(tmp_path), tmp_path / "in")
+    assert found.repeated == expected
+    assert read_ingested(tmp_path / "in") == found
+    assert ("repeated (the last row counts)" in found.told()) == (expected > 0)
+    assert found.told().startswith(f"7 offered   {found.accepted} accepted   {found.quarantined} quarantined")

@@ -13,7 +13,7 @@ import pytest
 
 from bottega.design.evaluation import Evaluation, Goal, View
 from bottega.errors import DesignError
-from bottega.evaluation.goals import judge_goals, met
+from bottega.evaluation.goals import clear, judge_goals, met
 from bottega.evaluation.judging import judge
 from bottega.evaluation.outcome import Rung
 from bottega.evaluation.slicing import by_value, cold
@@ -41,6 +41,29 @@ from bottega.metrics import Estimate
 )
 def test_met_on_hand_made_numbers(goal, low, value, high, expected):
     assert met(Goal("mrr", **goal), Estimate(value, low, high, 9)) is expected
+
+
+@pytest.mark.parametrize(
+    ("goal", "low", "value", "high", "expected"),
+    [
+        ({"at_least": 0.5}, 0.5, 0.6, 0.7, True),
+        ({"at_least": 0.5}, 0.4999, 0.6, 0.7, False),
+        ({"at_least": 0.5}, 0.3, 0.4, 0.4999, True),
+        ({"at_least": 0.5}, 0.3, 0.4, 0.5, False),
+        ({"at_most": 0.5}, 0.3, 0.4, 0.5, True),
+        ({"at_most": 0.5}, 0.3, 0.4, 0.51, False),
+        ({"within": (0.9, 1.1)}, 0.9, 1.0, 1.1, True),
+        ({"within": (0.9, 1.1)}, 0.89, 1.0, 1.1, False),
+        ({"within": (0.9, 1.1)}, 1.0, 1.2, 1.4, False),
+        ({"within": (0.9, 1.1)}, 1.11, 1.2, 1.4, True),
+        ({"within": (0.9, 1.1)}, 0.6, 0.7, 0.89, True),
+        ({"within": (0.9, 1.1)}, math.nan, 1.0, math.nan, None),
+        ({"above": "A"}, 0.001, 0.1, 0.2, None),
+        ({"below": "A"}, -0.2, -0.1, 0.001, None),
+    ],
+)
+def test_an_interval_is_clear_where_it_says_the_same_as_the_value(goal, low, value, high, expected):
+    assert clear(Goal("mrr", **goal), Estimate(value, low, high, 9)) is expected
 
 
 def goals(outcome, champion, *made):

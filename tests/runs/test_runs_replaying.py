@@ -74,7 +74,7 @@ def test_a_table_without_what_travels_with_a_candidate_is_refused(job: Any) -> N
 def test_what_is_counted_stands_for_all_searches() -> None:
     log = Log("auctions", pa.table({"x": [0]}), np.zeros(1, np.int64), np.zeros(1, np.int64))
     day = Day(log, np.arange(4), np.arange(5), np.array([0, HOUR, 2 * HOUR, 2 * HOUR]), 0.5)
-    sales = [Sold(0, "adv-1", 2.0, True), Sold(HOUR, "adv-2", 0.0, False), Sold(2 * HOUR, "adv-1", 4.0, True)]
+    sales = [Sold(0, "adv-1", 2.0, True), Sold(HOUR, "adv-2", 0.0, False), Sold(2 * HOUR, "adv-1", 4.0, True, 0.5)]
     found = counted(day, sales, {"adv-1": 10.0, "adv-2": 5.0, "adv-3": 5.0}, known=True)
     assert (found["searches"], found["drawn"], found["sold"], found["clicks"]) == (8, 4, 6, 4)
     assert found["revenue"] == 12
@@ -85,3 +85,4 @@ def test_what_is_counted_stands_for_all_searches() -> None:
         "advertiser": "adv-1", "budget": 10.0, "spent": 12.0, "clicks": 4.0, "cost_per_click": 3.0,
     }  # fmt: skip
     assert found["over_budget"] == {"advertisers": 1, "largest": 2.0}
+    assert found["given_free"] == {"clicks": 2.0, "worth": 1.0}

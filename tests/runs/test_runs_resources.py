@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import socket
 import subprocess
 import sys
 import time
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from pkgutil import iter_modules
 
 import psutil
 
-from bottega.runs.resources import PeakMemory, installed, machine, own_peak
+from bottega.runs import steps
+from bottega.runs.resources import LIBRARIES, PeakMemory, installed, machine, own_peak
 
 
 def test_the_peak_stays_after_the_memory_is_free() -> None:
@@ -64,3 +70,22 @@ def test_the_machine_has_figures_and_no_name() -> None:
     assert socket.gethostname() not in text
     assert found["versions"]["python"] == ".".join(map(str, sys.version_info[:3]))
     assert "no-such-library" not in installed(["no-such-library"])
+
+
+def test_the_versions_of_all_libraries_that_steps_count_on_are_told_without_loading_them() -> None:
+    needed = set()
+    for module in iter_modules(steps.__path__):
+        code = (Path(steps.__path__[0]) / f"{module.name}.py").read_text()
+        for part in ast.walk(ast.parse(code)):
+            named = getattr(part.targets[0], "id", "") if isinstance(part, ast.Assign) else getattr(part, "arg", "")
+            if isinstance(part, (ast.Assign, ast.keyword)) and named in ("_LIBRARIES", "_DEEP", "libraries"):
+                needed |= {each.value for each in ast.walk(part.value) if isinstance(each, ast.Constant)}
+    assert {"numpy", "lightgbm", "torch", "onnx", "onnxruntime"} <= needed <= set(LIBRARIES)
+    code = (
+        "import json, sys; from bottega.runs.resources import machine; told = machine()['versions']; "
+        "print(json.dumps([told, [name for name in ('torch', 'onnx', 'onnxruntime') if name in sys.modules]]))"
+    )
+    told, loaded = json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
+    assert loaded == []
+    for name in ("torch", "onnx", "onnxruntime"):
+        assert told.get(name) == (version(name) if find_spec(name) else None)

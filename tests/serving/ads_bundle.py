@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path as Folder
 from typing import Any
 
-import msgspec
 import numpy as np
+import pyarrow as pa
 
 import bottega as bt
-from bottega.features.packing import Packed, Reader, pack
-from bottega.features.stores.keys import keys
+from bottega.data.log import Log
+from bottega.features.filling import fill
+from bottega.features.reader import Reader
 from bottega.features.stores.memory import MemoryStore
-from bottega.features.stores.protocol import mark
+from bottega.features.tracked import layout
 from bottega.models.inputs import Inputs
 from bottega.serving.answerer import Served
 from bottega.serving.bundle import FORMAT, Bundle, Champion, Facts, Ranked
@@ -30,8 +31,7 @@ ADS = {  # id: P(click), P(conversion | click), bid, budget, advertiser
     "endless": (0.40, 0.40, 3.0, None, "adv-6"),
     "nobody": (0.40, 0.40, 3.0, 50.0, None),
 }
-NUMBERS = ("ad_click", "ad_convert", "ad_bid", "ad_budget")
-GROUP = Packed("ad", ("ad",), (*NUMBERS, "ad_advertiser"), (*["number"] * 4, "text"), (None,) * 5)
+SHOWN = Log("shown", pa.table({"ad": pa.array([], pa.string())}), np.zeros(0, np.int64), np.zeros(0, np.int64))
 
 
 class Reads:
@@ -66,20 +66,21 @@ def design(*path: Any, position: Any = None, features: Sequence[Any] = ()) -> bt
 def bundle(made: bt.Design, ads: Any = None, rung: str = "Logistic") -> Bundle:
     """Give the bundle of such a design."""
     ads = ADS if ads is None else ads
-    store = MemoryStore()
-    words = sorted({ad[4] for ad in ads.values() if ad[4] is not None})
-    rows = [[*ad[:4], None if ad[4] is None else words.index(ad[4])] for ad in ads.values()]
-    marks = {"words:ad_advertiser": msgspec.json.encode(words)}
-    store.write("ad", keys([list(ads)]), pack(np.array(rows, np.float64)), marks)
-    mark(store, "as_of", b"0")
+    columns: dict[str, Any] = {"ad": pa.array(list(ads))}
+    for place, name in enumerate(("click", "convert", "bid", "budget", "advertiser")):
+        kind = pa.float64() if place < 4 else pa.string()
+        columns[name] = pa.array([ad[place] for ad in ads.values()], kind)
+    logs = {"shown": SHOWN, "ads": Log("ads", pa.table(columns), None, None)}
+    store, groups = MemoryStore(), layout(made, logs)
+    fill(store, made, logs, groups, 0)
     ladders = [stage.ladder for stage in made.serving.path if isinstance(stage, bt.Rank)]
     champions = {}
     for ladder in ladders:
         facts = Ranked(rung, ("ad_click",) if ladder == "rank" else ("ad_convert",), ("number",))
         setting = next(each for each in made.models[ladder] if type(each).__name__ == rung)
         champions[ladder] = Champion(facts, Reads(setting), {})  # type: ignore[arg-type]
-    facts = Facts({name: one.facts for name, one in champions.items()}, {"user": "id"}, (GROUP,), FORMAT)
-    return Bundle("v1", Folder(), made, facts, {}, champions, Reader(store, (GROUP,)))
+    facts = Facts({name: one.facts for name, one in champions.items()}, {"user": "id"}, tuple(groups), FORMAT)
+    return Bundle("v1", Folder(), made, facts, {}, champions, Reader(store, groups))
 
 
 def path(*stages: Any, spending: Spending | None = None, **more: Any) -> Path:
@@ -92,9 +93,9 @@ def auction(**fields: Any) -> bt.Auction:
     return bt.Auction(**{"bid": "ad_bid", "budget": "ad_budget", "advertiser": "ad_advertiser", **fields})
 
 
-def load_ads(folder: Folder, store: str, accounts: Folder) -> Served:
+def load_ads(folder: Folder, store: str, accounts: Folder, clock: str = "log") -> Served:
     """Load what the service is tested with; the build's name says when it charges."""
-    del store
+    del store, clock
     pays = folder.name.split("-")[0]
     ads = {f"ad-{n}": (0.5, 0.1, 1.0 + n / 8, 12.0, f"adv-{n % 3}") for n in range(9)}
     return Served("ads", (), path(auction(slots=2, reserve=0.5, pays=pays), spending=Spending.open(accounts), ads=ads))

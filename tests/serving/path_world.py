@@ -15,8 +15,10 @@ import pyarrow.parquet as pq
 import bottega as bt
 from bottega.data.examples import TEST
 from bottega.data.source import Place
-from bottega.features.packing import Reader, fill, layout
+from bottega.features.filling import fill
+from bottega.features.reader import Reader
 from bottega.features.stores.opening import open_store
+from bottega.features.tracked import layout
 from bottega.files import read_json
 from bottega.models.making import retriever_class
 from bottega.runs.progress import Silent

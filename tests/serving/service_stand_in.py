@@ -9,6 +9,7 @@ from typing import Any
 
 from bottega.errors import ServeError
 from bottega.serving.answerer import Served
+from bottega.serving.service import Settings
 from bottega.serving.spending import Clicked
 from bottega.serving.wire import Answer, Item, RequestError, request_type
 
@@ -47,11 +48,11 @@ class StandIn:
             raise ServeError("spending", "a full disk on purpose")
         seen = self.clicked.setdefault((request_id, item), [])
         seen.append(item)
-        return Clicked(request_id, item, 0.25, len(seen) == 1) if item.startswith(self.version) else None
+        return Clicked(request_id, item, 0.25, len(seen) == 1, 0.0) if item.startswith(self.version) else None
 
 
-def load_stand_in(folder: Path, store: str, accounts: Path) -> Served:
-    del store, accounts
+def load_stand_in(folder: Path, store: str, accounts: Path, clock: str) -> Served:
+    del store, accounts, clock
     try:
         facts = json.loads((folder / "facts.json").read_text())
     except (OSError, ValueError) as error:
@@ -66,6 +67,11 @@ def load_stand_in(folder: Path, store: str, accounts: Path) -> Served:
     if facts.get("crash"):
         raise RuntimeError("the reader fell over")
     return Served("shop", TABLES, StandIn(folder.name, facts))
+
+
+def settings_of(folder: Path, **fields: Any) -> Settings:
+    """Give the settings of a service that answers with the stand-in, which has no store to stream into."""
+    return Settings(folder, **{"port": 0, "loader": "service_stand_in:load_stand_in", "stream": "none", **fields})
 
 
 def make_build(folder: Path, name: str, **facts: Any) -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import mmap
 import multiprocessing
+import os
 import queue
 import shutil
+import signal
+import time
 from pathlib import Path as Folder
 from typing import Any
 
@@ -16,23 +19,24 @@ from path_world import World
 
 from bottega.errors import BottegaError, ServeError
 from bottega.features.stores import environment
-from bottega.features.stores.opening import open_store
 from bottega.features.stores.protocol import Store
 from bottega.features.stores.snapshot import restore
 from bottega.files import read_json, write_json
-from bottega.serving import bundle
+from bottega.serving import online
 from bottega.serving.answerer import Served, load_path
-from bottega.serving.bundle import FORMAT, load_bundle
+from bottega.serving.bundle import FORMAT, load_bundle, read_schemas
 from bottega.serving.follower import Follower
 from bottega.serving.manifest import MANIFEST, write_manifest
+from bottega.serving.online import ROWS, open_online
 from bottega.serving.path import Path
 from bottega.serving.service import Settings
+from bottega.serving.wire import Trace, Traced
 
 
 @pytest.fixture
 def copy(world: World, tmp_path: Folder) -> Folder:
     """A bundle that may be damaged."""
-    return Folder(shutil.copytree(world.folder, tmp_path / "copy"))
+    return Folder(shutil.copytree(world.folder, tmp_path / "shop" / "builds" / "copy"))
 
 
 def files(folder: Folder) -> list[Folder]:
@@ -111,7 +115,7 @@ def test_no_file_holds_a_pickle(world: World) -> None:
     for path in files(world.folder):
         content = path.read_bytes()
         assert not (content[:1] == b"\x80" and content[-1:] == b"."), path
-        assert path.suffix in {".json", ".npy", ".arrow", ".txt", ".mdb"}, path
+        assert path.suffix in {".json", ".npy", ".arrow", ".txt"}, path
         if path.suffix == ".npy":
             assert not np.load(path, mmap_mode="r", allow_pickle=False).dtype.hasobject
 
@@ -190,40 +194,156 @@ def test_a_rollback_to_a_build_that_still_answers_a_request_is_served(world: Wor
     assert last.path.answer(last.path.request_type(customer="nobody")).items == answers[0]
 
 
-def _fill(folder: str, url: str, begin: Any, rows: Any) -> None:
-    def together(source: Folder, store: Store) -> None:
-        begin.wait(60)  # both have looked for the mark, and neither has found it
+def _rows_of(folder: Folder) -> dict[tuple[str, bytes], bytes]:
+    """Give the rows of a build by group and key, as the plain files say."""
+    found = {}
+    for path in (folder / ROWS).glob("*.arrow"):
+        batch = pa.ipc.open_file(path.read_bytes()).get_batch(0)
+        group = batch.schema.metadata[b"group"].decode()
+        for key, row in zip(*(batch.column(name).to_pylist() for name in ("key", "row")), strict=True):
+            found[group, key] = row
+    return found
+
+
+def _holds(store: Store, rows: dict[tuple[str, bytes], bytes]) -> bool:
+    groups = {group for group, _ in rows}
+    held = {
+        (group, key): row
+        for group in groups
+        for keys in [[key for one, key in rows if one == group]]
+        for key, row in zip(keys, store.read(group, keys), strict=True)
+    }
+    return held == rows and store.describe()["rows"] == len(rows)
+
+
+def _open(folder: str, url: str, begin: Any, told: Any, slow: bool) -> None:
+    fills = []
+
+    def counted(source: Folder, store: Store) -> None:
+        fills.append(source)
+        if slow:
+            time.sleep(0.3)  # so that the others come while it fills
         restore(source, store)
 
-    environment._FIRST_SIZE = 1 << 16  # so that each outgrows it, and meets the map that the other one grew
-    bundle.restore = together
-    store = bundle._store(url, Folder(folder))
-    rows.put((store.describe()["rows"], store.marked("as_of")))
+    environment._FIRST_SIZE = 1 << 16  # so that who fills outgrows it, and the others meet the map that has grown
+    online.restore = counted  # type: ignore[attr-defined]
+    begin.wait(60)
+    store = open_online(url, Folder(folder), readonly=True)
+    told.put((len(fills), _holds(store, _rows_of(Folder(folder)))))
 
 
-def test_two_workers_that_fill_one_store_at_once_leave_what_one_leaves(copy: Folder, tmp_path: Folder) -> None:
+@pytest.mark.parametrize("beside", [False, True])
+def test_one_of_several_processes_fills_the_store_and_all_read_it_whole(
+    copy: Folder, tmp_path: Folder, beside: bool
+) -> None:
     context = multiprocessing.get_context("spawn")
-    begin, rows = context.Barrier(2), context.Queue()
-    url = f"lmdb:{tmp_path / 'beside'}"
-    workers = [context.Process(target=_fill, args=(str(copy), url, begin, rows)) for _ in range(2)]
+    begin, told = context.Barrier(3), context.Queue()
+    url = f"lmdb:{tmp_path / 'beside'}" if beside else "lmdb:"
+    workers = [context.Process(target=_open, args=(str(copy), url, begin, told, True)) for _ in range(3)]
     for worker in workers:
         worker.start()
-    told = [rows.get(timeout=120) for _ in workers]
+    found = [told.get(timeout=120) for _ in workers]
     for worker in workers:
         worker.join(60)
-    assert [worker.exitcode for worker in workers] == [0, 0]
-    alone = open_store("lmdb:", tmp_path / "alone")
-    restore(copy / "rows", alone)
-    filled = open_store(f"{url}/copy", tmp_path)
-    assert told == [(alone.describe()["rows"], alone.marked("as_of"))] * 2
-    assert filled.describe()["groups"] == alone.describe()["groups"]
-    for path in (copy / "rows").glob("*.arrow"):
-        batch = pa.ipc.open_file(path.read_bytes()).get_batch(0)
-        group, asked = batch.schema.metadata[b"group"].decode(), batch.column("key").to_pylist()
-        rows = filled.read(group, asked)
-        assert None not in rows
-        assert rows == alone.read(group, asked)
-    assert len(load_bundle(copy, url).reader.groups) > 2
+    assert [worker.exitcode for worker in workers] == [0, 0, 0]
+    assert sorted(fills for fills, _ in found) == [0, 0, 1]
+    assert all(whole for _, whole in found)
+    assert not (copy / "store").exists()  # a build never changes
+
+
+def _fill_and_die(folder: str, after: int) -> None:
+    def dying(source: Folder, store: Store) -> None:
+        for number, path in enumerate(sorted(source.glob("*.arrow"))):
+            if number == after:
+                os.kill(os.getpid(), signal.SIGKILL)
+            batch = pa.ipc.open_file(path.read_bytes()).get_batch(0)
+            columns = [batch.column(name).to_pylist() for name in ("key", "row")]
+            store.write(batch.schema.metadata[b"group"].decode(), *columns)
+
+    online.restore = dying  # type: ignore[attr-defined]
+    open_online("lmdb:", Folder(folder), readonly=True)
+
+
+@pytest.mark.parametrize("after", [0, 1, 2])
+def test_a_store_whose_filling_was_killed_is_filled_by_the_next(copy: Folder, after: int) -> None:
+    process = multiprocessing.get_context("spawn").Process(target=_fill_and_die, args=(str(copy), after))
+    process.start()
+    process.join(60)
+    assert process.exitcode == -signal.SIGKILL
+    store = open_online("lmdb:", copy, readonly=True)
+    assert _holds(store, _rows_of(copy))
+    store.close()
+
+
+def test_damaged_rows_are_refused_until_they_are_mended(copy: Folder) -> None:
+    path = sorted((copy / ROWS).glob("*.arrow"))[-1]
+    whole = path.read_bytes()
+    for url in ("lmdb:", "memory:"):
+        path.write_bytes(whole[:100])
+        with pytest.raises(ServeError, match="no readable snapshot") as caught:
+            open_online(url, copy, readonly=True)
+        assert caught.value.where == str(copy / ROWS)
+        path.write_bytes(whole)
+        store = open_online(url, copy, readonly=True)
+        assert _holds(store, _rows_of(copy))
+        store.close()
+
+
+def test_a_live_store_outlives_who_opens_it_and_belongs_to_its_build(world: World, tmp_path: Folder) -> None:
+    first, second = (Folder(shutil.copytree(world.folder, tmp_path / "builds" / name)) for name in ("b1", "b2"))
+    live = open_online("lmdb:", first)
+    live.write("customer", [b"new"], [b"a row"])
+    live.close()
+    for folder, row in ((second, None), (first, b"a row"), (first, b"a row")):
+        for readonly in (True, False):
+            store = open_online("lmdb:", folder, readonly)
+            assert store.read("customer", [b"new"]) == [row]
+            store.close()
+    assert load_bundle(first).reader.store.describe()["rows"] == load_bundle(second).reader.store.describe()["rows"] + 1
+    assert load_bundle(first, "memory:").reader.store.read("customer", [b"new"]) == [None]
+
+
+def test_who_serves_cannot_write_and_a_writer_beside_it_goes_on(copy: Folder) -> None:
+    """A reader is there first, in a process of its own; what a writer puts afterwards is seen by it."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_serve_store, args=(str(copy), theirs))
+    process.start()
+    assert ours.recv() == "a write to a store opened for reading"
+    writer = open_online("lmdb:", copy)
+    writer.write("customer", [b"new"], [b"a row"])
+    ours.send("written")
+    assert ours.recv() == [b"a row"]
+    process.join(60)
+    writer.close()
+
+
+def _serve_store(folder: str, pipe: Any) -> None:
+    store = load_bundle(Folder(folder)).reader.store
+    try:
+        store.write("customer", [b"new"], [b"none of mine"])
+    except BottegaError as error:
+        pipe.send(error.found)
+    pipe.recv()
+    pipe.send(store.read("customer", [b"new"]))
+
+
+@pytest.mark.parametrize(("clock", "stands"), [("auto", True), ("log", True), ("now", False)])
+def test_a_bundle_tells_the_time_as_it_was_asked_to(copy: Folder, clock: str, stands: bool) -> None:
+    bundle = load_bundle(copy, clock=clock)
+    assert bundle.clock is not None
+    assert bundle.clock.stands == stands
+    assert (bundle.clock() == bundle.reader.as_of) == stands
+    path = Path(bundle)
+    answer = path.answer(path.request_type(customer=path._finder.somebody()))
+    assert isinstance(answer, Traced)
+    assert isinstance(answer.trace, Trace)
+    assert (answer.trace.at == bundle.reader.as_of) == stands
+
+
+def test_the_types_of_the_tables_are_in_the_bundle(world: World) -> None:
+    wanted = {name: log.rows.schema for name, log in world.job.logs().items()}
+    assert read_schemas(world.folder) == wanted
 
 
 def test_a_bundle_without_its_folder_is_refused(tmp_path: Folder) -> None:

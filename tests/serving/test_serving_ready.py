@@ -5,10 +5,9 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from service_stand_in import make_build, release
-from test_serving_service_faults import STAND_IN, ask, connects, free_port, until
+from service_stand_in import make_build, release, settings_of
+from test_serving_service_faults import ask, connects, free_port, until
 
-from bottega.serving.service import Settings
 from bottega.serving.workers import running
 
 
@@ -25,7 +24,7 @@ def test_before_the_first_build_is_loaded_it_is_alive_but_not_ready(tmp_path: Pa
 
     thread = threading.Thread(target=look)
     thread.start()
-    with running(Settings(tmp_path, port=port, workers=1, loader=STAND_IN)) as url:
+    with running(settings_of(tmp_path, port=port, workers=1)) as url:
         thread.join()
         assert seen == [(200, 503, 503)]
         assert ask(f"{url}/ready")[0] == 200
@@ -53,7 +52,7 @@ def test_it_is_ready_when_every_worker_is(tmp_path: Path) -> None:
 
     thread = threading.Thread(target=look)
     thread.start()
-    with running(Settings(tmp_path, port=port, workers=2, loader=STAND_IN)):
+    with running(settings_of(tmp_path, port=port, workers=2)):
         assert {(ask(f"{url}/ready")[0], ask(f"{url}/rank", {})[0]) for _ in range(60)} == {(200, 200)}
     thread.join()
     assert health == {200}

@@ -258,13 +258,15 @@ def test_sales_that_are_too_old_are_dropped(monkeypatch: pytest.MonkeyPatch) -> 
     assert len(store._marks) == 3 * (HOURS + 1)
 
 
-def test_a_click_is_charged_whatever_the_budget_and_only_where_clicks_pay() -> None:
+def test_a_click_is_charged_with_what_is_left_of_the_budget_and_only_where_clicks_pay() -> None:
     spending = Spending(MemoryStore())
     path = ads_bundle.path(auction(bid="bid", slots=1), spending=spending)
     for number in range(3):
         ask(path, [{"id": "a", "bid": 40.0}, {"id": "d", "bid": 13.0}], user="u", request_id=f"r{number}")
-    assert [path.click(f"r{number}", "a", NOON).charged for number in range(3)] == [True] * 3  # type: ignore[union-attr]
-    assert spending.spent(["adv-1"], NOON)[0] == pytest.approx(3 * 39.0)
+    clicks = [path.click(f"r{number}", "a", NOON) for number in range(3)]
+    paid = [(one.price, one.free, one.charged) for one in clicks if one is not None]
+    assert paid == [pytest.approx(one) for one in ((39.0, 0.0, True), (11.0, 28.0, True), (0.0, 39.0, True))]
+    assert spending.spent(["adv-1"], NOON)[0] == 50.0
     assert ask(path, ["a"], user="u").degradations[0] == "auction: 1 of 1 over budget"
     shown = ads_bundle.path(auction(pays="impression"))
     ask(shown, FOUR, user="u", request_id="r")

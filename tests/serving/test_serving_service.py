@@ -15,10 +15,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
-from service_stand_in import make_build, release
+from service_stand_in import make_build, release, settings_of
 
 from bottega.serving.decision_log import read_log
-from bottega.serving.service import Settings
 from bottega.serving.workers import running
 
 JSON = {"content-type": "application/json"}
@@ -76,7 +75,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     folder = tmp_path_factory.mktemp("serving") / "shop"
     make_build(folder, "b1", bug=True)
     release(folder, "b1")
-    with running(Settings(folder, port=0, loader="service_stand_in:load_stand_in")) as url:
+    with running(settings_of(folder)) as url:
         opened = Client(url, folder)
         yield opened
         opened.connection.close()
@@ -158,7 +157,7 @@ def test_no_body_makes_it_fail(client: Client, path: str, body: bytes) -> None:
 def test_a_click_is_charged_once_and_an_unknown_one_is_none(client: Client) -> None:
     body = b'{"request_id":"r1","id":"b1-2"}'
     first, second = (json.loads(client.ask("/clicks", body)[2]) for _ in range(2))
-    assert first == {"request_id": "r1", "id": "b1-2", "price": 0.25, "charged": True}
+    assert first == {"request_id": "r1", "id": "b1-2", "price": 0.25, "charged": True, "free": 0.0}
     assert second == {**first, "charged": False}
     assert client.fault("/clicks", b'{"request_id":"r1","id":7}', 404)["found"] == "nothing sold as '7' in 'r1'"
     error = client.fault("/clicks", b'{"request_id":"r1","id":"bug"}', 503)
@@ -361,7 +360,7 @@ def test_the_page_loads_nothing_from_elsewhere(client: Client) -> None:
 def test_each_answer_is_in_the_decision_log(tmp_path: Path) -> None:
     make_build(tmp_path, "b1")
     release(tmp_path, "b1")
-    with running(Settings(tmp_path, port=0, workers=2, loader="service_stand_in:load_stand_in")) as url:
+    with running(settings_of(tmp_path, workers=2)) as url:
         answers = {}
         for number in range(40):
             client = Client(url, tmp_path)

@@ -21,7 +21,7 @@ import msgspec
 import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from service_stand_in import make_build, release
+from service_stand_in import make_build, release, settings_of
 
 from bottega.errors import ServeError
 from bottega.serving.decision_log import read_log
@@ -30,7 +30,6 @@ from bottega.serving.load_report import LoadResult
 from bottega.serving.service import Settings, to_text, worker_environment
 from bottega.serving.workers import running
 
-STAND_IN = "service_stand_in:load_stand_in"
 IDS = [str(number) for number in range(100)]
 
 
@@ -93,7 +92,7 @@ def loaded_while(url: str, act: Callable[[], None], rate: float = 300, requests:
 
 
 def test_a_killed_worker_takes_only_its_requests_in_flight_and_comes_back(folder: Path) -> None:
-    with running(Settings(folder, port=0, loader=STAND_IN)) as url:
+    with running(settings_of(folder)) as url:
         victim = workers_of(folder)[0]
         seen = loaded_while(url, victim.kill)
         assert seen.failed <= 8, seen.errors  # one on each connection
@@ -106,7 +105,7 @@ def test_a_killed_worker_takes_only_its_requests_in_flight_and_comes_back(folder
 
 def test_a_release_under_load_fails_no_request_and_mixes_no_versions(folder: Path) -> None:
     make_build(folder, "b2", load_s=0.2)
-    with running(Settings(folder, port=0, loader=STAND_IN, poll_s=0.05)) as url:
+    with running(settings_of(folder, poll_s=0.05)) as url:
         seen = loaded_while(url, lambda: release(folder, "b2"))
         assert seen.errors == {}
         assert set(seen.versions) == {"b1", "b2"}
@@ -124,7 +123,7 @@ def test_a_release_under_load_fails_no_request_and_mixes_no_versions(folder: Pat
 @pytest.mark.parametrize("damage", ["facts.json", "folder", "crash"])
 def test_a_damaged_release_leaves_the_old_one_serving_and_says_so(folder: Path, damage: str) -> None:
     make_build(folder, "b3")
-    with running(Settings(folder, port=0, loader=STAND_IN, poll_s=0.05)) as url:
+    with running(settings_of(folder, poll_s=0.05)) as url:
         make_build(folder, "b2", crash=damage == "crash")
         if damage == "facts.json":
             (folder / "builds" / "b2" / "facts.json").write_text('{"cpu_')
@@ -141,7 +140,7 @@ def test_a_damaged_release_leaves_the_old_one_serving_and_says_so(folder: Path, 
 
 
 def test_what_cannot_be_served_is_one_clear_error(folder: Path, tmp_path: Path) -> None:
-    with running(Settings(folder, port=0, workers=1, loader=STAND_IN)) as url:
+    with running(settings_of(folder, workers=1)) as url:
         port = int(url.rpartition(":")[2])
         with pytest.raises(ServeError, match="Address already in use") as caught, running(Settings(folder, port=port)):
             pass
@@ -151,12 +150,12 @@ def test_what_cannot_be_served_is_one_clear_error(folder: Path, tmp_path: Path) 
     with pytest.raises(ServeError, match="no build 'b7'"), running(Settings(folder, port=0, build="b7")):
         pass
     (folder / "builds" / "b1" / "facts.json").write_text("{")
-    with pytest.raises(ServeError, match="damaged") as caught, running(Settings(folder, port=0, loader=STAND_IN)):
+    with pytest.raises(ServeError, match="damaged") as caught, running(settings_of(folder)):
         pass
     assert caught.value.fix == "run the design again"
     with (
         pytest.raises(ServeError, match="did you mean"),
-        running(Settings(folder, port=0, loader="service_stand_in:load_standin")),
+        running(settings_of(folder, loader="service_stand_in:load_standin")),
     ):
         pass
     assert workers_of(folder) == []
@@ -165,7 +164,7 @@ def test_what_cannot_be_served_is_one_clear_error(folder: Path, tmp_path: Path) 
 def test_a_named_build_is_served_whatever_is_released(folder: Path) -> None:
     make_build(folder, "b2")
     (folder / "current").unlink()
-    with running(Settings(folder, port=0, workers=1, loader=STAND_IN, build="b2", poll_s=0.05)) as url:
+    with running(settings_of(folder, workers=1, build="b2", poll_s=0.05)) as url:
         release(folder, "b1")
         time.sleep(0.3)
         assert ask(f"{url}/rank", {})[1]["version"] == "b2"
@@ -174,7 +173,7 @@ def test_a_named_build_is_served_whatever_is_released(folder: Path) -> None:
 def test_sigterm_lets_requests_in_flight_finish_and_takes_no_new_ones(folder: Path) -> None:
     make_build(folder, "slow", sleep_ms=700)
     release(folder, "slow")
-    with running(Settings(folder, port=0, workers=1, loader=STAND_IN)) as url:
+    with running(settings_of(folder, workers=1)) as url:
         supervisor = psutil.Process(workers_of(folder)[0].ppid())
         answers: list[int] = []
         asking = threading.Thread(target=lambda: answers.append(ask(f"{url}/rank", {})[0]))
@@ -189,7 +188,7 @@ def test_sigterm_lets_requests_in_flight_finish_and_takes_no_new_ones(folder: Pa
 
 
 def test_an_idle_connection_does_not_keep_it_from_ending(folder: Path) -> None:
-    with running(Settings(folder, port=0, workers=1, loader=STAND_IN, drain_s=30)) as url:
+    with running(settings_of(folder, workers=1, drain_s=30)) as url:
         host, _, port = url.removeprefix("http://").partition(":")
         idle = http.client.HTTPConnection(host, int(port), timeout=20)
         idle.request("GET", "/health")
@@ -202,7 +201,7 @@ def test_an_idle_connection_does_not_keep_it_from_ending(folder: Path) -> None:
 def test_a_request_that_does_not_end_is_cut_off_after_the_drain(folder: Path) -> None:
     make_build(folder, "stuck", sleep_ms=30_000)
     release(folder, "stuck")
-    with running(Settings(folder, port=0, workers=1, loader=STAND_IN, drain_s=0.5)) as url:
+    with running(settings_of(folder, workers=1, drain_s=0.5)) as url:
         asking = threading.Thread(target=lambda: outcome.append(attempt(url)))
         outcome: list[str] = []
         asking.start()
@@ -212,7 +211,7 @@ def test_a_request_that_does_not_end_is_cut_off_after_the_drain(folder: Path) ->
 
 
 def test_workers_end_when_the_supervisor_is_killed(folder: Path) -> None:
-    with running(Settings(folder, port=0, loader=STAND_IN, drain_s=1)):
+    with running(settings_of(folder, drain_s=1)):
         workers = workers_of(folder)
         assert len(workers) == 2
         os.kill(workers[0].ppid(), signal.SIGKILL)
@@ -226,7 +225,7 @@ def test_everything_ends_when_the_starter_is_killed(folder: Path) -> None:
         "from bottega.serving.workers import running\n"
         "with running(from_text(sys.argv[1], Settings)) as url:\n    print(url, flush=True)\n    time.sleep(60)\n"
     )
-    settings = to_text(Settings(folder, port=0, workers=1, loader=STAND_IN))
+    settings = to_text(settings_of(folder, workers=1))
     command = [sys.executable, "-c", text, settings]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=worker_environment()) as starter:
         assert starter.stdout is not None
@@ -238,7 +237,7 @@ def test_everything_ends_when_the_starter_is_killed(folder: Path) -> None:
 
 
 def test_each_worker_runs_its_libraries_on_one_thread(folder: Path) -> None:
-    with running(Settings(folder, port=0, loader=STAND_IN)):
+    with running(settings_of(folder)):
         for worker in workers_of(folder):
             limits = {name: value for name, value in worker.environ().items() if name.endswith("_NUM_THREADS")}
             assert {"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"} <= set(limits)
@@ -260,7 +259,7 @@ def test_no_acknowledged_event_is_lost_by_a_kill(folder: Path, after: float) -> 
                 time.sleep(0.01)
             number += 4
 
-    with running(Settings(folder, port=0, loader=STAND_IN)) as url:
+    with running(settings_of(folder)) as url:
         senders = [threading.Thread(target=send, args=(first,)) for first in range(4)]
         for sender in senders:
             sender.start()
@@ -283,7 +282,7 @@ def test_a_killed_worker_loses_no_more_of_the_decision_log_than_is_stated(folder
     def send(count: int) -> None:
         told.extend(ask(f"{url}/rank", {"k": 1})[1]["request_id"] for _ in range(count))
 
-    with running(Settings(folder, port=0, workers=1, loader=STAND_IN, log_interval_s=0.05)) as url:
+    with running(settings_of(folder, workers=1, log_interval_s=0.05)) as url:
         send(150)
         settled = len(told)
         time.sleep(0.5)
@@ -302,7 +301,7 @@ def small_disk(folder: Path) -> Iterator[str]:
         "import resource, sys\nresource.setrlimit(resource.RLIMIT_FSIZE, (2**18, 2**18))\n"
         "from bottega.serving.workers import _main\nsys.exit(_main(sys.argv[1]))\n"
     )
-    settings = to_text(Settings(folder, port=0, workers=1, loader=STAND_IN, log_interval_s=0.01))
+    settings = to_text(settings_of(folder, workers=1, log_interval_s=0.01))
     command = [sys.executable, "-c", text, settings]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=worker_environment()) as service:
         assert service.stdout is not None

@@ -7,6 +7,8 @@ import json
 import multiprocessing
 import threading
 import time
+from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path as Folder
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,6 +18,8 @@ import msgspec
 import numpy as np
 import pytest
 from ads_bundle import auction
+from hypothesis import given
+from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 from service_stand_in import release
 
@@ -25,7 +29,7 @@ from bottega.features.stores.memory import MemoryStore
 from bottega.serving.auction import DAY, HOUR
 from bottega.serving.decision_log import read_log
 from bottega.serving.service import Settings
-from bottega.serving.spending import Spending
+from bottega.serving.spending import Clicked, Sale, Spending, affordable
 from bottega.serving.workers import running
 
 MIDNIGHT = 20_000 * DAY
@@ -74,8 +78,11 @@ class Bookkeeper:
             self.spent = after
         return poor
 
-    def click(self, name: str, price: float) -> None:
-        self.spent[self.ads[name][4]] = self.spent.get(self.ads[name][4], 0.0) + price
+    def click(self, name: str, price: float) -> float:
+        who = self.ads[name][4]
+        paid = max(0.0, min(price, self.ads[name][3] - self.spent.get(who, 0.0)))
+        self.spent[who] = self.spent.get(who, 0.0) + paid
+        return paid
 
     def chance(self, name: str) -> float:
         return float(np.float32(self.ads[name][0]))
@@ -106,7 +113,8 @@ def test_a_day_of_auctions_is_the_one_of_a_naive_bookkeeper(pays: Any) -> None:
                     told = path.click(f"r{number}", name, at)
                     assert told is not None
                     assert told.charged
-                    books.click(name, price)
+                    assert told.price == pytest.approx(books.click(name, price), rel=1e-9)
+                    assert told.price + told.free == pytest.approx(price, rel=1e-9)
         names = list(books.spent)
         assert spending.spent(names, at).tolist() == pytest.approx([books.spent[name] for name in names], rel=1e-9)
     assert left_out > 20  # budgets ran out on the way
@@ -129,6 +137,7 @@ def _answer_many(folder: Folder, number: int, begin: Any, told: Any) -> None:
                 assert click is not None
                 assert click.charged
                 charged += click.price
+                assert click.price + click.free == pytest.approx(item.price)
         told.put((pays, charged, answer.degradations))
 
 
@@ -141,17 +150,112 @@ def test_processes_that_empty_one_budget_keep_to_it(tmp_path: Folder) -> None:
     found = [told.get(timeout=120) for _ in range(6)]
     for worker in workers:
         worker.join(60)
-    most = 2.0  # the highest bid, so the highest price
+    most = 2.0  # more than the highest of an impression's charges
     for pays in ("click", "impression"):
         spent = Spending.open(tmp_path / pays).spent(ADVERTISERS, MIDNIGHT)
         assert sum(one[1] for one in found if one[0] == pays) == pytest.approx(spent.sum())  # each amount counts once
-        if pays == "impression":
-            assert (spent <= BUDGET).all()
-            assert (spent > BUDGET - most).all()
-        else:
-            assert (spent >= BUDGET).all()
-            assert (spent <= BUDGET + 3 * 2 * most).all()  # three answers in flight, two slots each
+        assert (spent <= BUDGET).all()
+        assert (spent > BUDGET - (most if pays == "impression" else 1e-9)).all()
     assert all("auction: 9 of 9 over budget" in degradations for _, _, degradations in found)
+
+
+def _click_all(folder: Folder, sales: Sequence[tuple[str, str]], begin: Any, told: Any) -> None:
+    spending = Spending.open(folder)
+    begin.wait(60)
+    for request_id, item in sales:
+        found = spending.click(request_id, item, MIDNIGHT)
+        assert found is not None
+        told.put((request_id, item, found.price, found.free, found.charged))
+
+
+def _old_sales(folder: Folder) -> dict[tuple[str, str], float]:
+    """Keep 300 sales of three advertisers, 10 of whose budgets they would spend; gives the price of each."""
+    spending, prices = Spending.open(folder), {}
+    for number in range(100):
+        sold = [Sale(f"ad-{n}", name, 0.7 + n / 3 + number / 1000, BUDGET) for n, name in enumerate(ADVERTISERS)]
+        spending.keep(f"r{number}", sold, MIDNIGHT)
+        prices.update({(f"r{number}", sale.id): sale.price for sale in sold})
+    spending.store.close()
+    return prices
+
+
+def test_processes_that_click_on_old_sales_at_once_never_pass_a_budget(tmp_path: Folder) -> None:
+    prices = _old_sales(tmp_path / "spending")
+    context = multiprocessing.get_context("spawn")
+    begin, told = context.Barrier(4), context.Queue()
+    order = np.random.default_rng(0)
+    workers = []
+    for _ in range(4):  # all click on everything, each in an order of its own
+        mixed = [list(prices)[place] for place in order.permutation(len(prices))]
+        workers.append(context.Process(target=_click_all, args=(tmp_path / "spending", mixed, begin, told)))
+    for worker in workers:
+        worker.start()
+    found = [told.get(timeout=120) for _ in range(4 * len(prices))]
+    for worker in workers:
+        worker.join(60)
+    spent = Spending.open(tmp_path / "spending").spent(ADVERTISERS, MIDNIGHT)
+    assert (spent <= BUDGET).all()
+    assert spent == pytest.approx(BUDGET, rel=1e-12)
+    once = [one for one in found if one[4]]
+    assert sorted(one[:2] for one in once) == sorted(prices)  # each sale is charged by one of the four
+    paid = {one[:2]: one[2] for one in once}
+    assert sum(paid.values()) == pytest.approx(spent.sum())
+    for request_id, item, price, free, _ in found:  # and the others are told what it paid
+        assert price == paid[request_id, item]
+        assert price + free == pytest.approx(prices[request_id, item])
+    part = [one for one in once if one[2] and one[3]]
+    assert len(part) <= len(ADVERTISERS)  # the one click on which a budget ends is paid in part
+
+
+def test_who_is_killed_while_it_clicks_has_charged_each_sale_once_or_not_at_all(tmp_path: Folder) -> None:
+    prices = _old_sales(tmp_path / "spending")
+    context = multiprocessing.get_context("spawn")
+    for kill in range(5):
+        begin, told = context.Barrier(2), context.Queue()
+        worker = context.Process(target=_click_all, args=(tmp_path / "spending", list(prices), begin, told))
+        worker.start()
+        begin.wait(60)
+        for _ in range(1 + 11 * kill):
+            told.get(timeout=60)
+        worker.kill()
+        worker.join(60)
+    spending = Spending.open(tmp_path / "spending")
+    between = spending.spent(ADVERTISERS, MIDNIGHT)
+    assert 0 < between.sum() <= 3 * BUDGET
+    again = {sale: spending.click(*sale, MIDNIGHT) for sale in prices}
+    spent = spending.spent(ADVERTISERS, MIDNIGHT)
+    assert (spent <= BUDGET).all()
+    assert sum(one.price for one in again.values() if one) == pytest.approx(spent.sum())
+    assert sum(one.price for one in again.values() if one and not one.charged) == pytest.approx(between.sum())
+
+
+@given(
+    st.lists(st.floats(0, 1e6, allow_subnormal=False), min_size=1, max_size=20),
+    st.floats(1e-6, 1e6, allow_subnormal=False),
+)
+def test_what_is_affordable_ends_at_the_budget(prices: list[float], budget: float) -> None:
+    spent = 0.0
+    for price in prices:
+        paid = affordable(price, budget, spent)
+        assert 0 <= paid <= price
+        assert paid == pytest.approx(
+            float(min(Fraction(price), Fraction(budget) - Fraction(spent))), abs=1e-15 * budget
+        )
+        spent += paid
+        assert spent <= budget
+
+
+def test_a_click_of_the_next_day_is_charged_to_that_day_under_the_budget_it_was_sold_under() -> None:
+    spending = Spending(MemoryStore())
+    late = MIDNIGHT + DAY - HOUR
+    spending.charge(["adv"], [3.0], [3.0], late)  # nothing is left of the day
+    spending.keep("r1", [Sale("a", "adv", 2.0, 3.0), Sale("b", "adv", 2.0, 3.0), Sale("c", "adv", 2.0)], late)
+    assert spending.click("r1", "a", late) == Clicked("r1", "a", 0.0, True, 2.0)
+    assert spending.click("r1", "a", late + HOUR) == Clicked("r1", "a", 0.0, False, 2.0)
+    assert spending.click("r1", "b", late + HOUR) == Clicked("r1", "b", 2.0, True, 0.0)
+    assert spending.click("r1", "c", late + HOUR) == Clicked("r1", "c", 2.0, True, 0.0)  # sold without a budget
+    assert spending.spent(["adv"], late).tolist() == [3.0]
+    assert spending.spent(["adv"], late + HOUR).tolist() == [4.0]
 
 
 class Client:
@@ -179,7 +283,7 @@ def _ask(client: Client) -> dict[str, Any]:
     return found
 
 
-def _hammer(url: str, charged: list[float]) -> None:
+def _hammer(url: str, charged: list[float], given: list[float]) -> None:
     client = Client(url)
     for _ in range(40):
         answer = _ask(client)
@@ -187,8 +291,9 @@ def _hammer(url: str, charged: list[float]) -> None:
             for again in (False, True):
                 status, told = client.post("/clicks", {"request_id": answer["request_id"], "id": item["id"]})
                 assert (status, told["charged"]) == (200, not again)
-                assert told["price"] == item["price"]
+                assert told["price"] + told["free"] == pytest.approx(item["price"])
             charged.append(told["price"])
+            given.append(told["free"])
     client.connection.close()
 
 
@@ -203,8 +308,9 @@ def test_the_workers_of_a_service_share_the_accounts_and_a_release_keeps_them(tm
     for build in ("impression-1", "click-1"):
         (tmp_path / "builds" / build).mkdir(parents=True)
     release(tmp_path, "impression-1")
-    settings = Settings(tmp_path, workers=2, port=0, loader="ads_bundle:load_ads", poll_s=0.05)
+    settings = Settings(tmp_path, workers=2, port=0, loader="ads_bundle:load_ads", stream="none", poll_s=0.05)
     charged: list[float] = []
+    given: list[float] = []
     with running(settings) as url:
         client = Client(url)
         for _ in range(5):
@@ -216,7 +322,7 @@ def test_the_workers_of_a_service_share_the_accounts_and_a_release_keeps_them(tm
         while (swapped := _counted(client)).get(("bottega_swaps_total", "")) != 2:
             time.sleep(0.05)
         assert 0 < swapped["bottega_revenue_total", ""] < BUDGET
-        threads = [threading.Thread(target=_hammer, args=(url, charged)) for _ in range(4)]
+        threads = [threading.Thread(target=_hammer, args=(url, charged, given)) for _ in range(4)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -234,9 +340,10 @@ def test_the_workers_of_a_service_share_the_accounts_and_a_release_keeps_them(tm
     assert counted["bottega_revenue_total", ""] == pytest.approx(shown + sum(charged))
     assert spent.sum() == pytest.approx(shown + sum(charged))
     assert counted["bottega_sales_total", ""] == sum(len(line["items"]) for line in lines)
+    assert 0 < counted["bottega_given_free_total", ""] == pytest.approx(sum(given))
     clicks = [counted["bottega_clicks_total", outcome] for outcome in ("charged", "again", "unknown")]
     assert clicks == [len(charged), len(charged), 1]
-    assert (spent <= len(days) * (BUDGET + 4 * 2 * 2.0)).all()  # four answers in flight, two slots, prices to 2
+    assert (spent <= len(days) * BUDGET).all()
     assert any("auction: 9 of 9 over budget" in line["degradations"] for line in lines)
     assert all(item["slot"] and "price" in item for line in lines for item in line["items"])
     click = described["paths"]["/clicks"]["post"]

@@ -43,9 +43,22 @@ def test_the_wire_carries_no_trace_once_it_is_taken_off(path: Path) -> None:
     assert set(msgspec.json.decode(msgspec.json.encode(answer))) == set(Answer.__struct_fields__)
 
 
+def test_a_line_says_as_of_which_moment_features_were_read(path: Path) -> None:
+    asked = path.request_type(customer=path._finder.somebody())
+    at = path.bundle.reader.as_of + 40 * 86_400_000_000
+    row = record(b"{}", path.answer(asked, at), 0, 0)
+    assert row["trace"]["at"] == at
+    later = {item.id: item.features for item in path.explain(asked, at)}
+    names = path.bundle.facts.ladders["rank"].names
+    features = served_features(row, "rank", len(names))
+    month = names.index("customer_visits_30d")
+    assert {each["customer_visits_30d"] for each in later.values()} == set(features[:, month]) == {0.0}
+
+
 def test_an_answer_without_candidates_has_an_empty_trace(path: Path) -> None:
     answer = path.answer(path.request_type(customer="nobody", candidates=[]))
     row = record(b"{}", answer, 0, 0)
-    assert row["trace"] == {"candidates": [], "scores": {}, "features": {}}
+    assert path.bundle.clock is not None
+    assert row["trace"] == {"candidates": [], "scores": {}, "features": {}, "at": path.bundle.clock()}
     assert served_features(row, "rank", 3).shape == (0, 3)
     assert len(served_scores(row, "rank")) == len(served_bids(row)) == 0

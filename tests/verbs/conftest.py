@@ -60,4 +60,4 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     found = LoadResult(200.0, REQUESTS, 0.5, 200.0, one, one, one, {}, 0.0, {}, {}, 0.0, 0.0, 0.1)
     monkeypatch.setattr(measuring, "REQUESTS", REQUESTS)
     monkeypatch.setattr(measuring, "WARM_UP", WARM_UP)
-    monkeypatch.setattr(measuring, "serve_and_load", lambda *_: (found, {"rank": 1.0}))
+    monkeypatch.setattr(measuring, "serve_and_load", lambda *_: (found, {"rank": 1.0}, None))

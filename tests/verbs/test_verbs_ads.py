@@ -12,6 +12,7 @@ import pytest
 from tiny_shop import REQUESTS, WARM_UP, Command, changed
 
 import bottega as bt
+from bottega.reporting.screen import summary
 from bottega.runs.steps import measuring
 from bottega.systems.ad_auction import design as auction
 from bottega.systems.sponsored_search import design as search
@@ -89,6 +90,17 @@ def test_the_champion_lies_between_the_rate_of_an_ad_and_the_limit(card: dict[st
     assert card["ceiling"]["gap"]["normalized_entropy"] == pytest.approx(value / limit - 1)
     assert 0 < value / limit - 1 < 0.15
     assert limit > 0.7
+    assert {"ece", "predicted_over_observed"}.isdisjoint(card["ceiling"]["metrics"])  # nothing bounds them
+
+
+def test_the_load_is_told_with_its_candidates_and_those_of_the_scope(card: dict[str, Any]) -> None:
+    stated = {"ad-auction": 40, "sponsored-search": 200}[card["design"]]
+    assert card["serving"]["limit"]["candidates"] == stated
+    assert 10 < card["serving"]["candidates"] <= stated
+    fewer = card["serving"]["candidates"] < stated - 0.5
+    assert ("and the scope states" in summary(card)) == fewer
+    sold = card["serving"]["sold"]
+    assert sold is None if card["design"] == "sponsored-search" else sold > card["serving"]["requests"]
 
 
 def test_predicted_over_observed_is_near_one_and_its_deciles_rise(card: dict[str, Any]) -> None:
@@ -142,11 +154,13 @@ def test_a_days_auctions_sell_slots_within_the_budgets(sold: tuple[dict[str, Any
     shares = [hour["spent_share"] for hour in told["by_hour"]]
     assert shares == sorted(shares)
     assert 0 < shares[-1] <= 1
-    share = told["drawn"] / told["searches"]
-    for one in told["advertisers"]:  # one answer is in flight at a time: all of its slots, at most
-        assert one["spent"] <= one["budget"] + slots * bids.max() / share
+    for one in told["advertisers"]:
+        assert one["spent"] <= one["budget"] * (1 + 1e-9)
         assert one["cost_per_click"] <= bids.max() + 1e-9
-    assert told["over_budget"]["largest"] <= slots * bids.max() / share
+    assert told["over_budget"] == {"advertisers": 0, "largest": 0.0}
+    assert any(one["spent"] > 0.999999 * one["budget"] for one in told["advertisers"])  # some budgets end
+    assert 0 < told["given_free"]["clicks"] < 0.1 * told["clicks"]
+    assert 0 < told["given_free"]["worth"] < 0.1 * told["revenue"]
 
 
 def test_conversions_are_put_right_for_those_that_come_late(sold: tuple[dict[str, Any], Path]) -> None:

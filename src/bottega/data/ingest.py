@@ -38,6 +38,25 @@ class Ingested:
     """Rows that did not."""
     reasons: dict[str, int]
     """Rows by the first reason in the order of declaration; they sum to `quarantined`."""
+    repeated: int = 0
+    """Accepted rows whose key, at an equal time, stands in an earlier one: of equal keys the last row counts."""
+
+    def told(self) -> str:
+        """Say how many rows were offered, accepted and put aside, why, and how many keys are repeated.
+
+        >>> Ingested(9, 7, 2, {"time: missing": 2}, 3).told()
+        '9 offered   7 accepted   2 quarantined (time: missing: 2)   3 keys repeated (the last row counts)'
+        """
+        why = ", ".join(f"{reason}: {count:,}" for reason, count in sorted(self.reasons.items(), key=lambda x: -x[1]))
+        said = [
+            f"{self.offered:,} offered",
+            f"{self.accepted:,} accepted",
+            f"{self.quarantined:,} quarantined{f' ({why})' if why else ''}",
+        ]
+        if self.repeated:
+            noun = "key" if self.repeated == 1 else "keys"
+            said.append(f"{self.repeated:,} {noun} repeated (the last row counts)")
+        return "   ".join(said)
 
 
 def ingest(table: Table, place: Place, folder: Path, text: Collection[str] = ()) -> Ingested:
@@ -79,7 +98,7 @@ def ingest(table: Table, place: Place, folder: Path, text: Collection[str] = ())
     name = "reason" if "reason" not in bad.column_names else "_reason"
     _write(bad.append_column(name, _reasons(refused, ~good)), folder / QUARANTINED)
     _write(_typed(table, rows, times, good), folder / ACCEPTED)
-    result = Ingested(len(good), accepted, len(good) - accepted, reasons)
+    result = Ingested(len(good), accepted, len(good) - accepted, reasons, _repeated(table, rows))
     write_json(folder / INGESTED, asdict(result))
     return result
 
@@ -101,6 +120,15 @@ def read_log(table: Table, folder: Path) -> Log:
     known = time if created is None else created if time is None else np.maximum(time, created)
     delay = microseconds(table.available_after)
     return Log(table.name, rows, time, known + delay if known is not None and delay else known)
+
+
+def _repeated(table: Table, rows: pa.Table) -> int:
+    """Count the rows whose key, at an equal time, stands in an earlier one."""
+    key = [table.key] if isinstance(table.key, str) else list(table.key or ())
+    columns = [*key, *([table.time] if table.time is not None else [])]
+    if not key or not set(columns) <= set(rows.column_names):
+        return 0
+    return int(np.count_nonzero(repeated(rows, columns, np.ones(rows.num_rows, np.bool_))))
 
 
 def _judge(table: Table, rows: pa.Table, times: dict[str, Times]) -> list[Refusal]:

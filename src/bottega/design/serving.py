@@ -237,6 +237,8 @@ class Serving(Part, frozen=True):
     """Write each answer to the decision log."""
     workers: int = 2
     """Processes that answer, at least 1; they share the memory of the bundle."""
+    approximate: Sequence[str] = ()
+    """Features whose served values may differ from those of training: parity reports them, and lets a release pass."""
 
     def check(self) -> None:
         self.check_range("workers", 1, 1024)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,7 +22,8 @@ def judge_goals(outcome: Outcome, evaluation: Evaluation, champion: Rung | str, 
     the value `cold`, whatever its size; one row for a slice of which no value is large enough. A row has `metric`,
     `slice` (`country=France`, or None for all), `view`, `value`, `low`, `high`, `n`, `limit` in words, `met`, and
     `reason` where there is one. `at_least`, `at_most` and `within` are judged by the value, the limits included;
-    `above` and `below` by the interval of the paired difference to the other rung, which is the value then. `met` is
+    `above` and `below` by the interval of the paired difference to the other rung, which is the value then. `clear`
+    says whether the whole interval says the same as the value, and is None where the interval decides. `met` is
     false where the metric has no value, as the promise is not shown to hold, and None where a slice or view has no
     request or no row at all, or too few, so that there is nothing to judge.
 
@@ -62,13 +64,13 @@ def _row(
         empty = _empty(outcome, goal.view, mask)
         return {**_unjudged(goal, name, empty or reason(error)), "met": None if empty else False}
     said = {"metric": goal.metric, "slice": name, "view": goal.view}
-    row = {**said, **found.to_dict(), "limit": limit_of(goal), "met": met(goal, found)}
+    row = {**said, **found.to_dict(), "limit": limit_of(goal), "met": met(goal, found), "clear": clear(goal, found)}
     return row if other is not rung else {**row, "reason": f"{rung.name} is the champion itself"}
 
 
 def _unjudged(goal: Goal, name: str | None, why: str) -> dict[str, Any]:
-    nothing = {"value": None, "low": None, "high": None, "n": 0, "limit": limit_of(goal), "met": None, "reason": why}
-    return {"metric": goal.metric, "slice": name, "view": goal.view, **nothing}
+    nothing = {"value": None, "low": None, "high": None, "n": 0, "limit": limit_of(goal), "met": None, "clear": None}
+    return {"metric": goal.metric, "slice": name, "view": goal.view, **nothing, "reason": why}
 
 
 def met(goal: Goal, found: Estimate) -> bool:
@@ -86,6 +88,26 @@ def met(goal: Goal, found: Estimate) -> bool:
     if goal.within is not None:
         return goal.within[0] <= found.value <= goal.within[1]
     return found.low > 0 if goal.above is not None else found.high < 0
+
+
+def clear(goal: Goal, found: Estimate) -> bool | None:
+    """Whether the whole interval lies on the side of the limit on which the value does.
+
+    None where the interval decides itself, or is not known.
+
+    >>> goal = Goal("mrr", within=(0.4, 0.5))
+    >>> clear(goal, Estimate(0.45, 0.42, 0.48, 9)), clear(goal, Estimate(0.45, 0.38, 0.52, 9))
+    (True, False)
+    >>> clear(goal, Estimate(0.55, 0.49, 0.61, 9)), clear(goal, Estimate(0.55, 0.51, 0.59, 9))
+    (False, True)
+    """
+    if goal.above is not None or goal.below is not None or math.isnan(found.low) or math.isnan(found.high):
+        return None
+    low, high = goal.within or (goal.at_least, goal.at_most)
+    least, most = -math.inf if low is None else low, math.inf if high is None else high
+    if met(goal, found):
+        return least <= found.low and found.high <= most
+    return found.high < least or found.low > most
 
 
 def limit_of(goal: Goal) -> str:

@@ -43,12 +43,14 @@ class Frame:
 class Values:
     """Columns by name at their level; a name is at one level only.
 
-    unknown: of a request, how many values of an asked column are not in the store at all, where there are some.
+    unknown: of a request, how many values of an asked column are not in the store at all, where there are some. unread:
+    the kinds of keys whose records could not be read: their columns are those of entities without events.
     """
 
     request: dict[str, Column] = field(default_factory=dict)  # (r,) each
     row: dict[str, Column] = field(default_factory=dict)  # (n,) each
     unknown: dict[str, int] = field(default_factory=dict)
+    unread: list[str] = field(default_factory=list)
 
     def at_rows(self, name: str, group: np.ndarray) -> Column:
         """Give a column with one value for each candidate, whatever its level."""

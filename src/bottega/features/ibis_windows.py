@@ -18,23 +18,30 @@ from bottega.design.part import microseconds
 from bottega.features.aggregates import ZERO_WHEN_EMPTY, Aggregate, parse_aggregate
 from bottega.features.entities import by_columns
 from bottega.features.expressions import Parsed, parse, to_ibis
-from bottega.features.spans import Span, spans
+from bottega.features.spans import ENDLESS, Span, spans
 from bottega.features.windows import window_names
 
-TIME, KNOWN, ARRIVAL = "event_us", "known_us", "arrival"
+TIME, KNOWN, ARRIVAL = "event_us", "known_us", "log_row"
 """Columns of the events beside the table's own: int64 microseconds since 1970 UTC twice, and the place in the log."""
-ROW, AT = "row", "at_us"
+ROW, AT = "example_row", "at_us"
 """Columns of the examples beside the keys: a number that names the example, and its time in microseconds (int64)."""
+TEXT = "text_of_"
+"""Begins the name of a key's column as text, beside one that is none."""
 _LARGEST = float(np.finfo(np.float64).max)
 
 
 def events_table(log: Log, by: str | Sequence[str]) -> pa.Table:
-    """Give a log's rows as `window_expression` reads them: keys as text, and the columns TIME, KNOWN and ARRIVAL."""
+    """Give a log's rows as expressions read them: with TIME, KNOWN and ARRIVAL, and as text the keys that are none.
+
+    The rows of a table without time were always there: both of their times are the smallest integer.
+    """
     rows = log.rows
     for name in by_columns(by):
-        rows = rows.set_column(rows.column_names.index(name), name, as_text(rows[name]))
-    known = log.time if log.known is None else log.known
-    for name, values in ((TIME, log.time), (KNOWN, known), (ARRIVAL, np.arange(rows.num_rows))):
+        if not pa.types.is_string(log.column(name).type):
+            rows = rows.append_column(f"{TEXT}{name}", as_text(log.column(name)))
+    time = np.full(rows.num_rows, ENDLESS) if log.time is None else log.time
+    known = time if log.known is None else log.known
+    for name, values in ((TIME, time), (KNOWN, known), (ARRIVAL, np.arange(rows.num_rows))):
         rows = rows.append_column(name, pa.array(values, pa.int64()))
     return rows
 
@@ -56,12 +63,17 @@ def window_expression(
     clocks = {item.labels: f"clock_{item.labels.bit_count()}_{item.labels}" for item in items}
     rows = events if where is None else events.filter(to_ibis(where, events, condition=True))
     rows = rows.select(
-        **{f"key_{place}": rows[name] for place, name in enumerate(by)},
-        **{clock: _clock(rows, labels, chosen) for chosen, clock in clocks.items()},
-        **{item.value: _value(rows, item.parsed) for item in items if item.parsed is not None},
+        **{f"key_{place}": key_of(rows, name) for place, name in enumerate(by)},
+        **{
+            name: clock_of(rows, [label for bit, label in enumerate(labels) if chosen & 2**bit])
+            for chosen, name in clocks.items()
+        },
+        **{item.value: value_of(rows, item.parsed) for item in items if item.parsed is not None},
         known=rows[KNOWN],
         arrival=rows[ARRIVAL],
     )
+    orders = {clocks[item.labels] for item in items if item.aggregate.function == "last"}
+    rows = rows.mutate(**{f"order_{name}": order_of(rows, name) for name in sorted(orders)})
     asked = examples.select(
         row=examples[ROW], at=examples[AT], **{f"ask_{i}": examples[name] for i, name in enumerate(by)}
     )
@@ -72,18 +84,9 @@ def window_expression(
         for name, (item, span) in zip(window_names(window), ((x, y) for x in items for y in spans(window)), strict=True)
     }
     gathered = joined.group_by("row").aggregate(
-        **{
-            name: _cell(joined, item, span, clocks[item.labels])
-            for name, (item, span) in cells.items()
-            if item.aggregate.function != "last"
-        },
-        rows=joined.count(),
+        **{name: _cell(joined, item, span, clocks[item.labels]) for name, (item, span) in cells.items()}
     )
-    result = asked.select("row").left_join(gathered, "row").drop("row_right", "rows")
-    for name, (item, span) in cells.items():
-        if item.aggregate.function == "last":
-            newest = _newest(joined, item, span, clocks[item.labels])
-            result = result.left_join(newest, "row").drop("row_right").rename({name: "found"})
+    result = asked.select("row").left_join(gathered, "row").drop("row_right")
     filled = {
         name: result[name].fill_null(0).cast("float64")
         for name, (item, _) in cells.items()
@@ -104,20 +107,25 @@ class _Item:
         self.labels = sum(2**bit for bit, label in enumerate(labels) if read & {label.name, label.observed_at})
 
 
-def _clock(rows: Any, labels: Sequence[Label], chosen: int) -> Any:
-    """Give what decides membership: event time, or when the last of the labels that are read was known."""
+def key_of(rows: Any, name: str) -> Any:
+    """Give a column of the key as text. rows: an Ibis table like `events_table`."""
+    return rows[f"{TEXT}{name}" if f"{TEXT}{name}" in rows.columns else name]
+
+
+def clock_of(rows: Any, labels: Sequence[Label]) -> Any:
+    """Give what decides membership: event time, or when the last of some labels was known."""
     times = []
-    for bit, label in enumerate(labels):
-        if chosen & 2**bit:
-            time = rows[TIME] + microseconds(label.matures_after)
-            if label.observed_at is not None:
-                seconds = to_ibis(parse(f'epoch("{label.observed_at}")'), rows)
-                time = ibis.coalesce((seconds * 1e6).round().cast("int64"), time)
-            times.append(time)
+    for label in labels:
+        time = rows[TIME] + microseconds(label.matures_after)
+        if label.observed_at is not None:
+            seconds = to_ibis(parse(f'epoch("{label.observed_at}")'), rows)
+            time = ibis.coalesce((seconds * 1e6).round().cast("int64"), time)
+        times.append(time)
     return ibis.greatest(*times) if len(times) > 1 else times[0] if times else rows[TIME]
 
 
-def _value(rows: Any, parsed: Parsed) -> Any:
+def value_of(rows: Any, parsed: Parsed) -> Any:
+    """Give an expression over an Ibis table's rows; a number that is not finite is null, and −0 is 0."""
     value = to_ibis(parsed, rows)
     if value.type().is_boolean():
         value = value.cast("float64")
@@ -133,18 +141,18 @@ def _inside(joined: Any, span: Span, clock: str) -> Any:
     if span.length is None:
         return time < at
     end = at - span.length
-    rest = ((end % span.hop) + span.hop) % span.hop  # engines differ in the sign of a remainder
-    return (time < at) & (time >= end - rest)
+    return (time < at) & (time >= end - rest(end, span.hop))
 
 
-def _newest(joined: Any, item: _Item, span: Span, clock: str) -> Any:
-    """Give row and found: the value that is last by (time, known, arrival), without a window function."""
-    kept = joined.filter(_inside(joined, span, clock) & joined[item.value].notnull())
-    kept = kept.select("row", first=kept[clock], second=kept["known"], third=kept["arrival"], found=kept[item.value])
-    for name in ("first", "second", "third"):
-        best = kept.group_by("row").aggregate(best=kept[name].max()).rename(of="row")
-        kept = kept.join(best, [kept["row"] == best["of"], kept[name] == best["best"]]).drop("of", "best")
-    return kept.select("row", "found")
+def rest(time: Any, hop: int) -> Any:
+    """Give how far a time lies behind the last multiple of a hop: engines differ in the sign of a remainder."""
+    return ((time % hop) + hop) % hop
+
+
+def order_of(rows: Any, clock: str) -> Any:
+    """Give texts that sort as (time, known, arrival) do: each number is moved to where all have 19 digits."""
+    first, second, third = ((rows[name] + 2**62).cast("string") for name in (clock, "known", "arrival"))
+    return first + second + third
 
 
 def _cell(joined: Any, item: _Item, span: Span, clock: str) -> Any:
@@ -155,6 +163,8 @@ def _cell(joined: Any, item: _Item, span: Span, clock: str) -> Any:
     value = joined[item.value]
     if function == "count":
         return value.count(where=inside)
+    if function == "last":
+        return value.argmax(joined[f"order_{clock}"], where=inside & value.notnull())
     if function == "distinct":
         return value.nunique(where=inside & value.notnull())  # some engines count a null
     if function == "decayed_sum":

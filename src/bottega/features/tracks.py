@@ -85,6 +85,15 @@ class Group(msgspec.Struct, frozen=True):
         """Name the columns that are read from it, track by track."""
         return tuple(cell.column for track in self.tracks for cell in track.cells)
 
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """Give the kind of each column."""
+        return tuple(
+            track.kinds[cell.argument] if cell.function in ("min", "max", "last") else "number"
+            for track in self.tracks
+            for cell in track.cells
+        )
+
 
 KindOf = Callable[[str, str], Kind]
 """From the name of a table and an expression over its columns to the kind of what it gives."""

@@ -111,6 +111,14 @@ class OverBudget(msgspec.Struct, frozen=True):
     """The largest excess, in the unit of the bids."""
 
 
+class GivenFree(msgspec.Struct, frozen=True):
+    """Clicks whose price passed what was left of a budget, by what nobody paid."""
+
+    clicks: float | None = None
+    worth: float | None = None
+    """What was not paid, in the unit of the bids."""
+
+
 class Replay(msgspec.Struct, frozen=True):
     """The auctions of a day, replayed."""
 
@@ -129,6 +137,7 @@ class Replay(msgspec.Struct, frozen=True):
     by_hour: list[Hour] = []
     advertisers: list[Advertiser] = []
     over_budget: OverBudget | None = None
+    given_free: GivenFree | None = None
     clicks_from: str = ""
 
 

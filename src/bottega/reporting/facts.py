@@ -10,10 +10,12 @@ from bottega.reporting.chapters.models import best_gap
 from bottega.reporting.chapters.rungs import beginnings
 from bottega.reporting.doubts import doubts
 from bottega.reporting.scorecard import Ladder, Scorecard
-from bottega.reporting.verdict import promise, released
+from bottega.reporting.verdict import decided, promise, reached, released
 
 Phrase = tuple[str, str]
 
+_SHOWN = 3  # goals met by the value alone
+_OFTEN = 0.1  # share of degraded answers from which on the commonest reason is told
 _WORTH_TELLING = 0.0005  # of the relevant, lost at the cut
 
 
@@ -33,7 +35,8 @@ def phrases(card: Scorecard) -> list[tuple[str, list[Phrase]]]:
 def _choice(ladder: Ladder) -> list[Phrase]:
     if ladder.choice is None or not ladder.choice.reason:
         return []
-    return [(f"{ladder.name}: {ladder.choice.reason}" if ladder.name else ladder.choice.reason, "")]
+    of_ladder = f"{ladder.name}, " if ladder.name else ""
+    return [(f"{of_ladder}on validation (above: the test): {ladder.choice.reason}", "")]
 
 
 def _ceiling(card: Scorecard) -> list[Phrase]:
@@ -93,12 +96,17 @@ def _served(card: Scorecard) -> list[Phrase]:
         return []
     found = [(f"{name} {numbers.milliseconds(getattr(service, f'{name}_ms'))}", "") for name in ("p50", "p95")]
     limit = service.limit
-    style = {True: "good", False: "bad", None: ""}[limit.met if limit is not None else None]
+    met = limit.met if limit is not None and not (limit.met and service.fewer) else None
+    style = {True: "good", False: "bad", None: ""}[met]
     p99 = f"p99 {numbers.milliseconds(service.p99_ms, service.intervals.get('p99_ms'))}"
     if limit is not None and limit.p99_ms is not None:
         word = {True: "within", False: "over", None: "of"}[limit.met]
         p99 += f" ({word} the limit of {numbers.setting(limit.p99_ms)} ms)"
     found.append((p99, style))
+    if service.fewer:
+        found.append((service.fewer, "bad"))
+    elif service.candidates is not None:
+        found.append((f"{numbers.average(service.candidates)} candidates", ""))
     if service.rate is not None:
         found.append((f"at {numbers.amount(service.rate)} requests/s", ""))
     load = [
@@ -110,7 +118,9 @@ def _served(card: Scorecard) -> list[Phrase]:
     if service.failed:
         found.append((f"{numbers.count(service.failed)} failed", "bad"))
     if service.degraded:
-        found.append((f"{numbers.share(service.degraded)} degraded", "bad"))
+        often = max(service.degradations.items(), key=lambda item: item[1], default=("", 0))
+        mostly = f", most often {often[0]}" if often[0] and service.degraded >= _OFTEN else ""
+        found.append((f"{numbers.share(service.degraded)} degraded{mostly}", "bad"))
     return found
 
 
@@ -129,8 +139,15 @@ def _goals(card: Scorecard) -> list[Phrase]:
     met = sum(goal.met is True for goal in card.goals)
     whole = met == len(card.goals)
     found = [(f"{met} of {len(card.goals)} met", "good" if whole else "bad")]
-    words = {False: "missed", None: "not judged"}
-    return [*found, *((f"{words[goal.met]}: {promise(goal)}", "") for goal in card.goals if goal.met is not True)]
+    words = {True: "met", False: "missed", None: "not judged"}
+    unclear = [goal for goal in card.goals if goal.met and decided(goal)]
+    for goal in [*(goal for goal in card.goals if goal.met is not True), *unclear[:_SHOWN]]:
+        how = f" {told}" if (told := decided(goal)) else ""
+        value = f" ({reached(goal)})" if goal.value is not None else ""
+        found.append((f"{words[goal.met]}{how}: {promise(goal)}{value}", ""))
+    if more := len(unclear[_SHOWN:]):
+        found.append((f"and {more} more met by the value alone", ""))
+    return found
 
 
 def _release(card: Scorecard) -> list[Phrase]:

@@ -56,6 +56,8 @@ class Promise(msgspec.Struct, frozen=True):
     reason: str = ""
     ladder: str | None = None
     """The ladder whose champion it is about, where several are judged."""
+    clear: bool | None = None
+    """Whether the whole interval says the same as the value that decided; None where the interval decided."""
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -82,6 +84,8 @@ class Limit(msgspec.Struct, frozen=True):
 
     p99_ms: float | None = None
     met: bool | None = None
+    candidates: float | None = None
+    """Of a request, as the scope states them."""
 
 
 class Service(msgspec.Struct, frozen=True):
@@ -104,6 +108,10 @@ class Service(msgspec.Struct, frozen=True):
     """How many answers named each degradation."""
     shortfalls: dict[str, int] = {}
     """How many answers had less to show than was asked for, by name."""
+    sold: int | None = None
+    """Slots that the auction sold meanwhile, where there is one."""
+    candidates: float | None = None
+    """Of a request on average, where requests bring them."""
     saturated: bool | None = None
     """Whether the generator of the load, and not the service, set the pace."""
     workers: int | None = None
@@ -112,6 +120,18 @@ class Service(msgspec.Struct, frozen=True):
     stages_ms: dict[str, float | None] = {}
     """Stage of the path to milliseconds."""
     limit: Limit | None = None
+
+    @property
+    def fewer(self) -> str:
+        """With how many candidates it was measured where the scope states more, else nothing.
+
+        >>> Service(candidates=61.4, limit=Limit(10, True, 200)).fewer, Service(candidates=200).fewer
+        ('measured with 61 candidates a request, and the scope states 200', '')
+        """
+        stated = None if self.limit is None else self.limit.candidates
+        if stated is None or self.candidates is None or round(self.candidates) >= stated:
+            return ""
+        return f"measured with {self.candidates:,.0f} candidates a request, and the scope states {stated:,.0f}"
 
     @property
     def failed(self) -> int | None:

@@ -19,6 +19,21 @@ def load_test(test: Mapping[str, Any]) -> str:
     return f"    {test['rate']:8,.0f} requests/s   p50 {p50}   p99 {p99}{failed}{late}"
 
 
+def consistency_summary(found: Mapping[str, Any]) -> str:
+    """Tell whether features were served as a batch computes them, and where not."""
+    lines = [
+        f"{found['decisions']:,} answers of build {found['build']}: {found['compared']:,} values compared, "
+        f"{found['mismatches']:,} differ"
+    ]
+    lines += [f"    {name}: {count:,} differ" for name, count in found["by_feature"].items()]
+    for one in found["worst"]:
+        asked = ", ".join(f"{name} {value}" for name, value in one["request"].items() if not isinstance(value, list))
+        lines.append(
+            f"    {one['feature']}: served {one['serving']}, batch {one['training']}   {asked}, {one['candidate']}"
+        )
+    return "\n".join(lines)
+
+
 def load_summary(found: Mapping[str, Any]) -> str:
     """Tell what a load test found: the answer first, then how it was measured."""
     quantiles = "   ".join(

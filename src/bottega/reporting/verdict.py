@@ -80,6 +80,24 @@ def promise(goal: Promise) -> str:
     return f"{numbers.title(goal.metric)} {goal.limit}" + (f", {where}" if where else "")
 
 
+def decided(goal: Promise) -> str:
+    """Say how a goal was decided where its interval does not say the same, or nothing.
+
+    >>> decided(Promise("ece", met=True, clear=False)), decided(Promise("ece", met=True, clear=True))
+    ('by the value; its interval reaches beyond the limit', '')
+    """
+    if goal.met is None or goal.clear is not False:
+        return ""
+    return f"by the value; its interval reaches {'beyond' if goal.met else 'within'} the limit"
+
+
+def reached(goal: Promise) -> str:
+    """Write what a goal's metric came to, with its interval; above and below another rung it is the difference."""
+    if goal.limit.startswith(("above ", "below ")):
+        return numbers.difference(goal.value, goal.low, goal.high)
+    return numbers.estimate(goal.value, goal.low, goal.high, numbers.places(goal.metric))
+
+
 def tiles(design: Design, card: Scorecard) -> list[Tile]:
     """Give the few figures at the head of the page."""
     found = []
@@ -100,8 +118,10 @@ def tiles(design: Design, card: Scorecard) -> list[Tile]:
     if service is not None and service.p99_ms is not None:
         limit = service.limit
         within = "" if limit is None or limit.p99_ms is None else f"the limit is {numbers.setting(limit.p99_ms)} ms"
+        within = "; ".join(filter(None, (within, service.fewer)))
         value = numbers.milliseconds(service.p99_ms, service.intervals.get("p99_ms"))
-        found.append(Tile("p99 latency", value, within, limit.met if limit else None))
+        good = limit.met if limit is not None and not (limit.met and service.fewer) else None
+        found.append(Tile("p99 latency", value, within, good))
     if card.parity is not None and card.parity.compared:
         differ = card.parity.mismatches or 0
         detail = f"of {numbers.count(card.parity.compared)} values differ, training to serving"

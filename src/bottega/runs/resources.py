@@ -17,7 +17,7 @@ import psutil  # type: ignore[import-untyped]
 
 LIBRARIES = (
     *("duckdb", "granian", "ibis-framework", "implicit", "lightgbm", "lmdb", "msgspec", "numba", "numpy"),
-    *("onnxruntime", "pyarrow", "scikit-learn", "scipy", "sqlglot"),
+    *("onnx", "onnxruntime", "pyarrow", "scikit-learn", "scipy", "sqlglot", "torch"),
 )
 """The libraries whose versions can change what a build holds."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,29 +36,32 @@ class Served:
     design: str
     tables: tuple[str, ...]
     path: Answerer
+    now: Callable[[], int] = lambda: time.time_ns() // 1000
+    """The moment that an event gets which says none, microseconds since 1970 UTC."""
 
 
-Loader = Callable[[Path, str, Path], Served]
-"""From a build's folder, the URL of its store and the folder of the accounts to what is served."""
+Loader = Callable[[Path, str, Path, str], Served]
+"""From a build's folder, the URL of its store, the folder of the accounts and the kind of clock to what is served."""
 
 
-def load_path(folder: Path, store: str, accounts: Path) -> Served:
+def load_path(folder: Path, store: str, accounts: Path, clock: str = "auto") -> Served:
     """Load a build as `bottega serve` does: its bundle, checked, and its path, which has answered once.
 
     folder: the build. store: the URL of its online store. accounts: what advertisers spent, which all builds and
-    workers share; made where the path has an auction.
+    workers share; made where the path has an auction. clock: for features, see `Clock`.
     """
     from bottega.design.serving import Auction
     from bottega.serving.bundle import load_bundle
     from bottega.serving.path import Path as RequestPath
     from bottega.serving.spending import Spending
 
-    bundle = load_bundle(folder, store)
+    bundle = load_bundle(folder, store, clock)
     tables = tuple(table.name for table in bundle.design.data.tables)
     sells = any(isinstance(stage, Auction) for stage in bundle.design.serving.path)
     path = RequestPath(bundle, Spending.open(accounts) if sells else None)
     path.warm()
-    return Served(bundle.design.name, tables, path)
+    told = bundle.clock
+    return Served(bundle.design.name, tables, path, Served.now if told is None else told)
 
 
 def find_loader(name: str) -> Loader:

@@ -17,7 +17,7 @@ from bottega.serving.answerer import Answerer, Served
 from bottega.serving.body import read_body
 from bottega.serving.clicks import read_click, unknown_click
 from bottega.serving.decision_log import DecisionLog, line
-from bottega.serving.events import EventLog, read_events
+from bottega.serving.events import EventLog, EventTopic, read_events
 from bottega.serving.openapi import Accepted, document, page
 from bottega.serving.prometheus import Meters, exposition
 from bottega.serving.refusals import RefusalError, undecodable
@@ -70,7 +70,7 @@ class App:
         worker: int,
         meters: Meters,
         meter_files: Callable[[], list[Path]],
-        events: EventLog,
+        events: EventLog | EventTopic,
         decisions: DecisionLog | None,
         all_ready: Callable[[], bool],
     ) -> None:
@@ -194,12 +194,13 @@ class App:
             raise unknown_click(name, item)
         if found.charged:
             self._meters.add("bottega_revenue_total", found.price)
+            self._meters.add("bottega_given_free_total", found.free)
         return 200, JSON, self._encode(found)
 
     async def _take_events(self, call: Call) -> Reply:
         body = await read_body(call.scope, call.protocol)
-        tables = self._loaded().served.tables
-        lines, counts = read_events(body, tables, time.time_ns() // 1000, call.id)
+        served = self._loaded().served
+        lines, counts = read_events(body, served.tables, served.now(), call.id)
         if counts:
             try:
                 await self._events.add(lines)

@@ -12,8 +12,10 @@ ROTATE_BYTES = 64 * 2**20
 class Appending:
     """Appends to `folder/<name>-<worker>-<n>.jsonl`, beginning a new n at every start and every `rotate_bytes`.
 
-    A file that was rotated is never touched again: an operator moves or removes it. A process that is killed leaves at
-    most a torn last line at the end of its last file.
+    A file that was rotated is never touched again: an operator moves or removes it, but leaves the writer's newest one,
+    from which the next number follows. A process that is killed leaves at most a torn last line at the end of its last
+    file. Room is taken before lines are written: a zero byte is one that is not written yet. No place of a file holds
+    one line and later another, so that a file can be followed while it grows.
 
     folder: made when missing. name: of the log. worker: the writer's number; two writers never share one.
     rotate_bytes: size from which the next record goes into a new file; larger makes fewer files.
@@ -31,12 +33,15 @@ class Appending:
             self._file = self._open()
             self._size = 0
         try:
+            os.posix_fallocate(self._file, self._size, max(len(data), 1))  # a full disk is told before a line is seen
+        except OSError:
+            self._cut(self._file)
+            raise
+        try:
             self._write(self._file, data)
         except OSError:
-            try:
-                os.ftruncate(self._file, self._size)
-            except OSError:
-                self.close()  # the torn line stays the last one of its file
+            self._cut(self._file)
+            self.close()  # its lines could be seen: the next ones take places in another file
             raise
         self._size += len(data)
 
@@ -51,7 +56,7 @@ class Appending:
         mine = [path for path in self.folder.iterdir() if path.name.startswith(self._stem)]
         number = max((place[2] for path in mine if (place := placed(path))), default=0)
         path = self.folder / f"{self._stem}{number + 1}.jsonl"
-        opened = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o644)
+        opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
         folder = os.open(self.folder, os.O_RDONLY)
         try:
             os.fsync(folder)
@@ -59,12 +64,17 @@ class Appending:
             os.close(folder)
         return opened
 
-    @staticmethod
-    def _write(file: int, data: bytes) -> None:
+    def _write(self, file: int, data: bytes) -> None:
         left = memoryview(data)
         while left:
-            left = left[os.write(file, left) :]
+            left = left[os.pwrite(file, left, self._size + len(data) - len(left)) :]
         os.fsync(file)
+
+    def _cut(self, file: int) -> None:
+        try:
+            os.ftruncate(file, self._size)
+        except OSError:
+            self.close()  # what is torn stays the end of its file
 
 
 def placed(path: Path) -> tuple[str, int, int] | None:

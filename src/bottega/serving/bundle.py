@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -14,25 +15,23 @@ from bottega.design.features import TargetRate
 from bottega.design.models import Model, rung_name
 from bottega.errors import ServeError
 from bottega.features.codebook import load_coding
-from bottega.features.packing import Packed, Reader
 from bottega.features.rate_table import RateTable
-from bottega.features.stores.opening import open_store
-from bottega.features.stores.protocol import Store
-from bottega.features.stores.snapshot import restore
+from bottega.features.reader import Reader
+from bottega.features.tracks import Group
 from bottega.features.vocabulary import Coding
 from bottega.models.compression.compressed import load_any
 from bottega.models.inputs import Kind as InputKind
 from bottega.models.making import retriever_class
 from bottega.models.probability import Corrected, Probability
 from bottega.models.protocols import Retriever, Scorer
+from bottega.serving.clock import Clock
 from bottega.serving.manifest import verify
+from bottega.serving.online import EMBEDDED, open_online
 
 Kind = TypeVar("Kind")
-FORMAT = 2
+FORMAT = 3
 """Of bundles; a service answers with those of its own format alone."""
-
-
-EMBEDDED = "lmdb:"
+SCHEMAS = "schemas"
 
 
 class Ranked(msgspec.Struct, frozen=True):
@@ -53,7 +52,7 @@ class Facts(msgspec.Struct, frozen=True):
     """The ladders that rank, in the order of the path; none: the order of retrieval stands."""
     fields: dict[str, str]
     """The columns of a request, each `id`, `number`, `text` or `time`."""
-    groups: tuple[Packed, ...]
+    groups: tuple[Group, ...]
     """What the store keeps for each key."""
     format: int = 0
     """The `FORMAT` it was written in; 0: before there was one."""
@@ -84,13 +83,14 @@ class Bundle:
     champions: dict[str, Champion]  # by ladder, in the order of the path
     reader: Reader
     rates: tuple[RateTable, ...] = ()  # of the `TargetRate` features, in their order
+    clock: Clock | None = None
+    """What time it is for features; nothing: the moment of the store's batch."""
 
 
-def load_bundle(folder: Path, store: str = EMBEDDED) -> Bundle:
+def load_bundle(folder: Path, store: str = EMBEDDED, clock: str = "auto") -> Bundle:
     """Check every file of a build against its manifest, and load what answers requests.
 
-    folder: a build. store: the URL of the online store; `lmdb:` is the one inside the build, `memory:` and `lmdb:/path`
-    are filled from the build's rows.
+    folder: a build. store: the URL of the online store, see `open_online`. clock: which one, see `Clock`.
     Errors: `ServeError` naming the file that is missing, damaged, too many or of another version of bottega.
     """
     verify(folder)
@@ -101,13 +101,14 @@ def load_bundle(folder: Path, store: str = EMBEDDED) -> Bundle:
         for setting in design.models.get("retrieve", ())
     }
     champions = {ladder: _champion(folder, design, ladder, told) for ladder, told in facts.ladders.items()}
-    reader = Reader(_store(store, folder), facts.groups)
+    reader = Reader(open_online(store, folder, readonly=True), facts.groups)
     rates = tuple(
         RateTable.load(rates_folder(folder, place), part)
         for place, part in enumerate(design.features)
         if isinstance(part, TargetRate)
     )
-    return Bundle(folder.name, folder, design, facts, retrievers, champions, reader, rates)
+    time = Clock(clock, reader.as_of, reader.store.marked)
+    return Bundle(folder.name, folder, design, facts, retrievers, champions, reader, rates, time)
 
 
 def _champion(folder: Path, design: Design, ladder: str, told: Ranked) -> Champion:
@@ -124,19 +125,6 @@ def load_scorer(folder: Path, setting: Model) -> Scorer:
     scorer = load_any(folder, setting)
     probability = Probability.load(folder)
     return scorer if probability == Probability() else Corrected(scorer, probability)
-
-
-def _store(url: str, folder: Path) -> Store:
-    """Open the store inside the build, or fill another one from the build's rows, unless that was done already.
-
-    A store at a path of its own keeps each build apart: no row of an older one can be read by mistake.
-    """
-    if url == EMBEDDED:
-        return open_store(url, folder, readonly=True)
-    store = open_store(f"{url}/{folder.name}" if url.startswith(EMBEDDED) else url, folder)
-    if store.marked("as_of") is None:
-        restore(folder / "rows", store)
-    return store
 
 
 def _read(path: Path, kind: type[Kind]) -> Kind:
@@ -163,6 +151,19 @@ def words_folder(folder: Path, ladder: str) -> Path:
 def read_words(folder: Path) -> dict[str, Coding]:
     """Read the words that a model knows of each text column, a file each."""
     return {path.stem: load_coding(path) for path in sorted(folder.glob("*.json"))}
+
+
+def write_schemas(folder: Path, schemas: Mapping[str, pa.Schema]) -> None:
+    """Write the types of the design's tables, as ingestion accepted them, into a bundle: events are held to them."""
+    (folder / SCHEMAS).mkdir()
+    for name, schema in schemas.items():
+        with pa.ipc.new_file(str(folder / SCHEMAS / f"{name}.arrow"), schema):
+            pass
+
+
+def read_schemas(folder: Path) -> dict[str, pa.Schema]:
+    """Read the types of the design's tables from a bundle."""
+    return {path.stem: pa.ipc.open_file(str(path)).schema for path in sorted((folder / SCHEMAS).glob("*.arrow"))}
 
 
 def rates_folder(folder: Path, place: int) -> Path:

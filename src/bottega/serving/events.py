@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from bottega.errors import nearest
+from bottega.errors import ServeError, nearest
 from bottega.serving.appending import ROTATE_BYTES, Appending
 from bottega.serving.refusals import RefusalError, undecodable
 
@@ -96,6 +96,37 @@ class EventLog:
                 fault = error
             loop = batch[0][1]
             loop.call_soon_threadsafe(_settle, [done for _, _, done in batch], fault)
+
+
+class EventTopic:
+    """Brings lines to a topic of Kafka, each event as a message, in the place of an `EventLog`.
+
+    url: of the topic.
+    """
+
+    def __init__(self, url: str) -> None:
+        from bottega.data.streams.kafka_sender import KafkaSender
+
+        self._sender = KafkaSender(url)
+
+    async def add(self, lines: bytes) -> None:
+        """Return when all brokers that must have the events have them; `OSError` when they cannot be brought there."""
+        bodies = [bytes(_LINE.decode(line).event) for line in lines.splitlines()]
+        try:
+            await asyncio.to_thread(self._sender.send, bodies)
+        except ServeError as error:
+            raise OSError(0, str(error)) from error
+
+    def close(self) -> None:
+        """Let go of the brokers."""
+        self._sender.close()
+
+
+class _Line(msgspec.Struct):
+    event: msgspec.Raw
+
+
+_LINE = msgspec.json.Decoder(_Line)
 
 
 def _settle(waiting: list[asyncio.Future[None]], fault: OSError | None) -> None:

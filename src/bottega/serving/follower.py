@@ -59,7 +59,7 @@ class Follower(threading.Thread):
             build = self._settings.build or self._settings.pointer.read_text("utf-8").strip()
             if build != self._loaded:
                 settings = self._settings
-                self._swap(self._load(self._folder(build), settings.store, settings.accounts))
+                self._swap(self._load(self._folder(build), settings.store, settings.accounts, settings.clock))
                 self._loaded = build
         except BottegaError as error:
             log.error("the build cannot be loaded: %s", error)

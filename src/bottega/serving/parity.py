@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -26,6 +26,10 @@ class Mismatch(msgspec.Struct, frozen=True):
     candidate: str | None
     training: float | str | None
     serving: float | str | None
+    training_says: str = ""
+    """What the log says that training's value rests on."""
+    serving_says: str = ""
+    """What the record says that serving's value rests on."""
 
 
 class Parity(msgspec.Struct, frozen=True):
@@ -37,6 +41,10 @@ class Parity(msgspec.Struct, frozen=True):
     """Mismatches of each feature that has any."""
     worst: list[Mismatch]
     """The largest relative differences, the largest first."""
+    events: int = 0
+    """Events that went through the stream while examples were read between them."""
+    approximate: int = 0
+    """Mismatches of features that the design calls approximate; not among `mismatches`."""
 
 
 def exact_columns(design: Design) -> frozenset[str]:
@@ -70,26 +78,57 @@ def differences(training: Column, serving: Column, exact: bool) -> np.ndarray:
     return np.where(same | (relative <= (0.0 if exact else _TOLERANCE)), 0.0, relative)
 
 
+def alike(training: Any, serving: Any) -> bool:
+    """Tell whether two single values agree, numbers within 1e-5 of the larger absolute value; NaN and None are null.
+
+    >>> alike(1.0, 1.000001), alike(float("nan"), None), alike("a", "b")
+    (True, True, False)
+    """
+    if training is None or training != training or serving is None or serving != serving:
+        return (training is None or training != training) and (serving is None or serving != serving)
+    if isinstance(training, str) or isinstance(serving, str):
+        return bool(training == serving)
+    return bool(abs(training - serving) <= _TOLERANCE * max(abs(training), abs(serving)))
+
+
+class Said(msgspec.Struct, frozen=True):
+    """What the two sides say that one value rests on, looked at while both still stood there."""
+
+    training: str = ""
+    serving: str = ""
+    slack: float = 0.0
+    """How far the two values may lie apart: of a sum 1e-5 of the sum of absolute values."""
+
+
 def summarise(
     columns: Sequence[tuple[str, Column, Column]],
     exact: frozenset[str],
     places: Sequence[tuple[dict[str, Any], str | None]],
+    said: Mapping[tuple[str, int], Said],
 ) -> Parity:
     """Compare columns of training and serving, row by row.
 
-    columns: name, training's values, serving's values, (n,) each. places: the request and candidate of each row.
+    columns: name, training's values, serving's values, (n,) each. places: the request and candidate of each row. said:
+    by name and row what was said of values that differ.
     """
     compared, by_feature, worst = 0, {}, []
     for name, training, serving in columns:
         gaps = differences(training, serving, name in exact)
         compared += len(gaps)
+        left, right = objects(training), objects(serving)
+        for row in np.flatnonzero(gaps).tolist():
+            slack = said[name, row].slack if (name, row) in said else 0.0
+            if slack and abs(left[row] - right[row]) <= slack:
+                gaps[row] = 0.0
         bad = np.flatnonzero(gaps)
         if len(bad):
             by_feature[name] = len(bad)
-            left, right = objects(training), objects(serving)
             for row in bad[np.argsort(-gaps[bad], kind="stable")][:_WORST].tolist():
-                told = Mismatch(name, places[row][0], places[row][1], readable(left[row]), readable(right[row]))
-                worst.append((float(gaps[row]), told))
+                (request, candidate), told = places[row], said.get((name, row), Said())
+                values = readable(left[row]), readable(right[row])
+                worst.append(
+                    (float(gaps[row]), Mismatch(name, request, candidate, *values, told.training, told.serving))
+                )
     worst.sort(key=lambda item: -item[0])
     return Parity(compared, sum(by_feature.values()), by_feature, [told for _, told in worst[:_WORST]])
 
@@ -106,6 +145,16 @@ def together(found: Sequence[Parity]) -> Parity:
         {name: count for part in found for name, count in part.by_feature.items()},
         [told for part in found for told in part.worst][:_WORST],
     )
+
+
+def excused(found: Parity, approximate: Collection[str]) -> Parity:
+    """Leave the features that a design calls approximate out of the mismatches, and count theirs by themselves.
+
+    >>> excused(Parity(3, 2, {"ctr": 1, "age": 1}, []), ["age"])
+    Parity(compared=3, mismatches=1, by_feature={'ctr': 1, 'age': 1}, worst=[], events=0, approximate=1)
+    """
+    let = sum(count for name, count in found.by_feature.items() if name in approximate)
+    return msgspec.structs.replace(found, mismatches=found.mismatches - let, approximate=let)
 
 
 def readable(value: Any) -> float | str | None:

@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 import msgspec
 import numpy as np
 
-from bottega.design.data import Logged
 from bottega.design.serving import Auction, Candidates, Pace, Rank, Retrieve, Show, Stage
 from bottega.errors import BuildError
 from bottega.features.expressions import evaluate, parse
@@ -72,15 +71,15 @@ class Path:
         finds = self._finder.stage is not None
         for view in (None, *self._views):
             for asked in ({**who, "candidates": None if finds else ["0"]}, {"candidates": ["0", "1"]}):
-                self._answer(self.request_type(**asked, view=view), _now(), charge=False)
+                self._answer(self.request_type(**asked, view=view), None, charge=False)
 
     def answer(self, request: msgspec.Struct, at: int | None = None) -> Answer:
         """Rank candidates for a request; whatever is unknown or missing has a defined answer and is named in it.
 
-        at: the moment of the answer in microseconds since 1970 UTC, which says on which day an auction charges and how
-        much of its traffic has passed; nothing: the clock.
+        at: the moment of the answer in microseconds since 1970 UTC: features are read as of it, and it says on which
+        day an auction charges and how much of its traffic has passed; nothing: what the clocks say.
         """
-        return self._answer(request, _now() if at is None else at, charge=True)
+        return self._answer(request, at, charge=True)
 
     def click(self, request_id: str, item: str, at: int | None = None) -> Clicked | None:
         """Charge a click on something that an auction sold, once; nothing where no such sale is known, or none is kept.
@@ -95,9 +94,8 @@ class Path:
         Budgets do not hold here, and nobody is charged: an answer whose stages were late, or that was given when other
         sums were spent, differs from its explanation, and says so itself. at: as in `answer`.
         """
-        moment = _now() if at is None else at
-        found, frame, rows = self._follow(request, moment, limited=False)
-        shown, outcome = self._end(found, frame, rows, request_id(), moment, charge=False)
+        found, frame, rows = self._follow(request, at, limited=False)
+        shown, outcome = self._end(found, frame, rows, request_id(), _now() if at is None else at, charge=False)
         moved = self._moved(found, frame, shown)
         group = np.zeros(len(found.ids), np.int32)
         names = [*found.values.request, *found.values.row]
@@ -128,10 +126,10 @@ class Path:
         values = self._reading.values(self._frame(found, at), found.scores, every=True)
         return Values(_as_in_a_batch(values.request), _as_in_a_batch(values.row))
 
-    def _answer(self, request: msgspec.Struct, at: int, charge: bool) -> Answer:
+    def _answer(self, request: msgspec.Struct, at: int | None, charge: bool) -> Answer:
         found, frame, rows = self._follow(request, at)
         name = getattr(request, "request_id", None) or request_id()
-        shown, outcome = self._end(found, frame, rows, name, at, charge)
+        shown, outcome = self._end(found, frame, rows, name, _now() if at is None else at, charge)
         titles = list(dict.fromkeys([*self.bundle.retrievers, *found.scores]))
         columns = [_numbers(found.scores.get(title), shown) for title in titles]
         last = next((title for ladder, title in reversed(self._titles.items()) if ladder in found.ranked), None)
@@ -142,15 +140,16 @@ class Path:
         if outcome is not None:
             for slot, (item, price) in enumerate(zip(items, outcome.sold.prices.tolist(), strict=True), 1):
                 item.slot, item.price = slot, price
-        trace = self._trace(found, shown, outcome)
+        trace = self._trace(found, frame, shown, outcome)
         return Traced(name, self.version, items, found.asked.degradations, found.stage_ms, trace)
 
-    def _follow(self, request: msgspec.Struct, at: int, limited: bool = True) -> tuple[Candidacy, Frame, np.ndarray]:
+    def _follow(
+        self, request: msgspec.Struct, at: int | None, limited: bool = True
+    ) -> tuple[Candidacy, Frame, np.ndarray]:
         """Take a request through all stages but the last; gives the rows that its view leaves.
 
-        at: the moment of the answer. Where examples are logged it is the request's time, as a log would have it; where
-        they were made at cuts it is the moment of the store, on which the distances of their features hang. limited:
-        whether the stages' budgets hold; an explanation has time.
+        at: the moment of the request; nothing: what the clock for features says. limited: whether the stages' budgets
+        hold; an explanation has time.
         """
         found = Candidacy(read_request(request, self.bundle.facts.fields, self._show, self._limit, self._views))
         asked = found.asked
@@ -158,14 +157,14 @@ class Path:
             raise RequestError("candidates", "none", "a list of ids, which this design does not find by itself")
         self._finder.find(found, limited)
         begin = time.perf_counter()
-        logged = isinstance(self.design.data.examples, Logged)
-        frame = self._frame(found, at if logged else self.bundle.reader.as_of)
+        frame = self._frame(found, self._moment() if at is None else at)
         found.values = self._reading.values(frame, found.scores)
         if not self._finder.retrievers:  # they say themselves whom they do not know
             for name, count in found.values.unknown.items():
                 asked.degradations.append(
                     f"{name}: unknown" if name in asked.columns else f"candidates: {count} unknown"
                 )
+        asked.degradations += [f"store: {name} unread" for name in found.values.unread]
         found.stage_ms["features"] = milliseconds(begin)
         for stage in self._ranks:
             self._rank(stage, found, frame, begin, limited)
@@ -221,11 +220,15 @@ class Path:
             ]
         return told
 
-    def _trace(self, found: Candidacy, shown: np.ndarray, outcome: Outcome | None) -> Trace:
+    def _trace(self, found: Candidacy, frame: Frame, shown: np.ndarray, outcome: Outcome | None) -> Trace:
         scores = {ladder: column.astype("<f4").tobytes() for ladder, column in found.ranked.items()}
         features = {ladder: column[shown].astype("<f4").tobytes() for ladder, column in found.inputs.items()}
         sold = msgspec.UNSET if outcome is None else Auctioned(outcome.bids.astype("<f8").tobytes(), outcome.charged)
-        return Trace(found.ids, scores, features, sold)
+        return Trace(found.ids, scores, features, int(frame.time[0]), sold)
+
+    def _moment(self) -> int:
+        clock = self.bundle.clock
+        return self.bundle.reader.as_of if clock is None else clock()
 
     def _frame(self, found: Candidacy, at: int) -> Frame:
         return self._reading.frame(found.asked.columns, at, self._finder.column(found))

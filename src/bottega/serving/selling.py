@@ -83,7 +83,8 @@ class Seller:
         advertisers = bids.advertisers(rows)
         if self._stage.pays == "click":
             ids = [found.ids[row] for row in rows.tolist()]
-            kept = zip(ids, advertisers, prices.tolist(), strict=True)
+            budgets = [None if np.isinf(budget) else budget for budget in bids.budgets[rows].tolist()]
+            kept = zip(ids, advertisers, prices.tolist(), budgets, strict=True)
             self._spending.keep(request_id, [Sale(*sale) for sale in kept], at)
             return _NOBODY.rows
         amounts = prices * bids.chances[rows]

@@ -23,7 +23,8 @@ class Settings(msgspec.Struct, frozen=True):
     folder: Path
     """The design's folder in the workspace: `builds/`, `log/` and the pointer `current`."""
     workers: int = 2
-    """Processes that answer, at least 1; larger answers more at once, up to the number of cores."""
+    """Processes that answer; larger answers more at once, up to the number of cores. 0: nothing is answered, and events
+    alone are applied."""
     host: str = "127.0.0.1"
     """The address; 0.0.0.0 lets other machines in."""
     port: int = 8000
@@ -32,6 +33,12 @@ class Settings(msgspec.Struct, frozen=True):
     """Serve this build, and do not follow the pointer."""
     store: str = "lmdb:"
     """The URL of the online store."""
+    stream: str = "file:"
+    """The URL of the stream of events: `file:` is the service's own log of them; `none`: nothing is applied here."""
+    streamers: int = 1
+    """Processes that apply events to the store; larger applies more, up to the number of the stream's partitions."""
+    clock: str = "auto"
+    """What time it is for features: `now`, `log` or `auto`, see `Clock`."""
     log: bool = True
     """Write each answer to the decision log."""
     loader: str = "bottega.serving.answerer:load_path"
@@ -60,11 +67,24 @@ class Settings(msgspec.Struct, frozen=True):
         """Where it stands what advertisers have spent; it outlives every build."""
         return self.folder / "spending"
 
+    @property
+    def streams(self) -> int:
+        """How many processes apply events: none without a stream, or into a store that each process has for itself."""
+        return 0 if self.stream == "none" or self.store == "memory:" else self.streamers
+
+    @property
+    def meters(self) -> Path:
+        """Where streamers that run by themselves count."""
+        return self.folder / "stream"
+
     def check(self) -> None:
         """Refuse what cannot be served, before a process is started."""
-        if self.workers < 1 or not 0 <= self.port < 65_536:
-            found = f"workers {self.workers}, port {self.port}"
-            raise ServeError("service", found, "workers from 1, port 0 to 65535", "change it")
+        if self.workers < 0 or self.streamers < 0 or not 0 <= self.port < 65_536:
+            found = f"workers {self.workers}, streamers {self.streamers}, port {self.port}"
+            raise ServeError("service", found, "workers and streamers from 0, port 0 to 65535", "change it")
+        if not self.workers and not self.streams:
+            found = f"no worker, and --stream {self.stream} into --store {self.store}"
+            raise ServeError("service", found, "a stream, and a store that other processes see", "--store lmdb:")
         if self.build is None and not self.pointer.is_file():
             name = self.folder.name
             raise ServeError(str(self.folder), "no release", "a design with a release", f"bottega run {name}")

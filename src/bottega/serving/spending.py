@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,11 +23,13 @@ _CLEAN_EVERY, _CLEANED = 256, 512  # sales that are kept between two looks for o
 
 
 class Sale(msgspec.Struct, frozen=True, array_like=True):
-    """One slot of an answer: the candidate in it, who pays, and the price of a click."""
+    """One slot of an answer: the candidate in it, who pays, the price of a click, and the budget of the day."""
 
     id: str
     advertiser: str
     price: float
+    budget: float | None = None
+    """Under which it was sold; none: no budget holds."""
 
 
 class Clicked(msgspec.Struct, frozen=True):
@@ -35,9 +38,11 @@ class Clicked(msgspec.Struct, frozen=True):
     request_id: str
     id: str
     price: float
-    """What the advertiser pays for it."""
+    """What the advertiser pays for it: at most what was left of its budget."""
     charged: bool
     """Whether it was charged now; a second click of one sale is not."""
+    free: float
+    """What it costs beyond the budget, which nobody pays; 0 where the budget held."""
 
 
 class Spending:
@@ -85,9 +90,9 @@ class Spending:
             self.store.forget("sale ", f"sale {_hour(at - HOURS * HOUR)}", _CLEANED)
 
     def click(self, request_id: str, item: str, at: int) -> Clicked | None:
-        """Charge a click of something sold, whatever the budget, once; nothing where no such sale is kept.
+        """Charge a click of something sold, once, with what is left of its budget; nothing where no such sale is kept.
 
-        at: of the click, microseconds since 1970 UTC; its UTC day is charged.
+        at: of the click, microseconds since 1970 UTC; its UTC day is charged, and the budget is that of the sale.
         """
         for hours in range(HOURS + 1):
             name = _name(at - hours * HOUR, request_id)
@@ -95,10 +100,33 @@ class Spending:
                 continue
             for slot, sale in enumerate(msgspec.json.decode(kept, type=list[Sale]), 1):
                 if sale.id == item:
-                    account = _accounts([sale.advertiser], at)
-                    fits = self.store.add(_GROUP, account, [sale.price], marks={f"{name} {slot}": b""})
-                    return Clicked(request_id, item, sale.price, fits is not None)
+                    paid, charged = self._charge_once(sale, f"{name} {slot}", at)
+                    return Clicked(request_id, item, paid, charged, sale.price - paid)
         return None
+
+    def _charge_once(self, sale: Sale, name: str, at: int) -> tuple[float, bool]:
+        """Give what is paid for a sale, and whether it is paid now; it stands in the mark of this name from then on."""
+        account = _accounts([sale.advertiser], at)
+        while True:
+            paid = affordable(sale.price, sale.budget, amount(self.store.read(_GROUP, account)[0]))
+            limits = [sale.budget] if sale.budget is not None and paid else None
+            fits = self.store.add(_GROUP, account, [paid], limits, {name: msgspec.json.encode(paid)})
+            if fits is None:
+                return msgspec.json.decode(self.store.marked(name) or b"0", type=float), False
+            if fits.all():
+                return paid, True  # else the account was charged since it was read
+
+
+def affordable(price: float, budget: float | None, spent: float) -> float:
+    """Give what of a price can be paid: min(price, budget − spent), at least 0; with `spent` never above the budget.
+
+    >>> affordable(2.0, 5.0, 1.0), affordable(2.0, 5.0, 4.5), affordable(2.0, 5.0, 7.0), affordable(2.0, None, 7.0)
+    (2.0, 0.5, 0.0, 2.0)
+    """
+    if budget is None or spent + price <= budget:
+        return price
+    left = max(budget - spent, 0.0)
+    return left if spent + left <= budget else max(math.nextafter(left, 0.0), 0.0)  # the difference was rounded up
 
 
 def _accounts(advertisers: Sequence[str], at: int) -> list[bytes]:

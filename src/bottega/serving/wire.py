@@ -63,6 +63,8 @@ class Trace(msgspec.Struct):
     features: dict[str, bytes]
     """For each ladder that ranked the features of the shown items as its model read them, (shown, columns) float32
     little-endian, row by row; the columns are the ladder's `names` in the build's `serving.json`."""
+    at: int
+    """The moment as of which features were read, microseconds since 1970 UTC."""
     auction: Auctioned | msgspec.UnsetType = msgspec.UNSET
     """Where the path has one."""
 

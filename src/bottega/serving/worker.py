@@ -20,7 +20,7 @@ from bottega.errors import BottegaError
 from bottega.serving.answerer import Served, find_loader
 from bottega.serving.app import App, Current
 from bottega.serving.decision_log import DecisionLog
-from bottega.serving.events import EventLog
+from bottega.serving.events import EventLog, EventTopic
 from bottega.serving.follower import Follower
 from bottega.serving.prometheus import Meters
 from bottega.serving.service import State, Worker, from_text, to_text
@@ -46,7 +46,11 @@ async def _serve(worker: Worker) -> None:
     meters = Meters(worker.meters / str(worker.number))
     loaded = Meters(worker.meters / f"{worker.number}-loaded")  # written by the follower's thread alone
     written = Meters(worker.meters / f"{worker.number}-log")  # and by the log's
-    events = EventLog(settings.log_folder, worker.number, settings.log_rotate_bytes)
+    events: EventLog | EventTopic
+    if settings.stream.startswith("kafka:"):
+        events = EventTopic(settings.stream)
+    else:
+        events = EventLog(settings.log_folder, worker.number, settings.log_rotate_bytes)
     decisions = None
     if settings.log:
         decisions = DecisionLog(
@@ -57,7 +61,8 @@ async def _serve(worker: Worker) -> None:
             settings.log_rotate_bytes,
             say=log.error,
         )
-    app = App(worker.number, meters, lambda: _files(worker.meters), events, decisions, worker.all_ready.exists)
+    folders = worker.meters, settings.meters
+    app = App(worker.number, meters, lambda: _files(*folders), events, decisions, worker.all_ready.exists)
     loop = asyncio.get_running_loop()
     first = asyncio.Event()
     ending = asyncio.Event()
@@ -156,8 +161,8 @@ def _forget_versions(loaded: Meters) -> None:
             loaded.set(name, 0, *labels)
 
 
-def _files(folder: Path) -> list[Path]:
-    return sorted(folder.iterdir())
+def _files(*folders: Path) -> list[Path]:
+    return sorted(path for folder in folders if folder.is_dir() for path in folder.iterdir())
 
 
 def _watch_parent(loop: asyncio.AbstractEventLoop, ending: asyncio.Event, grace: float) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import selectors
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -27,15 +28,16 @@ _METERS, _READY = "meters", "ready"  # in the folder that the workers share
 
 
 class _Process:
-    """One worker's process, and the pipe on which it tells its state."""
+    """One process, a worker or, with a number beyond theirs, a streamer, and the pipe on which it tells its state."""
 
     def __init__(self, settings: Settings, number: int, port: int, shared: Path, again: bool, errors: int) -> None:
         reading, writing = os.pipe()
         told = Worker(settings, number, port, shared / _METERS, shared / _READY, again, writing)
+        module = "worker" if number < settings.workers else "streamer"
         self.number, self.pipe, self.began = number, reading, time.monotonic()
         self.ready = False
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "bottega.serving.worker", to_text(told)],
+            [sys.executable, "-m", f"bottega.serving.{module}", to_text(told)],
             stdin=subprocess.PIPE,
             stdout=errors,
             stderr=errors,
@@ -76,16 +78,20 @@ class _Supervisor:
         find_loader(settings.loader)
         settings.log_folder.mkdir(parents=True, exist_ok=True)
         with (
-            reserve(settings.host, settings.port) as held,
+            reserve(settings.host, settings.port) if settings.workers else socket.socket() as held,
             tempfile.TemporaryDirectory(prefix="bottega-") as shared,
             (settings.log_folder / "service.log").open("ab") as errors,
         ):
-            self._port: int = held.getsockname()[1]
+            self._port: int = held.getsockname()[1] if settings.workers else 0
             self._shared, self._errors = Path(shared), errors.fileno()
             (self._shared / _METERS).mkdir()
+            if not settings.workers:  # the service that answers shows what is counted here
+                (self._shared / _METERS).rmdir()
+                settings.meters.mkdir(exist_ok=True)
+                (self._shared / _METERS).symlink_to(settings.meters.absolute())
             self._own = Meters(self._shared / _METERS / "supervisor")
             try:
-                for number in range(settings.workers):
+                for number in range(settings.workers + settings.streams):
                     self._start(number, again=False)
                 while not self.ending:
                     self._look()

@@ -13,7 +13,7 @@ import numpy as np
 from bottega.features.stores.keys import keys
 from bottega.features.stores.protocol import Store, amount
 
-_SPENDS, _LIMIT, _SWAPS = 60, 18.1, 60
+_SPENDS, _LIMIT, _SWAPS = 24, 7.1, 40
 _NAMES = keys([[f"k{number}" for number in range(100)]])
 
 

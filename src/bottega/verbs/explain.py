@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from bottega.design.design import Design
+from bottega.design.serving import Retrieve
 from bottega.errors import ServeError
 from bottega.runs.builds import Build, find_build
 from bottega.runs.releases import current_build
@@ -20,8 +21,6 @@ from bottega.serving.refusals import undecodable
 from bottega.serving.wire import Explained, RequestError
 from bottega.verbs.finding import find_design, find_workspace
 
-_EXAMPLE = 'bottega explain DESIGN \'{"customer": "17850"}\''
-
 
 def explain(
     design: str | Path | Design, request: str | dict[str, Any], *, workspace: str | Path | None = None
@@ -32,8 +31,8 @@ def explain(
     answered one is explained by the build that answered it.
     Errors: `ServeError` for an id that is not in the log, or a request that cannot be answered.
     """
-    space = find_workspace(find_design(design), workspace, design)
-    build, asked, at = _asked(space, request)
+    found = find_design(design)
+    build, asked, at = _asked(find_workspace(found, workspace, design), request, _example(found))
     path = RequestPath(load_bundle(build.folder))
     try:
         return path.explain(msgspec.convert(asked, path.request_type), at)
@@ -44,19 +43,31 @@ def explain(
         raise ServeError(f"request: {fault.where}", fault.found, fault.allowed, fault.fix) from None
 
 
-def _asked(space: Workspace, request: str | dict[str, Any]) -> tuple[Build, dict[str, Any], int | None]:
+def _example(design: Design) -> str:
+    """Write how a request of this design is explained, its values left open."""
+    examples = design.data.examples
+    asked: dict[str, Any] = dict.fromkeys(getattr(examples, "request", ()), "…")
+    if not any(isinstance(stage, Retrieve) for stage in design.serving.path) and getattr(examples, "candidate", None):
+        asked["candidates"] = ["…"]
+    return f"bottega explain {design.name} '{json.dumps(asked, ensure_ascii=False)}'"
+
+
+def _asked(space: Workspace, request: str | dict[str, Any], example: str) -> tuple[Build, dict[str, Any], int | None]:
     """Give the build that answers, the request, and when it was answered; nothing: it is asked now."""
     if isinstance(request, dict):
         return current_build(space), request, None
+    if not isinstance(request, str):
+        allowed = "the id of an answered request, or a request as a mapping or JSON"
+        raise ServeError("request", repr(request)[:200], allowed, example)
     if request.lstrip().startswith("{"):
         try:
             return current_build(space), json.loads(request), None
         except json.JSONDecodeError as error:
-            raise ServeError("request", str(error), "JSON, or the id of an answered request", _EXAMPLE) from None
+            raise ServeError("request", str(error), "JSON, or the id of an answered request", example) from None
     for line in read_log(space.log):
         if line["request_id"] == request:
             return find_build(space, line["version"]), line["request"], int(line["time"])
     raise ServeError(
         "request", f"no answered request {request!r} in {space.log}", "an id from an answer, or a request as JSON",
-        _EXAMPLE,
+        example,
     )  # fmt: skip

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from bottega import systems
 from bottega.data.source import Place, files
 from bottega.design.design import Design
 from bottega.design.reading import checked, load
-from bottega.errors import BuildError, DataError
+from bottega.errors import BuildError, DataError, DesignError
 from bottega.runs.workspace import DEFAULT, Workspace
 
 DATA = "BOTTEGA_DATA"
@@ -24,6 +25,9 @@ def find_design(design: str | Path | Design) -> Design:
     """
     if isinstance(design, Design):
         return checked(design)
+    if not isinstance(design, (str, Path)) or not str(design).strip():
+        allowed = "the name of a bundled system, a file, or a bt.Design"
+        raise DesignError("design", repr(design)[:200], allowed, "sponsored-search")
     if _is_file(design):
         return load(design)
     return checked(systems.find(str(design)))
@@ -63,6 +67,15 @@ def check_seed(seed: int) -> None:
     """Refuse a seed that no generator takes."""
     if not (isinstance(seed, int) and seed >= 0):
         raise BuildError("seed", repr(seed), "a whole number from 0 up", "seed=0")
+
+
+def check_models(models: Sequence[str]) -> None:
+    """Refuse one text, whose letters would be taken for names, and names that are none."""
+    if isinstance(models, str):
+        names = [name.strip() for name in models.split(",") if name.strip()]
+        raise BuildError("models", repr(models), "a list of names", f"models={names or ['all']}")
+    if wrong := [name for name in models if not isinstance(name, str)]:
+        raise BuildError("models", repr(wrong[0])[:200], "a list of names", "models=['all']")
 
 
 def _is_file(design: str | Path) -> bool:

@@ -43,7 +43,7 @@ from bottega.runs.steps.retrieving import retrieve, score
 from bottega.runs.steps.tables import ingest_tables
 from bottega.runs.steps.training import train
 from bottega.runs.steps.warming import beginnings, data_of, find_starts, warm_of
-from bottega.verbs.finding import check_seed, find_design, find_place, find_workspace
+from bottega.verbs.finding import check_models, check_seed, find_design, find_place, find_workspace
 from bottega.verbs.world import find_ceiling, gap, sample_place, stand_in, truth_of
 
 SERVED = (Candidates, Retrieve, Rank, Pace, Auction, Show)
@@ -94,6 +94,7 @@ def run(
     found = find_design(design)
     place = find_place(design, found, data, warehouse)
     check_path(found)
+    check_models(models)
     ladders(found, models)
     check(found.evaluation)
     check_names(found)
@@ -249,7 +250,7 @@ def left_out(job: Job) -> dict[str, str]:
 
 
 def gates_of(card: Mapping[str, Any]) -> list[Gate]:
-    """Judge what a release needs: every goal, parity, a smoke load without a failed request, and the whole ladder."""
+    """Judge what a release needs: every goal, parity, a smoke load that is answered, and the whole ladder."""
     goals = [goal for goal in card["goals"] if goal["met"] is False]
     unjudged = [_told(goal) for goal in card["goals"] if goal["met"] is None]
     parity, serving = card["parity"], card["serving"]
@@ -266,8 +267,20 @@ def gates_of(card: Mapping[str, Any]) -> list[Gate]:
             parity["compared"] > 0 and parity["mismatches"] == 0,
             f"{parity['compared']:,} compared, {parity['mismatches']:,} differ",
         ),
-        Gate("smoke load", serving["errors"] == 0, f"{serving['requests']:,} requests, {serving['errors']:,} failed"),
+        _smoke(serving),
     ]
+
+
+def _smoke(serving: Mapping[str, Any]) -> Gate:
+    """Judge the load: no request failed, and not every answer was without what the design promises."""
+    told = f"{serving['requests']:,} requests, {serving['errors']:,} failed"
+    reasons = serving.get("degradations") or serving.get("shortfalls") or {}
+    often = f", most often {max(reasons, key=lambda name: reasons[name])}" if reasons else ""
+    if serving.get("sold") == 0:
+        return Gate("smoke load", False, f"{told}, and the auction sold nothing{often}")
+    if (serving.get("degraded") or 0) >= 1:
+        return Gate("smoke load", False, f"{told}, and every answer was degraded{often}")
+    return Gate("smoke load", serving["errors"] == 0, told)
 
 
 def _told(goal: Mapping[str, Any]) -> str:

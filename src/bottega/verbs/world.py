@@ -16,6 +16,7 @@ from bottega.design.data import FromPositives
 from bottega.design.design import Design
 from bottega.design.part import microseconds
 from bottega.errors import BuildError, DataError, DesignError, nearest
+from bottega.evaluation.bounds import bounded
 from bottega.evaluation.estimating import metrics
 from bottega.files import write_json
 from bottega.metrics import Predictions, Ranking, metric
@@ -93,7 +94,7 @@ def find_ceiling(job: Job, made: Result, asked: Result | None, examples: Result,
         work,
         inputs={"primary": plan.primary, "metrics": plan.metrics, "horizon": horizon, "seed": job.seed},
         needs=[made, asked],
-        code=("bottega.worlds", "bottega.metrics", "bottega.verbs.world"),
+        code=("bottega.worlds", "bottega.metrics", "bottega.evaluation.bounds", "bottega.verbs.world"),
     )
 
 
@@ -113,18 +114,18 @@ def find_limit(job: Job, world: str, made: Result, examples: Result, lessons: Re
         entity = encode(rows.requests.columns.column(0))[0][rows.group[chosen]]
         found = {}
         for by in metrics([job.design.evaluation.primary, *job.design.evaluation.metrics]):
-            if by.kind == "binary":
+            if by.kind == "binary" and bounded(by.name):
                 data = Predictions(rows.label[chosen], best)
                 found[by.name] = by.estimate(data, entity=entity, resamples=200, seed=job.seed).to_dict()
         write_json(folder / "ceiling.json", {"metrics": found})
-        return ", ".join(f"{name} {value['value']:.4f}" for name, value in list(found.items())[:1]) + " at best"
+        return next((f"{name} {value['value']:.4f} at best" for name, value in found.items()), "")
 
     return job.runner.step(
         "limit",
         work,
         inputs={"plan": [job.design.evaluation.primary, job.design.evaluation.metrics], "seed": job.seed},
         needs=[made, examples, lessons],
-        code=("bottega.worlds", "bottega.metrics", "bottega.verbs.world"),
+        code=("bottega.worlds", "bottega.metrics", "bottega.evaluation.bounds", "bottega.verbs.world"),
     )
 
 
@@ -135,16 +136,13 @@ def truth_of(job: Job, made: Result) -> Truth:
 
 
 def gap(card: Mapping[str, Any]) -> dict[str, float]:
-    """Say how far the champion of the first ladder lies from the best possible, as a share of it, by metric.
-
-    Metrics with a target (predicted over observed is best at 1) have no best possible to be near to.
-    """
+    """Say how far the champion of the first ladder lies from the best possible, as a share of it, by metric."""
     stage, champion = next(iter(card["champions"].items()))
     entry = next(each for each in card["models"] if (each["stage"], each["name"]) == (stage, champion))
     return {
         name: entry["metrics"][name]["value"] / best["value"] - 1
         for name, best in card["ceiling"]["metrics"].items()
-        if name in entry["metrics"] and best["value"] and metric(name).target is None
+        if name in entry["metrics"] and best["value"]
     }
 
 
@@ -172,7 +170,7 @@ def ceiling(job: Job, world: str, truth: Path, asked: Requests, horizon: int) ->
     plan, found = job.design.evaluation, {}
     for name in dict.fromkeys([plan.primary, *plan.metrics]):
         by = metric(name)
-        if by.kind == "binary":
+        if by.kind == "binary" or not bounded(name):
             continue
         try:
             found[name] = by.estimate(ranking, seed=job.seed).to_dict()

@@ -23,9 +23,9 @@ together otherwise than by interest; text whose words say more than the topic; a
 or answer to each other; bids that tell how good an ad is; fraud, robots and missing values; holidays.
 
 The prices resemble paid and bid prices of 4,570 won auctions of an advertiser on iPinYou (2013-10-19 and 20): paid over
-bid has there a mean of 0.30 and tenths of 0.05, 0.24 (median) and 0.68, and the logarithm of the paid price spreads by
-1.02 to 1.07. That is one bidder in real-time bidding with two bids, 277 and 294, and won auctions alone; here many bid
-on searches, so that only the spread and the order of magnitude can be compared.
+bid has there a mean of 0.30, a median of 0.24, tenths of 0.05 and 0.68, and a logarithm that spreads by 1.04; here
+0.33, 0.24, 0.05, 0.79 and 1.05: too many prices lie near their bid. That is one bidder in real-time bidding with two
+bids, 277 and 294, and won auctions alone; here many bid on searches.
 
 Source of the figures: Zhang and others, Real-Time Bidding Benchmarking with iPinYou Dataset, 2014 (arXiv 1407.7073), in
 the sample of the R package FeatureHashing. Of the click: the examination hypothesis, Richardson and others, 2007.
@@ -60,6 +60,7 @@ __all__ = ["AdsWorld", "limits", "true_probabilities", "world"]
 
 _KINDS = {"none": (0.0, 0.0), "few": (0.8, 0.0), "ids": (0.0, 1.4)}  # heights of interactions of few values, of ids
 _PILOT = 30_000  # impressions by which the level of the rates and the budgets are set
+_LEAST = 1_000  # and at least, however short a day is
 _CONVERSION = -2.6  # level of conversions: about one click in fourteen
 _WRITTEN = ("impressions", "auctions", "truth", "ads.parquet", "advertisers.parquet", "users.parquet")
 _ENTERING = 0.12  # share of its searches that an ad is let into
@@ -86,7 +87,8 @@ class AdsWorld:
     rows: int = 2_000_000
     """Impressions, 1,000 to 1,000,000,000; a few less come where budgets end. Larger gives each model more to learn."""
     days: int = 14
-    """Length of the log, 1 to 365; larger makes a day smaller, and delays and drifts longer beside it."""
+    """Length of the log, 1 to 365; larger makes a day smaller, and delays and drifts longer beside it. A day on which
+    nobody comes has no file."""
     seed: int = 0
     """Start of the random numbers, from 0; another one is another world."""
     interactions: Literal["none", "few", "ids"] = "ids"
@@ -169,17 +171,20 @@ class AdsWorld:
         truth, rules = self._truth(), Rules(self.slots, _ENTERING)
         truth.save(folder / "truth")
         write_static(folder, truth)
-        first, late = 1, []
+        first, late, held = 1, [], None
         for day, rows in enumerate(self._quotas(truth)):
             rng = np.random.default_rng([self.seed, 2, day])
             searches = draw_searches(truth, rules, rng, day, int(rows))
+            if not len(searches.at):
+                continue  # so few rows a day that none came
             shown = hold(truth, rules, rng, searches)
             outcomes = draw_outcomes(truth, rng, searches, shown, self.slow_conversions, self.conversion_days)
             write_day(folder, truth, outcomes, searches, shown, first)
             late.append(late_rows(truth, outcomes, shown, first))
-            if day == self.days - 1 and self.auctions:
-                write_auctions(folder, truth, searches, self.auctions, first)
+            held = searches, first
             first += len(searches.at)
+        if held is not None and self.auctions:
+            write_auctions(folder, truth, held[0], self.auctions, held[1])
         write_table(folder / "truth" / "late.parquet", pa.concat_tables(late))
 
     def _truth(self) -> Truth:
@@ -209,7 +214,7 @@ class AdsWorld:
         )
         rng = np.random.default_rng([self.seed, 1])
         rows, rules = int(self._quotas(raw)[0]), Rules(self.slots, _ENTERING)
-        shown = hold(raw, rules, rng, draw_searches(raw, rules, rng, 0, min(rows, _PILOT)))
+        shown = hold(raw, rules, rng, draw_searches(raw, rules, rng, 0, min(max(rows, _LEAST), _PILOT)))
         places, strength = examination(shown.position), shown.strength
         base = -3.0
         for _ in range(50):

@@ -43,8 +43,8 @@ class Sizes:
 
     @property
     def topics(self) -> int:
-        """Topics of queries and ads, so many that 50 ads or more share one."""
-        return int(np.clip(self.ads // 50, 1, len(WORDS)))
+        """Topics of queries and ads: one for 50 ads, 6 to 24."""
+        return int(np.clip(self.ads // 50, 6, len(WORDS)))
 
 
 def zipf(rng: np.random.Generator, count: int, exponent: float) -> Floats:

@@ -28,11 +28,12 @@ from bottega.worlds.ads_truth import (
 
 HOURS = np.array([8, 5, 3, 2, 2, 4, 10, 20, 32, 42, 48, 50, 52, 50, 48, 47, 48, 50, 54, 60, 64, 58, 40, 20])
 WEEKDAYS = np.array([1.06, 1.05, 1.04, 1.03, 0.98, 0.88, 0.96])  # Monday first
-RESERVE = 0.08  # the lowest price of a click
+RESERVE = 0.035  # the lowest price of a click in any search
+_FLOOR = 0.9  # how far the lowest price of a search lies above it, in logarithms
 _TICK = DAY // 144  # so often the advertisers' spending is counted: every ten minutes
 _WIDEST = 40  # ads that compete for a query, at most
 _SHY = 0.45  # how much of an ad's strength the log's policy saw
-_NOISE = 1.0  # and how far off it was each time
+_NOISE = 1.8  # and how far off it was each time
 _LOYAL = 0.8  # share of searches on the device mostly used
 _KEEN = 0.5  # share of searches for a topic of the user's interest
 
@@ -54,7 +55,7 @@ class Searches:
     """The searches of a day in order of time, (n,) each.
 
     ads: (n, 40) the eligible ones, −1 where there is none. quality: (n, 40) its logarithm as the log's policy saw it.
-    entered: (n, 40) let into the auction.
+    entered: (n, 40) let into the auction. floor: (n,) the lowest price of a click.
     """
 
     user: Ints
@@ -64,6 +65,7 @@ class Searches:
     ads: Ints
     quality: NDArray[np.float32]
     entered: NDArray[np.bool_]
+    floor: Floats
 
 
 @dataclass(frozen=True)
@@ -82,8 +84,8 @@ class Shown:
 def eligible(truth: Truth, day: int) -> tuple[Ints, NDArray[np.float32]]:
     """Give each query's ads of a day and what the log's policy knows of each, (q, 40) twice.
 
-    The nearest ads of the query's topic compete, as many as the query is wide. The policy knows a part of the ad's
-    level and of how it fits the query; of people it knows nothing.
+    The nearest ads compete, as many as the query is wide, those of its topic before others. The policy knows a part of
+    the ad's level and of how it fits the query; of people it knows nothing.
     """
     start = truth.settings.start + day * DAY
     queries, ads = truth.queries, truth.ads
@@ -92,11 +94,14 @@ def eligible(truth: Truth, day: int) -> tuple[Ints, NDArray[np.float32]]:
     found = np.full((len(queries.text), _WIDEST), -1)
     known = np.full(found.shape, -np.inf, np.float32)
     for topic in range(len(truth.tables.topics)):
-        asked, offered = np.flatnonzero(queries.topic == topic), live[ads.topic[live] == topic]
+        asked, own = np.flatnonzero(queries.topic == topic), live[ads.topic[live] == topic]
+        others = np.setdiff1d(live, own)
+        filling = others[np.argsort(_luck(topic, others))][: max(0, _WIDEST - len(own))]
+        offered = np.concatenate([own, filling])
         if not len(asked) or not len(offered):
             continue
-        luck = (asked[:, None] * 7919 + offered * 104_729) * 2_654_435_761 % 2**32 / 2**32  # lasts over days
-        near = np.argsort(luck, axis=1)[:, :_WIDEST]
+        far = np.arange(len(offered)) >= len(own)
+        near = np.argsort(_luck(asked[:, None], offered) + far, axis=1)[:, :_WIDEST]
         near = np.where(np.arange(near.shape[1]) < queries.wide[asked, None], offered[near], -1)
         found[asked, : near.shape[1]] = near
         fit = np.einsum("qd,qad->qa", queries.need[phase, asked], ads.style[near]) if truth.settings.ids else 0.0
@@ -110,8 +115,10 @@ def draw_searches(truth: Truth, rules: Rules, rng: np.random.Generator, day: int
     users, queries, start = truth.users, truth.queries, truth.settings.start + day * DAY
     offered, known = eligible(truth, day)
     n = int(1.6 * rows / rules.places(np.arange(len(DEVICES))).min()) + 10  # too many; cut below
-    here = users.weight * (users.joined < start + DAY)
-    user = _pick(rng, here, n)
+    over = np.append(0.0, np.cumsum(HOURS) / HOURS.sum())  # share of a day's searches by the begin of each hour
+    begins = np.arange(25.0) * HOUR
+    missed = np.interp(users.joined - start, begins, over)  # of those whom this day brings
+    user = _pick(rng, users.weight * (1 - missed), n)
     device = np.where(rng.random(n) < _LOYAL, users.device[user], _pick(rng, DEVICE_SHARES, n))
     query = _pick(rng, queries.weight, n)
     keen = rng.random(n) < _KEEN
@@ -120,24 +127,25 @@ def draw_searches(truth: Truth, rules: Rules, rng: np.random.Generator, day: int
         liked = queries.weight * (queries.topic % len(INTERESTS) == interest)
         if liked.any():
             query[chosen] = _pick(rng, liked, len(chosen))
-    hour = _pick(rng, HOURS.astype(np.float64), n)
-    at = start + hour * HOUR + rng.integers(0, HOUR, n)
-    at = np.maximum(at, np.minimum(users.joined[user], start + DAY - 1))
+    passed = missed[user] + (1 - missed[user]) * rng.random(n)
+    at = start + np.interp(passed, over, begins).astype(np.int64)
+    at = np.minimum(np.maximum(at, users.joined[user]), start + DAY - 1)
+    floor = RESERVE * np.exp(_FLOOR * np.abs(rng.standard_normal(n)))
     ads = offered[query]
     entered = (rng.random(ads.shape, np.float32) < rules.entering) & (ads >= 0)
-    entered &= truth.ads.created[ads] <= at[:, None]
+    entered &= (truth.ads.created[ads] <= at[:, None]) & (truth.ads.bid[ads] >= floor[:, None])
     shown = np.minimum(entered.sum(axis=1), rules.places(device))
     keep = np.flatnonzero((np.cumsum(shown) <= rows) & (shown > 0))
     keep = keep[np.argsort(at[keep], kind="stable")]
     quality = known[query[keep]] + np.float32(_NOISE) * rng.standard_normal(ads[keep].shape, np.float32)
-    return Searches(user[keep], query[keep], device[keep], at[keep], ads[keep], quality, entered[keep])
+    return Searches(user[keep], query[keep], device[keep], at[keep], ads[keep], quality, entered[keep], floor[keep])
 
 
 def hold(truth: Truth, rules: Rules, rng: np.random.Generator, searches: Searches) -> Shown:
     """Let a day's auctions go by: rank by bid × quality among advertisers with budget left, price, draw the clicks.
 
-    A click costs the least bid that would have kept the place, at least the reserve; spending is counted every ten
-    minutes, so that a budget can be passed by what is sold in them.
+    A click costs the least bid that would have kept the place, at least the search's lowest price; spending is counted
+    every ten minutes, so that a budget can be passed by what is sold in them.
     """
     ads = truth.ads
     score = np.where(searches.entered, np.log(ads.bid)[searches.ads].astype(np.float32) + searches.quality, -np.inf)
@@ -162,7 +170,7 @@ def hold(truth: Truth, rules: Rules, rng: np.random.Generator, searches: Searche
         price = np.exp(following - quality[rows][row, column])
         keep = position <= places[search]
         search, position, ad = search[keep], position[keep], ranked[search[keep], column[keep]]
-        price = np.round(np.clip(price[keep], RESERVE, ads.bid[ad]), 4)
+        price = np.round(np.clip(price[keep], searches.floor[search], ads.bid[ad]), 4)
         events = _events(searches, search, ad)
         strength = truth.strength(events)
         chance = examination(position) * attraction(strength + intent[search] + truth.mood(events.at))
@@ -179,6 +187,11 @@ def asked_events(searches: Searches, shown: Shown) -> Events:
 
 def _events(searches: Searches, row: Ints, ad: Ints) -> Events:
     return Events(searches.user[row], searches.query[row], ad, searches.device[row], searches.at[row])
+
+
+def _luck(one: Ints | int, other: Ints) -> Floats:
+    """Give a number from 0 to 1 for each pair, as good as random, the same on every day."""
+    return np.asarray((one * 7919 + other * 104_729) * 2_654_435_761 % 2**32 / 2**32, np.float64)
 
 
 def _pick(rng: np.random.Generator, weight: Floats, count: int) -> Ints:

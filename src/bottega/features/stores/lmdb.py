@@ -23,6 +23,7 @@ T = TypeVar("T")
 _FORMAT = b"bottega store 2"
 _NUMBER = struct.Struct(">H")
 _LARGEST = 1 << 40
+_SPARE = 1 << 26  # bytes beyond the limit for what makes room: a page is copied before anything in it is dropped
 
 
 class LmdbStore:
@@ -97,12 +98,10 @@ class LmdbStore:
         check_swap(group, keys, before, after, keep_s)
 
         def work(txn: Any) -> list[bool]:
-            same = [held == row for held, row in zip(self._read(txn, group, keys), before, strict=True)]
-            rows = {key: row for key, row, as_read in zip(keys, after, same, strict=True) if as_read}
-            self._write(txn, group, rows, None, keep_s)
-            return same
+            places = self._places(self._numbered(txn, group), keys)
+            return lmdb_rows.swap(txn, places, before, after, _until(keep_s))
 
-        return self._writing(work)
+        return self._writing(work) if len(keys) else []
 
     def add(
         self,
@@ -136,20 +135,27 @@ class LmdbStore:
                     count += 1
             return count
 
-        return self._writing(work)
+        return self._writing(work, _SPARE)
 
-    def _writing(self, work: Callable[[Any], T]) -> T:
-        """Do something in a write transaction, as often as the map has to grow for it."""
+    def _writing(self, work: Callable[[Any], T], spare: int = 0) -> T:
+        """Do something in a write transaction, as often as the map has to grow for it. spare: bytes over the limit."""
         if self.readonly:
             raise BuildError(str(self.folder), "a write to a store opened for reading", "open it with readonly=False")
         with self._shared.writing:
             self._alive()
+            ripe = False
             while True:
                 try:
                     with self._env.begin(write=True) as txn:
-                        return work(txn)
+                        done = work(txn)
+                    if int(self._env.info()["map_size"]) > self.limit:
+                        self._shared.resize(self.limit)
+                    return done
                 except lmdb.MapFullError as error:
-                    self._grow(error)
+                    if not self._grown(self.limit + spare):
+                        if ripe or not self._ripened():
+                            raise self._full(f"{self.limit:,} bytes are used") from error
+                        ripe = True
                 except lmdb.MapResizedError:  # another process has grown the map
                     self._shared.resize(0)
                 except lmdb.Error as error:
@@ -164,18 +170,20 @@ class LmdbStore:
         keep_s: float | None,
     ) -> None:
         if rows:
-            number = self._number(txn, group)
-            if number is None:
-                number = _NUMBER.pack(sum(1 for _ in _listing(txn, b"g")))
-                txn.put(b"g" + group.encode(), number)
-            until = lmdb_rows.FOR_EVER if keep_s is None else time.time() + keep_s
-            lmdb_rows.write(txn, dict(zip(self._places(number, list(rows)), rows.values(), strict=True)), until)
+            places = self._places(self._numbered(txn, group), list(rows))
+            lmdb_rows.write(txn, dict(zip(places, rows.values(), strict=True)), _until(keep_s))
         for name, value in (marks or {}).items():
             txn.put(b"m" + name.encode(), bytes(value))
 
     def sweep(self, now: float, most: int = 10_000) -> int:
         """Drop rows whose time has run out, in one write transaction; see `Store`."""
-        return self._writing(lambda txn: lmdb_rows.sweep(txn, now, most))
+        return self._writing(lambda txn: lmdb_rows.sweep(txn, now, most), _SPARE)
+
+    def version(self) -> int | None:
+        """Give the number of the last write transaction; see `Store`."""
+        with self._shared.reading:
+            self._alive()
+            return int(self._env.info()["last_txnid"])
 
     def marked(self, name: str) -> bytes | None:
         """Give a mark; see `Store`."""
@@ -221,14 +229,29 @@ class LmdbStore:
                 self._groups[group] = number
         return number
 
+    def _numbered(self, txn: Any, group: str) -> bytes:
+        number = self._number(txn, group)
+        if number is None:
+            number = _NUMBER.pack(_count(txn, b"g"))
+            txn.put(b"g" + group.encode(), number)
+        return number
+
     def _places(self, number: bytes, keys: Sequence[bytes]) -> list[bytes]:
         return lmdb_rows.places(number, keys, self._longest)
 
-    def _grow(self, error: Exception) -> None:
+    def _grown(self, limit: int) -> bool:
         size = int(self._env.info()["map_size"])
-        if size >= self.limit:
-            raise self._full(f"{size:,} bytes are used") from error
-        self._shared.resize(min(4 * size, self.limit))
+        if size < limit:
+            self._shared.resize(min(4 * size, limit))
+        return size < limit
+
+    def _ripened(self) -> bool:
+        """Commit next to nothing: what the last transaction gave free can be used from the next but one on."""
+        try:
+            with self._env.begin(write=True) as txn:
+                return bool(txn.put(b"f", _FORMAT))
+        except lmdb.MapFullError:
+            return False
 
     def _full(self, found: str) -> BuildError:
         return BuildError(
@@ -252,6 +275,10 @@ class LmdbStore:
         with self._shared.writing, self._env.begin(write=True) as txn:
             if txn.get(b"f") is None:
                 txn.put(b"f", _FORMAT)
+
+
+def _until(keep_s: float | None) -> float:
+    return lmdb_rows.FOR_EVER if keep_s is None else time.time() + keep_s
 
 
 def _count(txn: Any, first: bytes) -> int:

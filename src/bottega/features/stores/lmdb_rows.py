@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Mapping, Sequence
+from itertools import compress
 from typing import Any
 
 from bottega.features.stores.protocol import Rows
@@ -37,26 +38,39 @@ def places(number: bytes, keys: Sequence[bytes], longest: int) -> list[bytes]:
 
 def read(txn: Any, places: Sequence[bytes]) -> Rows:
     """Give the rows at some places."""
-    get = txn.get
-    return [None if (held := get(place)) is None else held[: -_UNTIL.size] for place in places]
+    get, end = txn.get, -_UNTIL.size
+    return [(held := get(place)) and held[:end] for place in places]  # what is there is never empty
 
 
 def write(txn: Any, rows: Mapping[bytes, bytes], until: float) -> None:
     """Put rows by place. until: the moment up to which they are kept, seconds since 1970 UTC; or `FOR_EVER`."""
+    places = list(rows)
+    _put(txn, places, list(rows.values()), list(map(txn.get, places)), until)
+
+
+def swap(
+    txn: Any, places: Sequence[bytes], before: Sequence[bytes | None], after: Sequence[bytes], until: float
+) -> list[bool]:
+    """Put the rows at those places whose row is the one of `before`; says at which."""
+    held, end = list(map(txn.get, places)), -_UNTIL.size
+    same = [(now and now[:end]) == row for now, row in zip(held, before, strict=True)]
+    _put(txn, list(compress(places, same)), list(compress(after, same)), list(compress(held, same)), until)
+    return same
+
+
+def _put(txn: Any, places: Sequence[bytes], rows: Sequence[bytes], held: Sequence[bytes | None], until: float) -> None:
     tail, due = _UNTIL.pack(until), _due(until)
-    items = [(place, row + tail) for place, row in sorted(rows.items())]  # neighbours after each other: fewer pages
     listed = []
-    for place, _ in items:
-        held = txn.get(place)
-        was = b"" if held is None else _due(_until(held))
+    for place, before in zip(places, held, strict=True):
+        was = b"" if before is None else _due(_UNTIL.unpack_from(before, len(before) - _UNTIL.size)[0])
         if was != due:
             if was:
                 txn.delete(was + place)
             if due:
                 listed.append((due + place, b""))
-    with txn.cursor() as cursor:
-        cursor.putmulti(items)
-        cursor.putmulti(listed)
+    with txn.cursor() as cursor:  # neighbours after each other: fewer pages are touched
+        cursor.putmulti(sorted([(place, row + tail) for place, row in zip(places, rows, strict=True)]))
+        cursor.putmulti(sorted(listed))
 
 
 def sweep(txn: Any, now: float, most: int) -> int:
@@ -68,18 +82,13 @@ def sweep(txn: Any, now: float, most: int) -> int:
         while there and len(gone) < most and cursor.key()[: _DUE.size] <= last:
             name = cursor.key()
             place = name[_DUE.size :]
-            if _until(txn.get(place)) <= now:
+            if _UNTIL.unpack(txn.get(place)[-_UNTIL.size :])[0] <= now:
                 gone.append((name, place))
             there = cursor.next()
     for name, place in gone:
         txn.delete(name)
         txn.delete(place)
     return len(gone)
-
-
-def _until(held: bytes) -> float:
-    until: float = _UNTIL.unpack_from(held, len(held) - _UNTIL.size)[0]
-    return until
 
 
 def _due(until: float) -> bytes:

@@ -108,6 +108,10 @@ class MemoryStore:
                 del self._until[place], self._groups[group][key]
             return len(due)
 
+    def version(self) -> int | None:
+        """Say nothing: reading costs as little; see `Store`."""
+        return None
+
     def marked(self, name: str) -> bytes | None:
         """Give a mark; see `Store`."""
         return self._marks.get(name)

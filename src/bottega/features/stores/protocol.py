@@ -14,6 +14,8 @@ Rows = list[bytes | None]
 Found = np.ndarray[Any, np.dtype[np.bool_]]
 LONGEST_KEEP_S = 10 * 365 * 86_400
 """The longest time that a row can be kept for, in seconds; for longer it is kept for ever."""
+LATE_S = 2.0
+"""How much longer than it must be kept a row may be seen in a store that drops rows by itself, in seconds."""
 _AMOUNT = struct.Struct("<d")
 
 
@@ -26,9 +28,10 @@ class Store(Protocol):
     done once more, or `swap` finds it there. `add` may be repeated where a mark goes with it: a mark that is there
     already says that the first try came through.
 
-    keep_s: seconds, above 0 and at most `LONGEST_KEEP_S`: from the write on the row stays for so long, and from
-    then on the store may drop it by itself, or keep it until the next `sweep`. None: for ever. Each write of a key
-    sets the time anew.
+    keep_s: seconds, above 0 and at most `LONGEST_KEEP_S`: from the write on the row stays for so long. Then it goes by
+    the next `sweep`, or by itself within `LATE_S`. None: for ever. Each write of a key sets the time anew.
+
+    A group holds rows, or the sums that `add` keeps: a store may refuse the one where the other is (`BuildError`).
     """
 
     def read(self, group: str, keys: Sequence[bytes]) -> Rows:
@@ -98,6 +101,10 @@ class Store(Protocol):
 
         A store that drops such rows by itself gives 0.
         """
+        ...
+
+    def version(self) -> int | None:
+        """Give a number that changes with every write of anybody; None where that cannot be told in microseconds."""
         ...
 
     def marked(self, name: str) -> bytes | None:

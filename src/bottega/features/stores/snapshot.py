@@ -99,6 +99,10 @@ class SnapshotStore:
         del now, most
         raise _written_once()
 
+    def version(self) -> int | None:
+        """Say nothing: it is not read by key; see `Store`."""
+        return None
+
     def marked(self, name: str) -> bytes | None:
         """Give a mark; see `Store`."""
         return self._marks.get(name)

@@ -7,7 +7,7 @@ from bottega.design.serving import Auction, Pace
 from bottega.reporting import numbers
 from bottega.reporting.blocks import Axis, Block, Facts, Grid, Heading, Notice, Paragraph, Plane, Series, Spot, Words
 from bottega.reporting.chapters.rungs import label_of
-from bottega.reporting.click_parts import Hour, OverBudget, Replay
+from bottega.reporting.click_parts import GivenFree, Hour, OverBudget, Replay
 from bottega.reporting.scorecard import Scorecard
 
 _DAY = (0, 3, 6, 9, 12, 15, 18, 21, 24)
@@ -31,6 +31,7 @@ def told(found: Replay) -> list[str]:
         f"{numbers.amount(found.revenue_per_1000)} a thousand searches" if found.revenue_per_1000 is not None else "",
         f"click-through {numbers.rate(found.click_through)}" if found.click_through is not None else "",
         over(found.over_budget) if found.over_budget is not None else "",
+        free(found.given_free) if found.given_free is not None else "",
     ]
     return [phrase for phrase in phrases if phrase]
 
@@ -48,6 +49,18 @@ def over(found: OverBudget) -> str:
     return f"{some} {numbers.amount(found.largest)}"
 
 
+def free(found: GivenFree) -> str:
+    """Say what was clicked beyond the budgets, and not charged.
+
+    >>> free(GivenFree(0, 0.0)), free(GivenFree(12, 3.456))
+    ('', '12 clicks beyond a budget, worth 3.46 that nobody paid')
+    """
+    if not found.clicks:
+        return ""
+    clicks = numbers.several(round(found.clicks), "click")
+    return f"{clicks} beyond a budget, worth {numbers.amount(found.worth)} that nobody paid"
+
+
 def _rules(design: Design, stage: object) -> list[tuple[str, Words]]:
     if isinstance(stage, Pace):
         day = "the day's traffic, hour by hour" if stage.traffic else "an even day"
@@ -57,7 +70,8 @@ def _rules(design: Design, stage: object) -> list[tuple[str, Words]]:
     worth = stage.bid if stage.conversion is None else f"{stage.bid} × P({label_of(design, stage.conversion)})"
     power = "" if stage.quality == 1 else f"^{stage.quality:g}"
     quality = f" × P({label_of(design, stage.click)}){power}" if stage.quality else ""
-    pays = "at a click" if stage.pays == "click" else "when it is shown, the price times the chance of a click"
+    rest = ", at most what is left of the budget" if stage.budget is not None else ""
+    pays = f"at a click{rest}" if stage.pays == "click" else "when it is shown, the price times the chance of a click"
     rules: list[tuple[str, Words]] = [
         ("Order", f"{numbers.several(stage.slots, 'slot')} by {worth}{quality}"),
         ("Price", f"the least bid that keeps the slot, at least {stage.reserve:g}; charged {pays}"),
@@ -86,6 +100,8 @@ def _replay(found: Replay) -> list[Block]:
         words = over(found.over_budget)
         good = True if not found.over_budget.advertisers else None
         blocks.append(Notice(good, f"{words[:1].upper()}{words[1:]}."))
+    if found.given_free is not None and (words := free(found.given_free)):
+        blocks.append(Notice(None, f"{words[:1].upper()}{words[1:]}."))
     known = "The store that predicts holds features as of the log's end: it knows the clicks of the day it replays."
     return [*blocks, *_hours(found.by_hour), *_advertisers(found), Paragraph(known, quiet=True)]
 

@@ -12,6 +12,7 @@ from bottega.reporting.chapters.funnel import funnel
 from bottega.reporting.chapters.models import asked_metrics
 from bottega.reporting.parts import Promise
 from bottega.reporting.scorecard import Comparison, Ladder, Rung, Scorecard
+from bottega.reporting.verdict import decided, reached
 
 _ALL = "all candidates"
 _EVERYBODY = "everybody"
@@ -46,16 +47,12 @@ def _goals(card: Scorecard) -> list[Block]:
     rows: list[list[Words]] = []
     for goal in card.goals:
         where = ", ".join(part for part in (goal.ladder, goal.view, goal.slice) if part) or _EVERYBODY
-        result: tuple[Status, str] = (met(goal), f": {goal.reason}" if goal.reason else "")
-        rows.append([f"{numbers.title(goal.metric)} {goal.limit}", where, result, _reached(goal)])
-    caption = "Promises, on the test; above and below another rung, the value is the paired difference to it"
+        aside = f" {told}" if (told := decided(goal)) else ""
+        result: tuple[Status, str] = (met(goal), f"{aside}{f': {goal.reason}' if goal.reason else ''}")
+        rows.append([f"{numbers.title(goal.metric)} {goal.limit}", where, result, reached(goal)])
+    caption = "Promises, on the test: the value decides; above and below another rung, the interval of the paired "
+    caption += "difference to it"
     return [Grid(caption, ["goal", "of", "result", "value"], rows, left=3)]
-
-
-def _reached(goal: Promise) -> str:
-    if goal.limit.startswith(("above ", "below ")):
-        return numbers.difference(goal.value, goal.low, goal.high)
-    return numbers.estimate(goal.value, goal.low, goal.high, numbers.places(goal.metric))
 
 
 def _comparisons(card: Scorecard, ladder: Ladder) -> list[Block]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bottega.design.design import Design
 from bottega.errors import DesignError
+from bottega.evaluation.bounds import bounded
 from bottega.metrics import metric
 from bottega.reporting import numbers
 from bottega.reporting.blocks import (
@@ -87,7 +88,7 @@ def _best_possible(card: Scorecard) -> list[Block]:
 
 def best_gap(card: Scorecard, name: str) -> str:
     """Say what the best possible value of a metric is, and how far the champion is from it; nothing where unknown."""
-    gap = card.ceiling.gap.get(name) if card.ceiling is not None else None
+    gap = card.ceiling.gap.get(name) if card.ceiling is not None and bounded(name) else None
     best = card.ceiling.metrics.get(name) if card.ceiling is not None else None
     if gap is None:
         return ""
@@ -171,15 +172,8 @@ def _first(metrics: Metrics, asked: list[str]) -> list[Measured]:
 
 
 def ceiling(card: Scorecard, view: str | None) -> Metrics:
-    """Give what the best possible order reaches, of the metrics that it bounds: not coverage, say."""
+    """Give what the best possible order or prediction reaches, of the metrics that it bounds: not coverage, say."""
     if card.ceiling is None:
         return {}
     found = card.ceiling.metrics if view is None else card.ceiling.views.get(view, {})
-    return {name: at for name, at in found.items() if _bounded(name)}
-
-
-def _bounded(name: str) -> bool:
-    try:
-        return metric(name).kind != "list"
-    except DesignError:
-        return True
+    return {name: at for name, at in found.items() if bounded(name)}

@@ -37,6 +37,8 @@ def serving(design: Design, card: Scorecard) -> Section:
         blocks.append(Paragraph("Not measured in this build.", quiet=True))
     else:
         blocks += _latency(service)
+    if service is not None and service.fewer:
+        blocks.append(Notice(None, f"{service.fewer[:1].upper()}{service.fewer[1:]}: with those it takes longer."))
     if service is not None and service.saturated:
         blocks.append(Notice(False, SATURATED))
     if service is not None and (facts := _load(service)):
@@ -80,6 +82,7 @@ def _load(service: Service) -> list[tuple[str, Words]]:
         f"{numbers.amount(service.rate)} a second asked for" if service.rate is not None else "",
         f"{numbers.amount(service.requests_per_s)} a second answered" if service.requests_per_s is not None else "",
         numbers.several(service.workers, "worker") if service.workers is not None else "",
+        f"{numbers.average(service.candidates)} candidates a request" if service.candidates is not None else "",
     ]
     if any(sent):
         facts.append(("Load", ", ".join(filter(None, sent))))
@@ -90,6 +93,8 @@ def _load(service: Service) -> list[tuple[str, Words]]:
         kinds = "; ".join(f"{name} ({numbers.count(number)})" for name, number in service.degradations.items())
         told = f"{numbers.share(service.degraded)} of the answers"
         facts.append(("Degraded", f"{told}: {kinds}" if kinds else told))
+    if service.sold is not None:
+        facts.append(("Slots sold", numbers.count(service.sold)))
     if service.shortfalls:
         facts.append(("Fewer than asked for", numbers.listed(service.shortfalls)))
     return facts

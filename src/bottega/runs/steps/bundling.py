@@ -12,9 +12,10 @@ from bottega.data.cuts import last_midnight
 from bottega.design.features import Lookup, TargetRate, Window
 from bottega.design.models import Model, rung_name
 from bottega.design.writing import to_json
-from bottega.features.packing import Packed, fill, layout
-from bottega.features.stores.opening import open_store
-from bottega.features.stores.snapshot import SnapshotStore, restore
+from bottega.features.filling import fill
+from bottega.features.stores.snapshot import SnapshotStore
+from bottega.features.tracked import layout
+from bottega.features.tracks import Group
 from bottega.files import read_json, write_json
 from bottega.models.inputs import Kind
 from bottega.models.making import make_retriever
@@ -27,8 +28,19 @@ from bottega.runs.steps.lessons import FINAL
 from bottega.runs.steps.rated import Rated
 from bottega.runs.steps.tabling import WORDS
 from bottega.runs.steps.training import Trained, read_columns
-from bottega.serving.bundle import FORMAT, Facts, Ranked, fields_of, model_folder, rates_folder, words_folder
+from bottega.serving.bundle import (
+    FORMAT,
+    SCHEMAS,
+    Facts,
+    Ranked,
+    fields_of,
+    model_folder,
+    rates_folder,
+    words_folder,
+    write_schemas,
+)  # fmt: skip
 from bottega.serving.manifest import write_manifest
+from bottega.serving.online import ROWS
 
 BUNDLE = "bundle"
 
@@ -58,17 +70,14 @@ def refresh(job: Job) -> dict[str, Result]:
 
 
 def fill_store(job: Job) -> Result:
-    """Write the features of every entity, as of the log's end, as plain files and into the embedded store."""
+    """Write the record of every entity, as of the log's end, as plain files from which any store is filled."""
 
     def work(folder: Path, *_: Result) -> str:
         logs = job.logs()
         groups = layout(job.design, logs)
-        counts = fill(SnapshotStore(folder / "rows"), job.design, logs, groups, end(job))
-        store = open_store("lmdb:", folder)
-        restore(folder / "rows", store)
-        store.close()
-        (folder / "store" / "lock.mdb").unlink()  # of this process only: readers open without it
+        counts = fill(SnapshotStore(folder / ROWS), job.design, logs, groups, end(job))
         write_json(folder / "layout.json", msgspec.to_builtins(groups))
+        write_schemas(folder, {name: log.rows.schema for name, log in logs.items()})
         return ", ".join(f"{count:,} {name}" for name, count in counts.items())
 
     kept = [feature for feature in job.design.features if isinstance(feature, (Window, Lookup))]
@@ -78,7 +87,7 @@ def fill_store(job: Job) -> Result:
         inputs={"features": kept, "labels": job.design.data.labels, "tables": job.design.data.tables},
         needs=list(job.ingested.values()),
         code=("bottega.features", "bottega.runs.steps.bundling"),
-        libraries=("numpy", "numba", "pyarrow", "lmdb"),
+        libraries=("numpy", "numba", "pyarrow"),
     )
 
 
@@ -123,7 +132,7 @@ def make_bundle(
         folder.mkdir()
         champions = read_json(evaluation.folder / "evaluation.json")["champions"]
         rows = job.once(("examples", made.key), lambda: read_examples(made.folder))
-        groups = msgspec.convert(read_json(filled.folder / "layout.json"), tuple[Packed, ...])
+        groups = msgspec.convert(read_json(filled.folder / "layout.json"), tuple[Group, ...])
         ranked = {}
         for ladder in job.ladders:
             champion = champions[ladder.name]
@@ -141,7 +150,7 @@ def make_bundle(
         write_json(folder / "serving.json", msgspec.to_builtins(facts))
         for setting in job.design.models.get("retrieve", ()):
             shutil.copytree(refreshed[rung_name(setting)].folder / "model", model_folder(folder, "retrieve", setting))
-        for name in ("store", "rows"):
+        for name in (ROWS, SCHEMAS):
             shutil.copytree(filled.folder / name, folder / name)
         if rates is not None:
             shutil.copytree(rates.folder / "rates", folder / "rates")

@@ -22,7 +22,7 @@ from bottega.data.sampling import sampled
 from bottega.design.data import FromPositives, Logged, Retrieved
 from bottega.design.models import rung_name
 from bottega.design.serving import Retrieve
-from bottega.errors import BuildError
+from bottega.errors import BuildError, DataError
 from bottega.features.frame import codes, text
 from bottega.models.union import union
 from bottega.runs.step import Result
@@ -121,6 +121,7 @@ def make_examples(job: Job, asked: Result | None, retrievers: Mapping[str, Resul
         inputs={
             "data": msgspec.structs.replace(data, sampling=None),  # it is not the examples that are sampled
             "path": [part for part in path if isinstance(part, Retrieve)],
+            "learnt": [ladder.label for ladder in job.ladders],
             "seed": job.seed,
         },
         needs=[*([asked] if asked else []), *retrievers.values(), job.ingested[examples.table]],
@@ -206,8 +207,22 @@ def _with_missed(rows: Examples) -> Examples:
 def _from_log(job: Job) -> tuple[Examples, Mapping[str, int]]:
     spec = job.design.data.examples
     found = logged(job.design, job.log(spec.table))
+    for place, label in enumerate(job.design.data.labels):
+        if label.name in {ladder.label for ladder in job.ladders}:
+            _check_classes(f"data.labels[{place}]", label.name, found.labels.get(label.name, found.label))
     rows = _whole(found, getattr(spec, "candidate", None), np.ones(len(found), bool))
     return replace(rows, more=found), found.dropped
+
+
+def _check_classes(where: str, name: str, label: np.ndarray) -> None:
+    odd = label[~np.isnan(label) & (label != 0) & (label != 1)]
+    if len(odd):
+        raise DataError(
+            where,
+            f"{name!r} is {odd[0]:g} in {np.count_nonzero(label == odd[0]):,} examples",
+            "0 and 1: what is learnt is a probability",
+            "make it 0 or 1 in the table, or a column of truth values",
+        )
 
 
 def _whole(found: made.Examples, name: str | None, learn: np.ndarray) -> Examples:

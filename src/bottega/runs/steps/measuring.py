@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from bottega.design.serving import Auction
 from bottega.files import read_json, write_json
 from bottega.runs.step import Result
 from bottega.runs.steps.asking import requests_to_ask
@@ -32,10 +33,12 @@ def measure(job: Job, judged: Result, bundle: Result, parity: Result) -> Result:
     def work(folder: Path, evaluation: Result, built: Result, _: Result) -> str:
         fields = list(read_json(built.folder / BUNDLE / "serving.json")["fields"])
         asked = requests_to_ask(job.design, fields, evaluation.folder / "predictions.parquet")
-        found, stages = serve_and_load(job, asked, built.folder / BUNDLE, folder / "service")
+        found, stages, sold = serve_and_load(job, asked, built.folder / BUNDLE, folder / "service")
         told = summary(found, job.design.serving.workers, job.design.scope.limits.p99_ms)
         candidates = float(np.mean([len(one["candidates"]) for one in asked])) if "candidates" in asked[0] else None
-        write_json(folder / "serving.json", {**told, "stages_ms": stages, "candidates": candidates})
+        traffic = job.design.scope.traffic
+        told["limit"]["candidates"] = None if traffic is None else traffic.candidates
+        write_json(folder / "serving.json", {**told, "stages_ms": stages, "candidates": candidates, "sold": sold})
         return (
             f"p50 {found.p50.value:.1f} ms   p95 {found.p95.value:.1f} ms   p99 {found.p99.value:.1f} ms   "
             f"at {RATE:g} requests/s"
@@ -54,8 +57,11 @@ def measure(job: Job, judged: Result, bundle: Result, parity: Result) -> Result:
 
 def serve_and_load(
     job: Job, asked: Sequence[dict[str, Any]], bundle: Path, folder: Path
-) -> tuple[LoadResult, dict[str, float]]:
-    """Give what the load found, and the mean milliseconds of each stage; the service works in `folder`, which goes."""
+) -> tuple[LoadResult, dict[str, float], int | None]:
+    """Give what the load found, each stage's mean milliseconds, and how many slots an auction sold, where there is one.
+
+    The service works in `folder`, which goes.
+    """
     (folder / "builds").mkdir(parents=True)
     (folder / "builds" / BUNDLE).symlink_to(bundle.absolute())
     settings = Settings(folder, workers=job.design.serving.workers, port=0, build=BUNDLE)
@@ -63,17 +69,28 @@ def serve_and_load(
         bodies = bodies_of(asked)
         load(f"{url}/rank", bodies(job.seed + 1), RATE, WARM_UP, seed=job.seed + 1)
         found = load(f"{url}/rank", bodies(job.seed), RATE, REQUESTS, seed=job.seed)
-        stages = stage_times(url)
+        lines = metrics_of(url)
     shutil.rmtree(folder)
-    return found, stages
+    sells = any(isinstance(stage, Auction) for stage in job.design.serving.path)
+    return found, stage_times(lines), slots_sold(lines) if sells else None
 
 
-def stage_times(url: str) -> dict[str, float]:
-    """Read the mean time of each stage from the service's own metrics, in milliseconds."""
+def metrics_of(url: str) -> list[str]:
+    """Read the lines of a service's own metrics."""
     from urllib.request import urlopen
 
     with urlopen(f"{url}/metrics", timeout=10) as answer:
-        lines = answer.read().decode().splitlines()
+        lines: list[str] = answer.read().decode().splitlines()
+    return lines
+
+
+def slots_sold(lines: Sequence[str]) -> int:
+    """Give how many slots the auctions sold, from a service's metrics."""
+    return sum(int(float(line.rpartition(" ")[2])) for line in lines if line.startswith("bottega_sales_total "))
+
+
+def stage_times(lines: Sequence[str]) -> dict[str, float]:
+    """Give the mean time of each stage in milliseconds, from a service's metrics."""
     told: dict[str, dict[str, float]] = {}
     for line in lines:
         if line.startswith("bottega_stage_"):

@@ -41,6 +41,8 @@ def check_names(design: Design) -> None:
             for name in getattr(rung, "without", ()):
                 _known(f"models.{ladder}[{place}].without", name, made | scores)
     _check_auction(design, made)
+    for place, name in enumerate(design.serving.approximate):
+        _known(f"serving.approximate[{place}]", name, made)
     for place, view in enumerate(design.evaluation.views):
         where = f"evaluation.views[{place}].where"
         for name in sorted(parse(view.where, where=where).columns):

@@ -1,33 +1,37 @@
-"""Step: the parity gate. A store is filled as of the test, and the serving code reads examples back from it."""
+"""Step: the parity gate. A slice of the log goes through the stream, and examples are read between its events."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path as Folder
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from bottega.data.examples import TEST
-from bottega.design.models import rung_name
-from bottega.features.frame import Column, Frame, taken, text
-from bottega.features.packing import Packed, Reader, fill, fill_moments, layout
-from bottega.features.rate_table import RateTable
-from bottega.features.stores.memory import MemoryStore
-from bottega.features.stores.protocol import Store
+from bottega.features.frame import Column, Values, taken, text
+from bottega.features.tracked import layout
 from bottega.files import write_json
-from bottega.models.making import retriever_class
 from bottega.runs.step import Result
+from bottega.runs.steps.arriving import Arriving, arriving, come_of
 from bottega.runs.steps.examples import Examples, read_examples
 from bottega.runs.steps.features import frame, load
 from bottega.runs.steps.job import Job
 from bottega.runs.steps.rated import Rated
-from bottega.serving.bundle import Bundle, Facts, fields_of
-from bottega.serving.parity import Parity, exact_columns, summarise, together
-from bottega.serving.path import Path
+from bottega.runs.steps.replayed import Replay, replaying
+from bottega.runs.steps.resting import Resting
+from bottega.serving.bundle import fields_of, rates_folder
+from bottega.serving.parity import Parity, exact_columns, excused, summarise, together
+from bottega.serving.parity_reading import Asked, Reading, Spec
 
 ROWS = 1000
+BEFORE, MOST = 5_000, 200_000
+"""Events that go through the stream before the first example is read, and at most in all."""
 
 
 def check_parity(
@@ -37,129 +41,204 @@ def check_parity(
     scores: Mapping[str, Result],
     features: Sequence[Result],
 ) -> Result:
-    """Compare the features of test examples, as training has them, with what serving reads from the store."""
+    """Compare the features of test examples, as training has them, with what serving reads from a store in motion."""
 
-    def work(folder: Folder, made: Result, *_: Result) -> str:
+    def work(folder: Path, made: Result, *_: Result) -> str:
         rows = job.once(("examples", made.key), lambda: read_examples(made.folder))
-        found = compare(job, folder, rows, retrievers, scores, features)
+        found = compare(job, folder / "work", rows, retrievers, scores, features)
+        shutil.rmtree(folder / "work")
         write_json(folder / "parity.json", msgspec.to_builtins(found))
-        return f"{found.compared:,} values compared, {found.mismatches:,} differ"
+        more = f", {found.approximate:,} of approximate features" if found.approximate else ""
+        through = f" ({found.events:,} events between)" if found.events else ""
+        return f"{found.compared:,} values compared{through}, {found.mismatches:,} differ{more}"
 
     return job.runner.step(
         "parity",
         work,
-        inputs={"rows": ROWS, "seed": job.seed, "features": job.design.features},
-        needs=[examples, *retrievers.values(), *scores.values(), *features],
-        code=("bottega.features", "bottega.serving.parity", "bottega.serving.path", "bottega.runs.steps.parity"),
-        libraries=("numpy", "pyarrow", "lmdb"),
-    )
+        inputs={
+            "rows": ROWS, "seed": job.seed, "features": job.design.features, "tables": job.design.data.tables,
+            "approximate": job.design.serving.approximate,
+        },
+        needs=[examples, *retrievers.values(), *scores.values(), *features, *job.ingested.values()],
+        code=(
+            "bottega.features", "bottega.data.streams", "bottega.serving.parity", "bottega.serving.parity_reading",
+            "bottega.serving.path", "bottega.serving.streaming", "bottega.runs.steps.parity",
+        ),
+        libraries=("numpy", "numba", "pyarrow", "lmdb", "msgspec"),
+    )  # fmt: skip
+
+
+@dataclass
+class _Served:
+    """What serving read, row by row in the order of reading."""
+
+    rows: list[int] = field(default_factory=list)
+    places: list[tuple[dict[str, Any], str | None]] = field(default_factory=list)
+    columns: dict[str, list[Any]] = field(default_factory=dict)
+    rated: list[bool] = field(default_factory=list)
 
 
 def compare(
     job: Job,
-    folder: Folder,
+    folder: Path,
     rows: Examples,
     retrievers: Mapping[str, Result],
     scores: Mapping[str, Result],
     features: Sequence[Result],
 ) -> Parity:
-    """Compare up to 1,000 test rows, drawn by the seed; retrievers' scores are compared as well.
+    """Replay a slice of the log, and compare up to 1,000 test rows, each read at its own time by the code that serves.
 
-    The store of the moment is filled whole where all requests were made at one; where they were made at many, the
-    store of each holds the keys that are asked for there.
+    The store is filled by the batch as of the slice's begin. From there on the events go through the stream into it in
+    the order of their arrival, a share of them late, some delivered twice; an example of time t is read when all that
+    had come to the log by t has arrived, by another process. Retrievers' scores are compared as well.
+
+    folder: for the replay, new.
     """
-    chosen = drawn(rows, job.seed)
+    logs, design = job.logs(), job.design
+    chosen = drawn(job, rows)
     if not len(chosen):
         return Parity(0, 0, {}, [])
+    folder.mkdir(parents=True)
     offline = frame(rows, list(scores.items()))
     trained = load(features)
     trained.row.update({name: column for name, column in offline.candidates.items() if name != rows.name})
-    rated = Rated(job, rows)
-    names = [*trained.request, *trained.row]
-    served: dict[str, list[Column]] = {name: [] for name in names}
-    order: list[int] = []
-    some: list[int] = []  # the rows at whose moments rates were counted
-    places: dict[int, tuple[dict[str, object], str | None]] = {}
-    for at, store, groups in _stores(job, offline, chosen):
-        tables = rated.at(at)
-        path = Path(_bundle(job, folder, at, rows, retrievers, Reader(store, groups), tables or ()))
-        here = chosen[rows.requests.time[rows.group[chosen]] == at]
-        for request in np.unique(rows.group[here]).tolist():
-            mine = here[rows.group[here] == request].tolist()
-            order += mine
-            some += mine if tables is not None else []
-            columns = rows.requests.columns.slice(request, 1).to_pylist()[0]
-            candidates = rows.candidate.take(pa.array(mine)).to_pylist()
-            values = path.features(columns, candidates, at)
-            places |= {row: (columns, candidate) for row, candidate in zip(mine, candidates, strict=True)}
-            group = np.zeros(len(mine), np.int32)
-            for name in names:
-                if tables is not None or name not in rated.names:
-                    served[name].append(values.at_rows(name, group))
-    exact = exact_columns(job.design)
-    found = [
-        summarise(
-            [(name, taken(trained.at_rows(name, rows.group), np.array(these)), _joined(served[name])) for name in part],
-            exact,
-            [places[row] for row in these],
-        )
-        for part, these in (
-            ([name for name in names if name not in rated.names], order),
-            ([name for name in names if name in rated.names], some),
-        )
-    ]
-    return together(found)
+    groups, rated = layout(design, logs), Rated(job, rows)
+    begin, events = sliced(job, rows.requests.time[rows.group[chosen]])
+    resting = Resting(groups, design, logs, trained, rows)
+    served = _Served()
+    spec = Spec(design, tuple(groups), fields_of(rows.requests.columns.schema), f"lmdb:{folder / 'store'}")
+    times = rows.requests.time[rows.group[chosen]]
+    with replaying(design, logs, groups, begin, events, folder) as replay, Reading(spec, folder) as reading:
+        for number, at in enumerate(np.unique(times).tolist()):
+            replay.advance(at)
+            tables = _saved(folder / "rates" / str(number), rated, at)
+            here = chosen[times == at]
+            models = _models(rows, retrievers, at)
+            for request in np.unique(rows.group[here]).tolist():
+                mine = here[rows.group[here] == request]
+                asked = _asked(rows, request, mine, at, models, tables)
+                _read(replay, reading, asked, mine, served, resting, rated.names if tables is None else set())
+    return _summed(job, rows, trained, served, resting, rated.names, len(events.row))
 
 
-def drawn(rows: Examples, seed: int) -> np.ndarray:
-    """Draw test rows that serving could have been asked for, up to 1,000, ascending."""
+def _read(
+    replay: Replay,
+    reading: Reading,
+    asked: Asked,
+    mine: NDArray[np.int64],
+    served: _Served,
+    resting: Resting,
+    missing: set[str],
+) -> None:
+    """Read for the rows of one request, and look at once what values that differ rest on."""
+    told = reading.ask(asked)
+    first = len(served.rows)
+    served.rows += mine.tolist()
+    served.rated += [not missing] * len(mine)
+    served.places += [(asked.columns, candidate) for candidate in asked.candidates]
+    for name, values in told.items():
+        served.columns.setdefault(name, []).extend(values)
+        if name not in missing:
+            resting.look(name, values, mine, first, asked, replay.store)
+
+
+def drawn(job: Job, rows: Examples) -> NDArray[np.int64]:
+    """Draw test rows that serving could have been asked for, up to 1,000, ascending; all from one slice of the log."""
     able = np.flatnonzero((rows.part == TEST) & rows.retrieved)
-    return np.sort(np.random.default_rng(seed).choice(able, min(ROWS, len(able)), replace=False))
+    times = rows.requests.time[rows.group[able]]
+    if len(able):
+        coming = np.sort(np.concatenate([np.zeros(0, np.int64), *_coming(job)]))
+        coming = coming[coming <= times.max()]
+        if len(coming) > MOST:
+            able = able[times >= coming[-MOST + BEFORE]]
+    return np.sort(np.random.default_rng(job.seed).choice(able, min(ROWS, len(able)), replace=False))
 
 
-def _stores(job: Job, offline: Frame, chosen: np.ndarray) -> Iterator[tuple[int, Store, list[Packed]]]:
-    """Give each moment of the chosen rows with its store, in their order."""
+def sliced(job: Job, times: NDArray[np.int64]) -> tuple[int, Arriving]:
+    """Give the slice's begin, `BEFORE` events before the first example where there are so many, and its events."""
+    coming = np.sort(np.concatenate([np.zeros(0, np.int64), *_coming(job)]))
+    before = int(np.searchsorted(coming, times.min(), side="right"))
+    begin = int(coming[max(before - BEFORE, 0)]) if len(coming) else int(times.min())
+    begin = min(begin, int(times.min()))
+    return begin, arriving(job.design, job.logs(), begin, int(times.max()) + 1, job.seed)
+
+
+def _coming(job: Job) -> list[NDArray[np.int64]]:
     logs = job.logs()
-    groups = layout(job.design, logs)
-    asked, group = np.unique(offline.group[chosen], return_inverse=True)
-    times = np.unique(offline.time[asked])
-    if len(times) == 1:
-        store = MemoryStore()
-        fill(store, job.design, logs, groups, int(times[0]))
-        yield int(times[0]), store, groups
-        return
-    part = Frame(
-        {name: taken(column, asked) for name, column in offline.requests.items()},
-        offline.time[asked],
-        group,
-        {name: taken(column, chosen) for name, column in offline.candidates.items()},
-    )
-    for at, store in fill_moments(job.design, logs, groups, part).items():
-        yield at, store, groups
+    return [
+        come_of(logs[table.name], table.available_after)
+        for table in job.design.data.tables
+        if logs[table.name].time is not None
+    ]
 
 
-def _bundle(
-    job: Job,
-    folder: Folder,
-    at: int,
+def _asked(
     rows: Examples,
-    retrievers: Mapping[str, Result],
-    reader: Reader,
-    rates: tuple[RateTable, ...],
-) -> Bundle:
-    cut = int(np.searchsorted(np.unique(rows.requests.time), at)) if retrievers else 0
-    models = {
-        rung_name(setting): retriever_class(setting).load(retrievers[rung_name(setting)].folder / f"cut-{cut}", setting)
-        for setting in (job.design.models.get("retrieve", ()) if retrievers else ())
-    }
-    facts = Facts({}, fields_of(rows.requests.columns.schema), tuple(reader.groups))
-    return Bundle("parity", folder, job.design, facts, models, {}, reader, rates)
+    request: int,
+    mine: NDArray[np.int64],
+    at: int,
+    models: dict[str, str],
+    rates: Path | None,
+) -> Asked:
+    one = rows.requests.columns.slice(request, 1)
+    for place, column in enumerate(one.schema):
+        if pa.types.is_timestamp(column.type):
+            one = one.set_column(place, column.name, one.column(place).cast(pa.timestamp("us")).cast(pa.int64()))
+    candidates = rows.candidate.take(pa.array(mine)).to_pylist()
+    return Asked(at, one.to_pylist()[0], candidates, models, None if rates is None else str(rates))
 
 
-def _joined(pieces: Sequence[Column]) -> Column:
-    arrays = [piece for piece in pieces if isinstance(piece, np.ndarray)]
-    if arrays:
-        return np.concatenate(arrays)
-    return text(
-        pa.concat_arrays([piece.dictionary_decode() for piece in pieces if isinstance(piece, pa.DictionaryArray)])
-    )
+def _models(rows: Examples, retrievers: Mapping[str, Result], at: int) -> dict[str, str]:
+    """Name the folder of each retriever as it was fitted for the cut of a moment."""
+    if not retrievers:
+        return {}
+    cut = int(np.searchsorted(np.unique(rows.requests.time), at))
+    return {name: str(result.folder / f"cut-{cut}") for name, result in retrievers.items()}
+
+
+def _saved(folder: Path, rated: Rated, at: int) -> Path | None:
+    """Write the tables of target rates as of a moment; nothing where they are not counted any more."""
+    tables = rated.at(at)
+    if tables is None:
+        return None
+    for place, table in zip(rated.places, tables, strict=True):
+        rates_folder(folder, place).mkdir(parents=True)
+        table.save(rates_folder(folder, place))
+    return folder
+
+
+def _summed(
+    job: Job,
+    rows: Examples,
+    trained: Values,
+    served: _Served,
+    resting: Resting,
+    rated: set[str],
+    events: int,
+) -> Parity:
+    exact = exact_columns(job.design)
+    every = np.arange(len(served.rows))
+    some = np.flatnonzero(np.array(served.rated, bool))
+    found = []
+    for part, these in (
+        ([name for name in [*trained.request, *trained.row] if name not in rated], every),
+        ([name for name in [*trained.request, *trained.row] if name in rated], some),
+    ):
+        order = np.array(served.rows, np.int64)[these]
+        columns = []
+        for name in part:
+            training = taken(trained.at_rows(name, rows.group), order)
+            columns.append((name, training, _like(training, [served.columns[name][row] for row in these.tolist()])))
+        said = {(name, int(np.searchsorted(these, row))): told for (name, row), told in resting.said.items()}
+        found.append(summarise(columns, exact, [served.places[row] for row in these.tolist()], said))
+    summed = excused(together(found), job.design.serving.approximate)
+    return msgspec.structs.replace(summed, events=events)
+
+
+def _like(training: Column, values: list[Any]) -> Column:
+    """Give served values as a column of training's kind, where they are of it."""
+    if isinstance(training, np.ndarray) and training.dtype.kind == "M":
+        return np.array(["NaT" if value is None else value for value in values], "datetime64[us]")
+    if all(value is None or isinstance(value, str) for value in values) and not isinstance(training, np.ndarray):
+        return text(pa.array(values, pa.string()))
+    return np.array([np.nan if value is None else value for value in values], np.float64)

@@ -18,11 +18,12 @@ MOMENTS = 10  # at which tables are counted anew; each costs a pass over all exa
 class Rated:
     """The target rates of a design, to be counted as of any moment.
 
-    names: of the columns that they make.
+    names: of the columns that they make. places: of the features among those of the design.
     """
 
     def __init__(self, job: Job, rows: Examples) -> None:
         self.features = [part for part in job.design.features if isinstance(part, TargetRate)]
+        self.places = [place for place, part in enumerate(job.design.features) if isinstance(part, TargetRate)]
         self.names = {name for part in self.features for name in rate_names(part)}
         self._label, self._left = rows.label, MOMENTS
         if not self.features:

@@ -29,6 +29,7 @@ from bottega.serving.spending import Sale, Spending
 DAY, HOUR = 86_400_000_000, 3_600_000_000  # microseconds
 SEARCHES = 10_000  # of the day, drawn at random where there are more
 TOLD = 20  # advertisers in the table
+ROUNDING = 1e-9  # of a budget: what a sum of many prices may be off by
 Truth = Callable[[Mapping[str, Any], np.ndarray], np.ndarray]
 """From columns of the log and positions to the true probability of a click, (n,)."""
 
@@ -54,12 +55,13 @@ class Day:
 
 
 class Sold(NamedTuple):
-    """One slot that was sold: when, to whom, what was paid, and whether it was clicked."""
+    """One slot that was sold: when, to whom, what was paid, whether it was clicked, and what of it was given free."""
 
     at: int
     advertiser: str
     paid: float
     clicked: bool
+    free: float = 0.0
 
 
 class Ledger(Spending):
@@ -85,9 +87,11 @@ class Ledger(Spending):
         return super().charge(advertisers, amounts, [limit * self.share for limit in limits], at)
 
     def keep(self, request_id: str, sales: Sequence[Sale], at: int) -> None:
-        """Keep an answer's sales for their clicks."""
+        """Keep an answer's sales for their clicks, under the share of the budget that falls to the draw."""
         self.winners = [sale.advertiser for sale in sales]
-        super().keep(request_id, sales, at)
+        shares = [None if sale.budget is None else sale.budget * self.share for sale in sales]
+        kept = zip(sales, shares, strict=True)
+        super().keep(request_id, [msgspec.structs.replace(sale, budget=budget) for sale, budget in kept], at)
 
 
 def replay(job: Job, bundle: Result, truth: Truth | None) -> Result | None:
@@ -173,9 +177,8 @@ def sell(job: Job, stage: Auction, day: Day, bundle: Path, truth: Truth | None) 
             if stage.pays == "impression":
                 sales.append(Sold(at, advertiser, price * expected, clicked))
                 continue
-            if clicked:
-                path.click(f"search-{search}", item.id, at)
-            sales.append(Sold(at, advertiser, price if clicked else 0.0, clicked))
+            told = path.click(f"search-{search}", item.id, at) if clicked else None
+            sales.append(Sold(at, advertiser, told.price if told else 0.0, clicked, told.free if told else 0.0))
     return counted(day, sales, budgets_of(job, stage, day, path), truth is not None)
 
 
@@ -240,7 +243,8 @@ def counted(day: Day, sales: Sequence[Sold], budgets: Mapping[str, float], known
     total = sum(budgets.values())
     by_hour = np.bincount(hour, paid, 24)
     limit = np.array([budgets.get(str(name), np.inf) for name in names])
-    excess = np.maximum(spent - limit, 0)
+    excess = np.where(spent > limit * (1 + ROUNDING), spent - limit, 0)
+    free = np.array([sale.free for sale in sales], np.float64) / day.share
     order = np.argsort(-spent, kind="stable")[:TOLD]
     searches = len(day.time) / day.share
     return {
@@ -270,5 +274,6 @@ def counted(day: Day, sales: Sequence[Sold], budgets: Mapping[str, float], known
             for place in order
         ],
         "over_budget": {"advertisers": int((excess > 0).sum()), "largest": float(excess.max(initial=0))},
+        "given_free": {"clicks": float((free > 0).sum() / day.share), "worth": float(free.sum())},
         "clicks_from": "the world's truth" if known else "expected by the model",
     }

@@ -20,14 +20,7 @@ def ingest_tables(job: Job) -> dict[str, dict[str, object]]:
     for name, table in job.tables.items():
 
         def work(folder: Path, table=table) -> str:  # type: ignore[no-untyped-def]
-            done = ingest(table, job.place, folder, text)
-            why = ", ".join(
-                f"{reason}: {count:,}" for reason, count in sorted(done.reasons.items(), key=lambda x: -x[1])
-            )
-            return (
-                f"{done.offered:,} offered   {done.accepted:,} accepted   {done.quarantined:,} quarantined"
-                f"{f' ({why})' if why else ''}"
-            )
+            return ingest(table, job.place, folder, text).told()
 
         job.ingested[name] = job.runner.step(
             f"data-{slug(name)}",

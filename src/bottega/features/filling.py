@@ -1,0 +1,64 @@
+"""Filling a store from a batch: every entity's record, as its events up to a moment make it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from bottega.data.log import Log
+from bottega.design.design import Design
+from bottega.design.part import microseconds
+from bottega.features.records import Codec
+from bottega.features.seen import Seen
+from bottega.features.stores.protocol import Store, mark
+from bottega.features.tracked import tracked
+from bottega.features.tracks import Group
+
+AS_OF = "as_of"
+"""The mark that says of which moment a batch has filled a store, in microseconds since 1970 UTC."""
+SECOND = 1_000_000
+
+
+def fill(store: Store, design: Design, logs: Mapping[str, Log], groups: Sequence[Group], at: int) -> dict[str, int]:
+    """Write the record of every entity into the store, and say how many each group has; last comes the mark `AS_OF`.
+
+    A record holds what had come before a moment: what may be used only later waits in it.
+
+    at: microseconds since 1970 UTC; larger holds more.
+    """
+    counts = {}
+    come = {table.name: _come(logs[table.name], table.available_after, at) for table in design.data.tables}
+    for group in groups:
+        rows = records(design, come, group, at)
+        store.write(group.name, list(rows), list(rows.values()), keep_s=keep_s(group))
+        counts[group.name] = len(rows)
+    Seen(store, design).fill(come, at)
+    mark(store, AS_OF, str(at).encode())
+    return counts
+
+
+def records(design: Design, logs: Mapping[str, Log], group: Group, at: int) -> dict[bytes, bytes]:
+    """Give the record of each entity of a group that some row of the logs names, as of a moment."""
+    codec, rows = Codec(group), dict[bytes, bytes]()
+    for name in dict.fromkeys(track.table for track in group.tracks):
+        found = tracked(group, logs[name], design)
+        before = [rows.get(key) for key in found.keys]
+        rows.update(zip(found.keys, codec.fold(before, found.events, at), strict=True))
+    return rows
+
+
+def keep_s(group: Group) -> float | None:
+    """Give for how many seconds after its last event a record can still matter; nothing: for ever."""
+    spans = [track.keep for track in group.tracks]
+    known = [span for span in spans if span is not None]
+    return max(known) / SECOND + 1 if len(known) == len(spans) else None
+
+
+def _come(log: Log, available_after: str, at: int) -> Log:
+    """Give the rows that had come before a moment, usable or not."""
+    if log.time is None:
+        return log
+    known = log.time if log.known is None else log.known
+    came = np.maximum(log.time, known - microseconds(available_after)) < at
+    return log if came.all() else log.take(came)

@@ -1,0 +1,60 @@
+"""The service's clock: what time it is for the features of a request."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+from typing import Literal
+
+from bottega.data.times import iso
+from bottega.errors import ServeError
+
+Kind = Literal["auto", "now", "log"]
+KINDS = ("auto", "now", "log")
+NAME = "clock"
+"""The mark of the store that says how far events have moved the clock of a log."""
+_DAY = 86_400_000_000
+_LOOK_S = 0.02  # between two looks at the mark
+_STALE = 3 * _DAY  # a log that ended longer ago is one to learn from, and no live one
+
+
+class Clock:
+    """Tells the moment as of which features are read, in microseconds since 1970 UTC; it never goes backwards.
+
+    `now`: the time of this machine. `log`: the log's end, and from there on one microsecond after the newest event that
+    was applied: time stands still where nothing happens, so that windows over a log of last year are not all empty.
+    `auto`: `log` where the log ended more than three days before the build is opened, else `now`.
+
+    kind: which one. as_of: the log's end. marked: gives the store's mark of the clock, where there is one.
+    Errors: `ServeError` for another kind.
+    """
+
+    def __init__(self, kind: str, as_of: int, marked: Callable[[str], bytes | None]) -> None:
+        if kind not in KINDS:
+            raise ServeError("--clock", repr(kind), " or ".join(KINDS))
+        self._as_of, self._marked = as_of, marked
+        self.stands = kind == "log" or (kind == "auto" and _machine() - as_of > _STALE)
+        self._last, self._looked = as_of, -_LOOK_S
+
+    def __call__(self) -> int:
+        """Give the moment."""
+        if not self.stands:
+            self._last = max(self._last, _machine())
+        elif time.monotonic() - self._looked >= _LOOK_S:
+            self._looked = time.monotonic()
+            with contextlib.suppress(ServeError):  # the store is away: whoever reads it hears of that
+                self._last = max(self._last, int(self._marked(NAME) or 0))
+        return self._last
+
+    @property
+    def ahead(self) -> int:
+        """Give by how many microseconds an event may lie ahead of the clock: more where events move it."""
+        return _DAY if self.stands else 300_000_000
+
+    def __str__(self) -> str:
+        return f"{'log' if self.stands else 'now'}, {iso(self())}"
+
+
+def _machine() -> int:
+    return time.time_ns() // 1000

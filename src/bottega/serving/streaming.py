@@ -1,0 +1,160 @@
+"""From the stream into the store: what one consumer does, again and again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from bottega.data.log import Log
+from bottega.data.streams.messages import Arrived, Decoded, Decoder, Refused
+from bottega.data.streams.protocol import Message, Stream
+from bottega.design.tables import Table
+from bottega.errors import BottegaError
+from bottega.features.applying import Applied, Applier
+from bottega.features.stores.protocol import Store, mark
+from bottega.features.tracked import Places
+from bottega.serving.clock import NAME
+from bottega.serving.prometheus import Meters
+
+MOST = 20_000  # messages taken together: larger writes a busy record less often, and later
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 5.0
+_LAG_S, _SWEEP_S = 0.5, 60.0
+_TOLD_S = 30.0
+
+
+class Timed(Protocol):
+    """Tells the time for features, as `Clock` does."""
+
+    stands: bool
+
+    def __call__(self) -> int: ...
+
+
+class Letters(Protocol):
+    """Takes the messages that are no events; they are on the disk when `add` returns."""
+
+    def add(self, refused: Sequence[Refused]) -> None: ...
+
+
+@dataclass
+class Turn:
+    """What one round of a consumer did."""
+
+    messages: int = 0
+    refused: int = 0
+    applied: Applied = field(default_factory=Applied)
+
+
+class Consumer:
+    """Takes messages from a stream, applies them to a store, lays refused ones aside, and then commits.
+
+    In this order, so that a crash at any point loses nothing: what was applied is delivered again and finds itself in
+    the records already. While the store cannot be written it takes no more messages and tries again: the stream waits.
+
+    stream: this member's. store: with `groups` filled by a batch. tables: of the design, with `decoder` for their rows.
+    letters: where refused messages go. clock: of the service. meters: of this consumer alone. say: is told of trouble.
+    """
+
+    def __init__(
+        self,
+        stream: Stream,
+        store: Store,
+        applier: Applier,
+        decoder: Decoder,
+        tables: Sequence[Table],
+        letters: Letters,
+        clock: Timed,
+        meters: Meters,
+        say: Callable[[str], None],
+    ) -> None:
+        self._stream, self._store, self._applier, self._decoder = stream, store, applier, decoder
+        self._static = {table.name for table in tables if table.time is None}
+        self._letters, self._clock, self._meters, self._say = letters, clock, meters, say
+        self._looked = self._swept = -_SWEEP_S
+        self._fault: str | None = None
+        self._told = -_TOLD_S
+
+    def turn(self, most: int = MOST, wait_s: float = 0.1, ending: Callable[[], bool] = lambda: False) -> Turn:
+        """Take up to `most` messages, waiting `wait_s` seconds for the first, and see them through.
+
+        Gives what was done; when it is told to end while the store is away, nothing of these messages is committed.
+        """
+        messages = self._stream.poll(most, wait_s)
+        self._tell(self._stream.fault())
+        done = Turn(len(messages))
+        if messages:
+            begin = time.perf_counter()
+            decoded = self._decoder.decode(messages, self._clock())
+            pause = _FIRST_PAUSE
+            while not self._seen_through(messages, decoded, done):
+                if ending():
+                    return done
+                self._stream.poll(0, 0)  # to keep its place while nothing more can be taken
+                time.sleep(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE)
+            self._count(decoded, done, time.perf_counter() - begin)
+        self._look()
+        return done
+
+    def _seen_through(self, messages: Sequence[Message], decoded: Decoded, done: Turn) -> bool:
+        try:
+            done.applied = self._apply(decoded.tables)
+            if decoded.refused:
+                self._letters.add(decoded.refused)
+            done.refused = len(decoded.refused)
+            self._stream.commit({message.partition: message.offset + 1 for message in messages})
+        except BottegaError as error:
+            self._tell(str(error))
+            return False
+        self._tell(None)
+        return True
+
+    def _apply(self, tables: Mapping[str, Arrived]) -> Applied:
+        done, last, now = Applied(), 0, self._clock()  # where events move it, they wait in their records until it moves
+        for name, rows in tables.items():
+            static = name in self._static
+            log = Log(name, rows.rows, None if static else rows.time, None if static else rows.known)
+            done += self._applier.apply(log, Places(rows.partition, rows.offset), now)
+            last = max(last, 0 if static else int(rows.time.max()) + 1)
+        if self._clock.stands and last > self._clock():
+            mark(self._store, NAME, str(last).encode())
+        return done
+
+    def _count(self, decoded: Decoded, done: Turn, seconds: float) -> None:
+        add = self._meters.add
+        for name, rows in decoded.tables.items():
+            add("bottega_stream_events_total", rows.rows.num_rows, ("table", name))
+        for refused in decoded.refused:
+            add("bottega_stream_refused_total", 1.0, ("table", refused.table or "none"))
+        for (table, _), count in decoded.unknown.items():
+            add("bottega_stream_unknown_fields_total", count, ("table", table))
+        add("bottega_stream_repeated_total", done.applied.repeated)
+        add("bottega_stream_records_total", done.applied.records)
+        add("bottega_stream_conflicts_total", done.applied.conflicts)
+        self._meters.observe("bottega_stream_seconds", seconds)
+
+    def _look(self) -> None:
+        now = time.monotonic()
+        if now - self._looked >= _LAG_S:
+            self._looked = now
+            self._meters.set("bottega_stream_lag", float(sum(self._stream.lag().values())))
+        if now - self._swept >= _SWEEP_S and not self._clock.stands:  # where time stands still, nothing gets too old
+            self._swept = now
+            try:
+                while self._store.sweep(time.time()):
+                    pass
+            except BottegaError as error:
+                self._tell(str(error))
+
+    def _tell(self, fault: str | None) -> None:
+        """Say what is wrong when it begins, now and then while it lasts, and when it is over."""
+        now = time.monotonic()
+        if fault is not None and (fault != self._fault or now - self._told > _TOLD_S):
+            self._say(f"the stream waits: {fault}")
+            self._told = now
+        elif fault is None and self._fault is not None:
+            self._say("the stream goes on")
+        self._meters.set("bottega_stream_waits", float(fault is not None))
+        self._fault = fault

@@ -1,0 +1,258 @@
+"""Messages as rows: what each kind of bad message becomes, and that every message becomes something."""
+
+import datetime as dt
+import json
+from collections import Counter
+from decimal import Decimal
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import bottega as bt
+from bottega.data.streams.messages import AHEAD, Decoder
+from bottega.data.streams.protocol import UNKNOWN, Message
+from bottega.errors import DataError
+
+NOW = 1_700_000_000_000_000
+US = pa.timestamp("us", "UTC")
+
+
+def messages(*events: object, arrival: int = NOW) -> list[Message]:
+    """Events, each a value or the bytes themselves, as messages of one partition."""
+    bodies = [event if isinstance(event, bytes) else json.dumps(event).encode() for event in events]
+    return [Message(3, 10 * place, arrival, body) for place, body in enumerate(bodies)]
+
+
+def decoder(table: bt.Table, **columns: pa.DataType) -> Decoder:
+    return Decoder([table], {table.name: pa.schema(columns.items())})
+
+
+def reasons(table: bt.Table, schema: pa.Schema, *events: object, **how) -> list[str | None]:
+    """Why each event is refused; nothing for one that is not."""
+    sent = messages(*events)
+    found = Decoder([table], {table.name: schema}).decode(sent, NOW, **how)
+    why = {refused.message.offset: refused.reason for refused in found.refused}
+    return [why.get(message.offset) for message in sent]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=5,
+)
+NAMES = st.sampled_from(["time", "id", "amount", "n", "flag", "at", "small", "big", "exact", "nothing", "more", 'odd"'])
+EVENT = st.dictionaries(NAMES, JSON, max_size=6).map(lambda fields: json.dumps({"table": "t", **fields}).encode())
+BODY = st.binary(max_size=20) | JSON.map(lambda value: json.dumps(value).encode()) | EVENT
+EVERY = pa.schema(
+    [
+        ("time", US), ("id", pa.string()), ("amount", pa.float32()), ("n", pa.int8()), ("flag", pa.bool_()),
+        ("at", pa.timestamp("ms")), ("big", pa.uint64()), ("exact", pa.decimal128(5, 2)), ("nothing", pa.null()),
+    ]
+)  # fmt: skip
+
+
+@settings(max_examples=300)
+@given(st.lists(BODY, max_size=10))
+def test_whatever_comes_is_one_row_or_one_refusal(bodies: list[bytes]) -> None:
+    table = bt.Table("t", time="time", checks=[bt.Range("amount", at_most=5), bt.NotNull(["id"])])
+    reader = Decoder([table], {"t": EVERY})
+    sent = messages(*bodies)
+    for _ in range(2):  # the second time with the fields that nobody knows
+        found = reader.decode(sent, NOW)
+        rows = found.tables["t"].place.tolist() if found.tables else []
+        assert sorted([*rows, *(refused.message.offset // 10 for refused in found.refused)]) == list(range(len(sent)))
+        assert rows == sorted(rows)
+        if found.tables:
+            assert found.tables["t"].rows.schema.equals(EVERY)
+            assert found.tables["t"].rows.num_rows == len(rows)
+        for place in rows:
+            assert json.loads(bodies[place])["table"] == "t"
+        assert {name for _, name in found.unknown} <= {"small", "more", 'odd"'}
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "words"),
+    [
+        (pa.int64(), 2.5, "not a whole number of 64 bits"),
+        (pa.int64(), "2", "not a whole number of 64 bits"),
+        (pa.int64(), 2**63, "not a whole number of 64 bits"),
+        (pa.int64(), True, "not a whole number of 64 bits"),
+        (pa.int8(), 128, "not a whole number of 8 bits"),
+        (pa.uint64(), -1, "not a whole number of 64 bits"),
+        (pa.float64(), "2", "not a number"),
+        (pa.float64(), False, "not a number"),
+        (pa.float32(), 1e300, "not a number"),
+        (pa.bool_(), 1, "not true or false"),
+        (pa.string(), ["a"], "not a text"),
+        (pa.string(), {"a": 1}, "not a text"),
+        (pa.date32(), "30 February", "not a time"),
+        (pa.date32(), 5, "not a time"),
+        (pa.timestamp("us"), "2020-02-30 00:00:00", "not a time"),
+        (pa.timestamp("us", "UTC"), "2020-01-01 00:00:00", "not a time"),
+        (pa.decimal128(4, 2), 123.45, "not a number"),
+        (pa.null(), 1, "never filled in the batch"),
+        (pa.binary(), "a", "an event cannot hold binary"),
+    ],
+    ids=str,
+)
+def test_a_changed_type_is_refused_by_its_column(kind: pa.DataType, value: object, words: str) -> None:
+    schema = pa.schema([("x", kind), ("y", pa.int64())])
+    table = bt.Table("t")
+    assert reasons(table, schema, {"table": "t", "x": value}, {"table": "t", "x": None}, {"table": "t"}) == [
+        f"x: {words}", None, None,
+    ]  # fmt: skip
+    both = f"x: {words}; y: not a whole number of 64 bits"
+    assert reasons(table, schema, {"table": "t", "x": value, "y": [1]}) in (
+        [both],
+        ["y: not a whole number of 64 bits"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "read"),
+    [
+        (pa.int64(), 2.0, 2),
+        (pa.int64(), -(2**63), -(2**63)),
+        (pa.uint64(), 2**64 - 1, 2**64 - 1),
+        (pa.float64(), 2, 2.0),
+        (pa.float64(), 2**53 + 1, float(2**53 + 1)),
+        (pa.string(), 17850, "17850"),
+        (pa.string(), 17850.0, "17850"),
+        (pa.string(), 2.5, "2.5"),
+        (pa.string(), 2**80, str(2**80)),
+        (pa.string(), True, "true"),
+        (pa.string(), "", ""),
+        (pa.large_string(), "a", "a"),
+        (pa.decimal128(5, 2), 1.1, Decimal("1.10")),
+        (pa.decimal128(5, 2), "1.1", Decimal("1.10")),
+        (pa.date32(), "2020-02-29", dt.date(2020, 2, 29)),
+    ],
+    ids=str,
+)
+def test_a_value_takes_the_type_of_its_column(kind: pa.DataType, value: object, read: object) -> None:
+    found = decoder(bt.Table("t"), x=kind).decode(messages({"table": "t", "x": value}, {"table": "t"}), NOW)
+    assert found.tables["t"].rows.column("x").to_pylist() == [read, None]
+    assert found.tables["t"].rows.column("x").type == kind
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"", "no JSON"),
+        (b"hello", "no JSON"),
+        (b'{"table": "t"', "no JSON"),
+        (b'{"table": "t"} {"table": "t"}', "no JSON"),
+        (b'{"table": "t", "x": "\xff"}', "no JSON"),
+        (b'{"table": "t", "x": "\\ud800"}', "no JSON"),
+        (b'{"table": "t", "x": NaN}', "no JSON"),
+        (b"[" * 100_000, "no JSON"),
+        (b"[]", "no object"),
+        (b"7", "no object"),
+        (b"{}", "table: missing"),
+        (b'{"table": null}', "table: missing"),
+        (b'{"table": "T"}', "table: 'T' is unknown"),
+        (b'{"table": ["t"]}', "table: ['t'] is unknown"),
+    ],
+)
+def test_a_poison_message_is_refused_and_the_others_go_on(body: bytes, reason: str) -> None:
+    found = decoder(bt.Table("t"), x=pa.string()).decode(messages({"table": "t"}, body, {"table": "t"}), NOW)
+    (refused,) = found.refused
+    assert refused.message.body == body
+    assert refused.table is None
+    assert refused.reason.startswith(reason)
+    assert found.tables["t"].place.tolist() == [0, 2]
+
+
+def test_times_that_cannot_be_are_refused_by_name() -> None:
+    table = bt.Table("t", time="at", created="seen")
+    schema = pa.schema([("at", US), ("seen", US)])
+    events = [
+        {"time": NOW + AHEAD}, {"time": NOW + AHEAD + 1}, {"time": 1000}, {"time": 999}, {"time": "soon"},
+        {"time": 2**63}, {"time": True}, {"time": 1.5}, {"at": "never"}, {"seen": "2100-01-01"}, {"at": []},
+    ]  # fmt: skip
+    assert reasons(table, schema, *({"table": "t", **event} for event in events), oldest=1000) == [
+        None, "time: in the future", None, "time: too old", "time: not a time", "time: not a time", "time: not a time",
+        "time: not a time", "time: not a time", "created: in the future", "time: not a time",
+    ]  # fmt: skip
+
+
+def test_an_event_without_times_has_those_of_its_arrival() -> None:
+    table = bt.Table("t", time="at", created="seen", available_after="2s")
+    sent = messages({"table": "t"}, {"table": "t", "time": None, "seen": ""}, {"table": "t", "time": 5}, arrival=77)
+    found = decoder(table, at=US, seen=US).decode(sent, NOW).tables["t"]
+    assert found.time.tolist() == [77, 77, 5]
+    assert found.known.tolist() == [2_000_077] * 3
+    assert found.rows.column("at").cast(pa.int64()).to_pylist() == [77, 77, 5]
+    assert found.rows.column("seen").cast(pa.int64()).to_pylist() == [77, 77, 77]
+
+
+def test_a_message_that_does_not_say_when_it_arrived_is_refused() -> None:
+    found = decoder(bt.Table("t"), x=pa.string()).decode(messages({"table": "t"}, b"?", arrival=UNKNOWN), NOW)
+    assert [refused.reason.partition(":")[0] for refused in found.refused] == ["arrival", "no JSON"]
+
+
+@pytest.mark.parametrize("name", ["time", "at"])
+def test_numbers_are_microseconds_in_time_and_what_the_form_says_in_the_column(name: str) -> None:
+    table = bt.Table("t", time=name, time_format="%s")
+    events = [{"time": 5_000_001}, {"time": "1970-01-01T00:00:05+00:00"}, {"at": 5}, {"at": 5.25}, {"at": "5"}]
+    found = decoder(table, **{name: US}).decode(messages(*({"table": "t", **event} for event in events)), NOW)
+    inside = [5_000_000, 5_250_000, 5_000_000] if name == "at" else [NOW] * 3
+    assert found.tables["t"].time.tolist() == [5_000_001, 5_000_000, *inside]
+
+
+def test_time_counts_before_the_column_and_a_column_of_that_name_is_itself() -> None:
+    sent = messages({"table": "t", "time": 5, "at": 7}, {"table": "t", "at": 7}, {"table": "t", "time": None, "at": 7})
+    assert decoder(bt.Table("t", time="at"), at=US).decode(sent, NOW).tables["t"].time.tolist() == [5, 7, 7]
+    found = decoder(bt.Table("t", time="at"), at=US, time=pa.string()).decode(sent, NOW).tables["t"]
+    assert found.time.tolist() == [7, 7, 7]
+    assert found.rows.column("time").to_pylist() == ["5", None, None]
+
+
+def test_unknown_fields_are_ignored_and_counted_each_time() -> None:
+    reader = decoder(bt.Table("t"), x=pa.int64())
+    sent = messages(
+        {"table": "t", "x": 1, "new": {"a": [1]}}, {"table": "t", "x": 2, "new": 3, 'odd"': 1}, {"table": "t", "x": 3}
+    )
+    for _ in range(3):
+        found = reader.decode(sent, NOW)
+        assert found.unknown == Counter({("t", "new"): 2, ("t", 'odd"'): 1})
+        assert found.tables["t"].rows.column("x").to_pylist() == [1, 2, 3]
+    many = messages(*({"table": "t", f"f{number}": number} for number in range(500)))
+    for _ in range(2):
+        assert len(reader.decode(many, NOW).unknown) == 500
+
+
+def test_tables_are_told_apart_and_keep_their_order() -> None:
+    tables = [bt.Table("a"), bt.Table("b")]
+    reader = Decoder(tables, {name: pa.schema([("x", pa.int64())]) for name in "ab"})
+    found = reader.decode(messages(*({"table": name, "x": at} for at, name in enumerate("abba"))), NOW)
+    assert {name: arrived.rows.column("x").to_pylist() for name, arrived in found.tables.items()} == {
+        "a": [0, 3], "b": [1, 2],
+    }  # fmt: skip
+
+
+def test_what_needs_other_rows_is_not_judged() -> None:
+    checks = [bt.Unique(["x"]), bt.MonotoneTime(), bt.Pattern("at", "never"), bt.Allowed("at", ["never"])]
+    table = bt.Table("t", time="at", event_id="x", checks=checks)
+    sent = [{"table": "t", "x": 1, "time": 9}, {"table": "t", "x": 1, "time": 5}]
+    assert reasons(table, pa.schema([("at", US), ("x", pa.int64())]), *sent) == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("table", "columns", "found"),
+    [
+        (bt.Table("t", checks=[bt.Range("y", above=0)]), {"x": pa.int64()}, "'y'"),
+        (bt.Table("t", checks=[bt.Range("x", above=0)]), {"x": pa.bool_()}, "bool"),
+        (bt.Table("t"), {"table": pa.int64()}, "'table'"),
+        (bt.Table("t"), {'a"b': pa.int64()}, 'a"b'),
+        (bt.Table("t", time="x", timezone="Europe/Londn"), {"x": US}, "Londn"),
+    ],
+)
+def test_what_can_never_be_judged_is_told_before_the_first_message(
+    table: bt.Table, columns: dict[str, pa.DataType], found: str
+) -> None:
+    with pytest.raises(DataError) as error:
+        Decoder([table], {"t": pa.schema(columns.items())})
+    assert found in str(error.value)

@@ -149,8 +149,7 @@ def answer(folder: Path, side: str, made: Any) -> dict[str, float]:
 
     found = {}
     for place, track in enumerate(tracks()):
-        part = folder / f"{side}-{place}"
-        tiles = pl.read_parquet(part / "*.parquet" if part.is_dir() else part)
+        tiles = table_of(folder / f"{side}-{place}")
         for span in {cell.length: cell for cell in track.cells}.values():
             inside = tiles.filter(pl.col("bucket") * track.hop >= (END - (span.length or 0)) // span.hop * span.hop)
             keys = inside.group_by("id").agg(pl.sum("rows", "sum_0", "count_0"), pl.max("max_0"))
@@ -159,6 +158,13 @@ def answer(folder: Path, side: str, made: Any) -> dict[str, float]:
             text = next(text for text in window.over if span.column.endswith(f"_{text}"))
             found |= {f"id_{name}_{text}": float(value) for name, value in zip(names, values, strict=True)}
     return found
+
+
+def table_of(path: Path) -> Any:
+    """Give a table of tiles: DuckDB writes a file, Spark a folder."""
+    import polars as pl
+
+    return pl.read_parquet(path / "*.parquet" if path.is_dir() else path)
 
 
 def family() -> list[Any]:
@@ -199,12 +205,20 @@ def serve(side: str, folder: Path, runs: int) -> None:
         made = run()
         seconds.append(time.perf_counter() - began)
         processors.append(worked() - before)
-    said = {"first": seconds[0], "runs": seconds[1:], "cpu": processors[1:], "peak_mb": peak_mb(), "shuffle_mb": 0.0}
+    said: dict[str, Any] = {
+        "first": seconds[0],
+        "runs": seconds[1:],
+        "cpu": processors[1:],
+        "peak_mb": peak_mb(),
+        "shuffle_mb": 0.0,
+    }
     if side == "spark":
         from pyspark.sql import SparkSession
 
         SparkSession.builder.getOrCreate().stop()
         said["shuffle_mb"] = shuffled(folder / "log") / (runs + 1)
+    if side != "embedded":
+        said["tiles"] = [table_of(folder / f"{side}-{place}").height for place, _ in enumerate(tracks())]
     print(json.dumps({**said, "answer": answer(folder, side, made)}))
 
 

@@ -1,53 +1,23 @@
 """The event log as a stream: every line once and in order, whatever the files, the polls and the restarts."""
 
-import contextlib
-import multiprocessing
 import os
-import signal
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
-import msgspec
 import pytest
+from event_lines import following, line, number_of, poll_all
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bottega.data.streams.file import FileStream
 from bottega.data.streams.opening import open_stream
-from bottega.data.streams.protocol import UNKNOWN, Message
+from bottega.data.streams.protocol import UNKNOWN
 from bottega.errors import BuildError, ServeError
 from bottega.serving.appending import Appending
 
 ROTATE = 150  # bytes: some lines a file
-
-
-def line(number: int, at: int = 1) -> bytes:
-    return b'{"time":%d,"request_id":"r","event":{"table":"t","n":%d}}\n' % (at, number)
-
-
-def number_of(message: Message) -> int:
-    return msgspec.json.decode(message.body)["n"]
-
-
-def poll_all(stream: FileStream, most: int = 1000) -> list[Message]:
-    found: list[Message] = []
-    while some := stream.poll(most, 0):
-        assert len(some) <= most
-        found += some
-    return found
-
-
-@contextlib.contextmanager
-def following(folder: Path, name: str = "g", start: int | None = None) -> Iterator[FileStream]:
-    stream = FileStream(folder, name, start)
-    try:
-        yield stream
-    finally:
-        stream.close()
 
 
 WRITE = st.tuples(st.just("write"), st.integers(0, 2), st.integers(1, 6))
@@ -173,8 +143,33 @@ def test_older_files_may_go_and_numbers_that_began_anew_are_told(tmp_path: Path)
     with following(tmp_path) as stream:
         assert poll_all(stream) == []
     Appending(tmp_path, "events", 0).append(line(9))
-    with following(tmp_path) as stream, pytest.raises(ServeError, match="began anew"):
-        stream.poll(5, 0)
+    Appending(tmp_path, "events", 1).append(line(10))
+    with following(tmp_path) as stream:
+        assert [number_of(message) for message in poll_all(stream)] == [10], "the other writer goes on"
+        assert "began anew" in str(stream.fault())
+        assert stream.lag() == {1: 0}
+        (tmp_path / "events-0-1.jsonl").rename(tmp_path / "events-0-99.jsonl")
+        assert [number_of(message) for message in poll_all(stream)] == [9]
+        assert stream.fault() is None
+
+
+def test_a_file_that_cannot_be_read_stalls_its_writer_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for writer in range(3):
+        Appending(tmp_path, "events", writer).append(line(writer))
+    real = os.open
+
+    def broken(path: os.PathLike[str] | str, *more: int) -> int:
+        if str(path).endswith("events-1-1.jsonl"):
+            raise OSError(5, "Input/output error")
+        return real(path, *more)
+
+    with following(tmp_path) as stream:
+        with monkeypatch.context() as disk:
+            disk.setattr(os, "open", broken)
+            assert sorted(number_of(message) for message in poll_all(stream)) == [0, 2]
+            assert str(stream.fault()).startswith("events-1: [Errno 5]")
+        assert [number_of(message) for message in poll_all(stream)] == [1]
+        assert stream.fault() is None
 
 
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=20), st.integers(-1, 10))
@@ -298,72 +293,6 @@ def test_an_offset_that_cannot_be_kept_is_an_error_and_may_be_kept_later(tmp_pat
         stream.commit({0: offset, 5: 1})
     with following(tmp_path) as stream:
         assert [number_of(message) for message in poll_all(stream)] == [1]
-
-
-def test_members_of_a_group_divide_the_writers_and_take_over(tmp_path: Path) -> None:
-    for writer in range(5):
-        Appending(tmp_path, "events", writer).append(line(0))
-    streams = [FileStream(tmp_path, "g") for _ in range(3)]
-    for _ in range(2):  # the second time all have seen what the others gave back
-        for stream in streams:
-            stream._divided = -1e9
-            stream.poll(0, 0)
-    held = [stream.assigned() for stream in streams]
-    assert sorted(writer for writers in held for writer in writers) == [0, 1, 2, 3, 4]
-    assert sorted(map(len, held)) == [1, 2, 2]
-    with following(tmp_path, "other") as other:
-        other.poll(0, 0)
-        assert other.assigned() == {0, 1, 2, 3, 4}
-    streams[0].close()
-    for _ in range(2):
-        for stream in streams[1:]:
-            stream._divided = -1e9
-            stream.poll(0, 0)
-    assert streams[1].assigned() | streams[2].assigned() == {0, 1, 2, 3, 4}
-    assert streams[1].assigned() & streams[2].assigned() == set()
-    streams[1].commit({next(iter(streams[2].assigned())): 1})  # not its own: left out
-    assert list((tmp_path / "g.group").glob("*.json")) == []
-    for stream in streams[1:]:
-        stream.close()
-
-
-def _consume(folder: Path, told: Path) -> None:
-    """Poll, write down what came, and commit, until killed."""
-    stream = FileStream(folder, "g")
-    with told.open("ab", buffering=0) as file:
-        while True:
-            found = stream.poll(7, 0.01)
-            file.write(b"".join(b"%d %d\n" % (message.partition, number_of(message)) for message in found))
-            stream.commit({message.partition: message.offset + 1 for message in found})
-
-
-def test_killed_members_lose_nothing_and_others_go_on(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
-    count, writers = 400, 4
-    files = [Appending(tmp_path, "events", writer, 4000) for writer in range(writers)]
-    names = [tmp_path / f"told-{number}" for number in range(5)]
-    members = [context.Process(target=_consume, args=(tmp_path, name), daemon=True) for name in names]
-    for member in members[:2]:
-        member.start()
-    for number in range(count):
-        for file in files:
-            file.append(line(number))
-        if number in (99, 199, 299):
-            os.kill(members[number // 100].pid or 0, signal.SIGKILL)
-            members[number // 100 + 2].start()
-    wanted = {(writer, number) for writer in range(writers) for number in range(count)}
-    told: list[tuple[int, int]] = []
-    end = time.monotonic() + 60
-    while set(told) != wanted and time.monotonic() < end:
-        time.sleep(0.1)
-        rows = [row for name in names if name.exists() for row in name.read_text().splitlines()]
-        told = [(int(row.split()[0]), int(row.split()[1])) for row in rows if len(row.split()) == 2]
-    for member in members:
-        if member.is_alive():
-            member.kill()
-        member.join()
-    assert set(told) == wanted
-    assert len(told) < 2 * len(wanted), "most came once"
 
 
 @pytest.mark.parametrize("url", ["file:{}", "file://{}", "file:"])

@@ -24,7 +24,8 @@ from bottega.design.features import Lookup, Window
 from bottega.design.tables import Table
 from bottega.errors import DataError, DesignError
 from bottega.features.arguments import Values
-from bottega.features.engine import Engine, distributed
+from bottega.features.engine import Engine
+from bottega.features.engine_names import distributed
 from bottega.features.entities import by_columns, distinct_keys
 from bottega.features.lookups import lookup_columns
 from bottega.features.records import Codec

@@ -59,10 +59,11 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     builder = SparkSession.builder.master("local[2]").config("spark.sql.warehouse.dir", str(folder / "tables"))
     for name, value in SETTINGS.items():
         builder = builder.config(name, value)
-    builder.getOrCreate()  # Ibis takes the session that is there
+    session = builder.getOrCreate()  # Ibis takes the session that is there
     engine = Engine("pyspark://", folder)
     yield engine
     engine.close()
+    session.stop()
     gc.collect()
 
 

@@ -17,7 +17,7 @@ from bottega.data.log import Log
 from bottega.design.data import Label
 from bottega.design.features import Window
 from bottega.errors import DesignError
-from bottega.features import kernels
+from bottega.features import kernels_walk
 from bottega.features.windows import window_columns, window_entities, window_names
 
 MINUTE, HOUR, DAY = length("1min"), length("1h"), length("1d")
@@ -131,14 +131,14 @@ def test_every_aggregate_equals_the_oracle(data: st.DataObject) -> None:
 @pytest.mark.parametrize("most", [1, 200])  # bytes at a time: one key a walk, and a few
 def test_walks_over_a_few_keys_at_a_time_equal_the_oracle(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
     walks: list[int] = []
-    walk = kernels.walk
+    walk = kernels_walk.walk
 
     def counted_walk(*given: Any) -> None:
-        walks.append(given[9])
+        walks.append(given[11])
         walk(*given)
 
     monkeypatch.setattr("bottega.features.timeline._MOST", most)
-    monkeypatch.setattr(kernels, "walk", counted_walk)
+    monkeypatch.setattr(kernels_walk, "walk", counted_walk)
 
     @settings(max_examples=80, deadline=None)
     @given(st.data())

@@ -104,7 +104,7 @@ def test_the_evaluation_room_fills_it() -> None:
 
 def test_the_parity_gate_and_the_machine_fill_it() -> None:
     columns = [("visits", np.array([1.0, np.nan]), np.array([2.0, np.nan]))]
-    found = summarise(columns, frozenset(), [({"customer": None}, "7"), ({"customer": "5"}, None)])
+    found = summarise(columns, frozenset(), [({"customer": None}, "7"), ({"customer": "5"}, None)], {})
     card = of({"parity": msgspec.to_builtins(found), "machine": machine()})
     assert card.parity is not None
     assert (card.parity.compared, card.parity.mismatches) == (2, 1)

@@ -63,10 +63,8 @@ def service(workspace: Path, **settings: Any) -> Iterator[str]:
 
 
 def order(customer: str, product: str, invoice: str, **more: Any) -> dict[str, Any]:
-    return {
-        "table": "orders", "customer": int(customer), "product": product, "invoice": invoice, "quantity": 40, "price": 2.0,
-        "country": "France", **more,
-    }  # fmt: skip
+    bought = {"customer": int(customer), "product": product, "invoice": invoice, "country": "France"}
+    return {"table": "orders", **bought, "quantity": 40, "price": 2.0, **more}
 
 
 def test_an_event_moves_the_next_score_within_a_second(workspace: Path, bought: tuple[str, str]) -> None:
@@ -90,7 +88,8 @@ def test_what_the_stream_refuses_is_laid_aside_with_its_reason(workspace: Path, 
         post(url, "/events", order(*bought, "c", colour="red", quantity=-5))  # of which the batch refuses the quantity
         until(lambda: counted(url, "bottega_stream_refused_total") == 3)
         assert scores(url, *bought) == before
-    letters = [json.loads(line) for path in (workspace / "tiny" / "log").glob("dead-*.jsonl") for line in path.open()]
+    paths = (workspace / "tiny" / "log").glob("dead-*.jsonl")
+    letters = [json.loads(line) for path in paths for line in path.read_text().splitlines()]
     assert {letter["reason"] for letter in letters} == {
         "quantity: not a number", "time: in the future", "quantity: not above 0",
     }  # fmt: skip

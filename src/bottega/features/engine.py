@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from bottega.design.tables import Table
 from bottega.errors import DataError
 from bottega.features.arguments import Values, column
 from bottega.features.engine_lookups import lookup_expression
+from bottega.features.engine_names import engine_name
 from bottega.features.entities import by_columns, match
 from bottega.features.ibis_tiles import state_expression, waiting_expression
 from bottega.features.ibis_tiles_windows import tiled_window_expression
@@ -37,29 +39,11 @@ from bottega.features.stores.keys import keys as named
 from bottega.features.tracks import Group, Track
 from bottega.features.windows import window_columns
 
-DISTRIBUTED = ("pyspark", "bigquery", "snowflake")
-"""Engines that compute features themselves: others hand over their tables, and one machine computes more quickly."""
 _SETTINGS = {"pyspark": {"spark.sql.caseSensitive": "true"}}
 _EXTRAS = {"pyspark": "bottega[spark]"}
-_FIXES = {"pyspark": "Spark needs Java 17 or later; what is not of SQL is set in spark-defaults.conf, not in the URL"}
-
-
-def engine_name(url: str) -> str:
-    """Give the engine that a warehouse's URL names.
-
-    >>> engine_name("bigquery://project/dataset")
-    'bigquery'
-    """
-    return url.partition("://")[0]
-
-
-def distributed(url: str | None) -> bool:
-    """Tell whether a warehouse computes features itself.
-
-    >>> distributed("pyspark://"), distributed("duckdb://shop.db"), distributed(None)
-    (True, False, False)
-    """
-    return url is not None and engine_name(url) in DISTRIBUTED
+_FIXES = {
+    "pyspark": "Spark needs Java 17 or 21; settings that are not of SQL stand in spark-defaults.conf, not in the URL"
+}
 
 
 class Engine:
@@ -76,7 +60,9 @@ class Engine:
 
     def __init__(self, url: str, folder: Path, many: int = 100_000_000) -> None:
         self.many = many
-        self._connection = _connected(url)
+        self._url = url
+        with _by_name(url):
+            self._connection = ibis.connect(url, **_SETTINGS.get(engine_name(url), {}))
         self._folder = folder
         self._sent: dict[tuple[int, tuple[str, ...]], tuple[weakref.ref[Log], Any]] = {}
         self._files = 0
@@ -87,9 +73,10 @@ class Engine:
         return str(self._connection.name)
 
     def close(self) -> None:
-        """Let go of the engine; a Spark session ends."""
+        """Let go of the engine; a Spark session goes on, since others of this process may use it."""
         self._sent.clear()
-        self._connection.disconnect()
+        if self.name != "pyspark":
+            self._connection.disconnect()
 
     def windows(
         self,
@@ -163,7 +150,8 @@ class Engine:
         path = self._folder / f"{self._files}.parquet"
         self._files += 1
         pq.write_table(rows, path, coerce_timestamps="us", compression="zstd", compression_level=1)
-        return self._connection.read_parquet(str(path.absolute()))
+        with _by_name(self._url):
+            return self._connection.read_parquet(str(path.absolute()))
 
     def _answers(self, expression: Any, names: Iterable[str]) -> dict[str, Values]:
         """Give columns in the order of the questions, of the kinds that the batch gives."""
@@ -172,9 +160,10 @@ class Engine:
         return {name: column(answers, name) for name in names}
 
     def _fetched(self, expression: Any) -> pa.Table:
-        if self.name != "pyspark":
-            return self._connection.to_pyarrow(expression)
-        return self._connection.raw_sql(self._connection.compile(_for_spark(expression))).toArrow()
+        with _by_name(self._url):
+            if self.name != "pyspark":
+                return self._connection.to_pyarrow(expression)
+            return self._connection.raw_sql(self._connection.compile(_for_spark(expression))).toArrow()
 
 
 def _pairs(rows: Sequence[pa.ChunkedArray], asked: Sequence[pa.Array]) -> int:
@@ -184,17 +173,19 @@ def _pairs(rows: Sequence[pa.ChunkedArray], asked: Sequence[pa.Array]) -> int:
     return int(counts[found.asked[found.asked >= 0]].sum())
 
 
-def _connected(url: str) -> Any:
+@contextmanager
+def _by_name(url: str) -> Iterator[None]:
+    """Give an engine's errors the place that they come from: each engine raises errors of its own."""
     name = engine_name(url)
     try:
-        return ibis.connect(url, **_SETTINGS.get(name, {}))
-    except Exception as error:  # each engine raises errors of its own
+        yield
+    except Exception as error:
         said = (str(error).strip().splitlines() or [""])[0].replace(url, masked(url))
         missing = isinstance(error, ImportError)
         raise DataError(
             "--warehouse",
             f"{masked(url)!r}: {type(error).__name__}: {said}",
-            "an engine that is installed and can be reached",
+            "an engine that is installed, can be reached and may be written to",
             f"pip install '{_EXTRAS.get(name, f'ibis-framework[{name}]')}'" if missing else _FIXES.get(name, ""),
         ) from error
 

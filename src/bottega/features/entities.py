@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from bottega.data.keys import as_text
 from bottega.data.log import Log
+from bottega.features.kernels_calls import cut, together
 
 _SPARSE = 4  # numbers may be this many times as many as events before they are made dense again
+_MANY = 1 << 18  # texts that are worth a thread
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ def match(events: Sequence[pa.ChunkedArray | pa.Array], asked: Sequence[pa.Array
         ours, theirs, size = _mixed(ours, left, more), _mixed(theirs, right, more), size * more
         if size > _SPARSE * len(ours) + 1024:
             ours, theirs, size = _dense(ours, theirs)
+    if len(ours) > _MANY:
+        pa.default_memory_pool().release_unused()  # the pool would keep what the texts' numbers took, twice their size
     return Matched(ours.astype(np.int32, copy=False), theirs.astype(np.int32, copy=False), max(size, 1))
 
 
@@ -64,16 +68,34 @@ def distinct_keys(log: Log, by: str | Sequence[str], at: int) -> dict[str, pa.St
 
 def _column(events: pa.ChunkedArray | pa.Array, asked: pa.Array) -> tuple[NDArray[np.int32], NDArray[np.int32], int]:
     texts = _text(events)
-    seen = texts.dictionary_encode()
-    vocabulary = seen.dictionary
-    if asked is events or (not isinstance(asked, pa.DictionaryArray) and _same(texts, _text(asked))):
-        codes = _numbers(seen.indices)
-        return codes, codes, len(vocabulary)
+    codes, vocabulary = _encoded(texts)
     if isinstance(asked, pa.DictionaryArray):
-        found = pc.index_in(as_text(asked.dictionary).cast(vocabulary.type), value_set=vocabulary).take(asked.indices)
-    else:
-        found = pc.index_in(as_text(asked).cast(vocabulary.type), value_set=vocabulary)
-    return _numbers(seen.indices), _numbers(found), len(vocabulary)
+        places = _found(as_text(asked.dictionary), vocabulary)
+        return codes, _numbers(pa.array(places).take(asked.indices)), len(vocabulary)
+    theirs = _text(asked)
+    return codes, codes if _same(texts, theirs) else _found(theirs, vocabulary), len(vocabulary)
+
+
+def _encoded(texts: pa.Array) -> tuple[NDArray[np.int32], pa.Array]:
+    """Number texts, −1 for null, and give them in the order of their numbers."""
+    parts = together(lambda part: texts[part].dictionary_encode(), cut(len(texts), _MANY))
+    chunks = pa.chunked_array(parts).unify_dictionaries().chunks
+    return _joined([_numbers(chunk.indices) for chunk in chunks]), chunks[0].dictionary
+
+
+def _found(texts: pa.Array, vocabulary: pa.Array) -> NDArray[np.int32]:
+    """Give the number of each text, −1 for null and for one that is not in the vocabulary."""
+    texts = texts.cast(vocabulary.type)
+    return _joined(
+        together(
+            lambda part: _numbers(pc.index_in(texts[part], value_set=vocabulary, skip_nulls=True)),
+            cut(len(texts), _MANY),
+        )
+    )
+
+
+def _joined(parts: list[NDArray[np.int32]]) -> NDArray[np.int32]:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def _text(column: pa.ChunkedArray | pa.Array) -> pa.Array:

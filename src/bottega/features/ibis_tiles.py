@@ -23,7 +23,14 @@ rows; the moment of which its decayed sums are, in microseconds; a distinct valu
 
 
 def state_expression(
-    track: Track, by: Sequence[str], events: Any, at: int, *, labels: Sequence[Label] = (), zone: str = "UTC"
+    track: Track,
+    by: Sequence[str],
+    events: Any,
+    at: int,
+    *,
+    after: int | None = None,
+    labels: Sequence[Label] = (),
+    zone: str = "UTC",
 ) -> Any:
     """Give a table of what a track holds of each entity at a moment: of the rows with `max(time + 1, known) ≤ at`.
 
@@ -32,13 +39,16 @@ def state_expression(
     *distinct* `value` and the newest `time` at which it came; *newest* and *row* `time`, `known` and `value_i` of the
     one row that is last by (time, known, arrival). What no cell reaches any more is left out.
 
-    by: names of the key's columns. events: an Ibis table like `events_table`. at: microseconds since
-    1970 UTC; larger takes more rows. labels: those of the table; the track says which it reads. zone: where parts of
-    times are read. Tested on DuckDB and Spark, *tiles* and *distinct* on Polars too, which has no `row_number` in Ibis.
+    by: names of the key's columns. events: an Ibis table like `events_table`. at: microseconds since 1970 UTC; larger
+    takes more rows. after: only rows that could not be used yet at this earlier moment, whose state `merged_expression`
+    adds them to. labels: those of the table; the track says which it reads. zone: where parts of times are read.
+    Tested on DuckDB and Spark, *tiles* and *distinct* on Polars too, which has no `row_number` in Ibis.
     """
     rows = rows_of(track, by, events, labels, zone)
     rows = rows.filter((rows.time < at) & (rows.known <= at))
-    oldest = _oldest(track, at)
+    if after is not None:
+        rows = rows.filter((rows.time >= after) | (rows.known > after))
+    oldest = oldest_of(track, at)
     if oldest is not None:
         rows = rows.filter(rows.time >= oldest)
     if track.kind == "tiles":
@@ -66,16 +76,16 @@ def waiting_expression(
     zone: str = "UTC",
     delay: int = 0,
 ) -> Any:
-    """Give a table of the rows that had come before a moment and may be used only later, in the order of arrival.
+    """Give a table of the rows that have come by a moment and may be used only later, in the order of arrival.
 
-    A row had come when the later of its event time and `created` lies before the moment. Its columns are those of `by`,
-    `time`, `known`, `arrival`, and `value_i` for each argument.
+    A row has come when the later of its event time and `created` lies at the moment or before. Its columns are those of
+    `by`, `time`, `known`, `arrival`, and `value_i` for each argument.
 
     delay: microseconds of the table's `available_after`, by which rows are known later than they come. The others as
     for `state_expression`.
     """
     rows = rows_of(track, by, events, labels, zone)
-    late = rows.filter((rows.known < at + delay) & ((rows.time >= at) | (rows.known > at)))
+    late = rows.filter((rows.known <= at + delay) & ((rows.time >= at) | (rows.known > at)))
     return _named(late, by).order_by("arrival")
 
 
@@ -127,7 +137,7 @@ def _tiles(track: Track, by: Sequence[str], rows: Any, at: int) -> Any:
     return made.mutate(**{AS_OF: ibis.literal(at, "int64")}) if any(cell.half_life for cell in track.cells) else made
 
 
-def _oldest(track: Track, at: int) -> int | None:
+def oldest_of(track: Track, at: int) -> int | None:
     """Give the first time that any cell reaches at a moment; nothing: all."""
     tails = [None if cell.length is None else (at - cell.length) // cell.hop * cell.hop for cell in track.cells]
     known = [tail for tail in tails if tail is not None]

@@ -19,8 +19,6 @@ from bottega.metrics.compiling import compiled
 Array = np.ndarray[Any, np.dtype[Any]]
 
 NEVER = np.iinfo(np.int64).min
-AHEAD = 24  # events by which memory is asked for early: about what one read takes; a key's sums lie anywhere
-_LINE = 64  # bytes that memory gives at once
 
 
 def _prefetch(_: Any, array: Any, index: Any, byte: Any) -> Any:  # noqa: ARG001 (only their types count here)
@@ -93,6 +91,15 @@ def rising(codes: Array, times: Array, size: int) -> bool:
 
 
 @compiled
+def steady(time: Array, known: Array) -> bool:
+    """Tell whether all events are known equally long after their time."""
+    same = True
+    for place in range(len(time)):
+        same = same and known[place] - time[place] == known[0] - time[0]
+    return same
+
+
+@compiled
 def extent(values: Array) -> tuple[float, float, bool]:
     """Give sum of |x|, smallest |x| above 0, and whether all are whole numbers; NaN is null."""
     total, smallest, whole = 0.0, np.inf, True
@@ -103,104 +110,6 @@ def extent(values: Array) -> tuple[float, float, bool]:
             smallest = min(smallest, size)
             whole = whole and np.floor(size) == size
     return total, smallest, whole
-
-
-@compiled
-def _add(state: Array, code: Any, border: int, value: float) -> None:
-    """Add an event to the running sums of a key at one border: rows, values, sum, and its rest.
-
-    Sum and rest together carry 106 bits (two-sum), so that the difference of two of them is right even after values
-    that were very much larger.
-    """
-    state[code, border, 0] += 1.0
-    if value == value:
-        state[code, border, 1] += 1.0
-        total = state[code, border, 2]
-        wide = total + value
-        part = wide - total
-        rest = state[code, border, 3] + (total - (wide - part)) + (value - part)
-        total = wide + rest
-        state[code, border, 2] = total
-        state[code, border, 3] = rest - (total - wide)
-
-
-@compiled
-def walk(
-    codes: Array,  # (m,) keys of the events by time, −1 for none
-    time: Array,  # (m,) rising
-    ready: Array,  # (m,) rising within a key
-    shift: int,
-    entering: Array,  # (m,) places of the events by `ready`; empty: as they stand
-    values: Array,  # (m,) NaN for null; empty: only rows are counted
-    asked: Array,  # (q,) keys of the questions by time, −1 for none
-    at: Array,  # (q,) rising
-    rows: Array,  # (q,) their rows in `out`; empty: as they stand
-    first: int,  # keys from here on ...
-    size: int,  # ... so many; others are left out, and questions of no key are told with the key 0
-    lengths: Array,  # (s,)
-    hops: Array,  # (s,)
-    plan: Array,  # (p, 5): a span, and columns of `out` for rows, count, sum and mean, or −1
-    out: Array,  # (n, columns)
-) -> None:
-    """Count, sum and average in one walk through time: each span's head and tail move over the events of all keys.
-
-    A key's window is the difference of its running sums at the two borders, which meet its events in the same order.
-    """
-    spans = len(lengths)
-    state = np.zeros((size, 1 + spans, 4))
-    low, tail = np.zeros(spans, np.int64), np.full(spans, NEVER, np.int64)
-    until = np.full(spans, NEVER, np.int64)
-    head, valued = 0, len(values) > 0
-    for question in range(len(asked)):
-        now = at[question]
-        soon = np.int64(asked[min(question + AHEAD, len(asked) - 1)]) - first
-        if 0 <= soon < size:
-            for byte in range(0, (1 + spans) * 32, _LINE):
-                prefetch(state, soon, byte)
-        while head < len(codes):
-            event = entering[head] if len(entering) > 0 else head
-            if ready[event] + shift > now:
-                break
-            soon = np.int64(codes[min(event + AHEAD, len(codes) - 1)]) - first
-            if 0 <= soon < size:
-                prefetch(state, soon, 0)
-            code = np.int64(codes[event]) - first
-            if 0 <= code < size:
-                _add(state, code, 0, values[event] if valued else np.nan)
-            head += 1
-        for span in range(spans):
-            if lengths[span] >= 0:
-                if now >= until[span]:
-                    tail[span] = (now - lengths[span]) // hops[span] * hops[span]
-                    until[span] = tail[span] + hops[span] + lengths[span]
-                while low[span] < len(codes) and time[low[span]] < tail[span]:
-                    event = low[span]
-                    soon = np.int64(codes[min(event + AHEAD, len(codes) - 1)]) - first
-                    if 0 <= soon < size:
-                        prefetch(state, soon, (1 + span) * 32)
-                    code = np.int64(codes[event]) - first
-                    if 0 <= code < size:
-                        _add(state, code, 1 + span, values[event] if valued else np.nan)
-                    low[span] += 1
-        code = np.int64(asked[question]) - first
-        if not (0 <= code < size or (first == 0 and asked[question] < 0)):
-            continue
-        row = rows[question] if len(rows) > 0 else question
-        for step in range(len(plan)):
-            border = 1 + plan[step, 0]
-            counted, filled, total = 0.0, 0.0, 0.0
-            if code >= 0 and state[code, 0, 0] > state[code, border, 0]:  # else the newest usable event is too old
-                counted = state[code, 0, 0] - state[code, border, 0]
-                filled = state[code, 0, 1] - state[code, border, 1]
-                total = (state[code, 0, 2] - state[code, border, 2]) + (state[code, 0, 3] - state[code, border, 3])
-            if plan[step, 1] >= 0:
-                out[row, plan[step, 1]] = counted
-            if plan[step, 2] >= 0:
-                out[row, plan[step, 2]] = filled
-            if plan[step, 3] >= 0:
-                out[row, plan[step, 3]] = total
-            if plan[step, 4] >= 0:
-                out[row, plan[step, 4]] = total / filled if filled > 0 else np.nan
 
 
 @compiled

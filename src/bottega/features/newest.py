@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from bottega.features.kernels_calls import still
+
 _NONE = np.zeros(0, np.int64)
 
 
@@ -27,12 +29,11 @@ def newest_rows(
     """
     from bottega.features import kernels
 
-    late = known - time
-    steady = not len(late) or bool(late.min() == late.max())
+    steady = kernels.steady(still(time), still(known))
     order = None if _rising(time) and steady else np.lexsort((known, time))
     if order is not None:
         codes, time, known = codes[order], time[order], known[order]
-    ranks, ready, shift = _NONE, time, max(int(late[0]), 1) if len(late) else 1
+    ranks, ready, shift = _NONE, time, max(int(known[0] - time[0]), 1) if len(time) else 1
     if not steady:
         ready, shift = np.maximum(time + 1, known), 0
         if not _rising(ready):
@@ -40,15 +41,11 @@ def newest_rows(
             codes, ready = codes[ranks], ready[ranks]
     out = np.empty(len(at), np.int64)
     kernels.newest(
-        _own(codes), _own(ready), shift, ranks, _own(asked), _own(at),
-        _NONE if _rising(at) else np.argsort(at, kind="stable"), size, out,
+        still(codes), still(ready), shift, still(ranks), still(asked), still(at),
+        still(_NONE if _rising(at) else np.argsort(at, kind="stable")), size, out,
     )  # fmt: skip
     return out if order is None else np.where(out < 0, -1, order[out])
 
 
 def _rising(times: NDArray[np.int64]) -> bool:
     return bool((times[1:] >= times[:-1]).all())
-
-
-def _own(array: NDArray[np.generic]) -> NDArray[np.generic]:
-    return np.require(array, requirements=["C", "W"])

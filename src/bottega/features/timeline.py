@@ -11,15 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bottega.features.aggregates import ZERO_WHEN_EMPTY
+from bottega.features.kernels_calls import cut, still, together
 from bottega.features.spans import Span
 
 _EXACT = 2.0**53  # whole numbers up to here add without any error
 _WIDEST = 1e300
 _LOSS, _SLACK = 2.0**-104, 1e-7  # of two numbers that carry a sum; of a window's sum of |x|, well inside 1e-5
 _MOST = 1 << 28  # bytes of running sums held at a time; what needs more takes several walks
+_MANY = 1 << 18  # questions of a walk that are worth a thread
 _NONE = np.zeros(0, np.int32)
-_NOTHING = np.zeros(0)
-_PLACES = {"count": 2, "sum": 3, "avg": 4}  # in a step of the plan of `kernels.walk`, after the span and the rows
+_NOTHING = still(np.zeros(0))
+_PLACES = {"count": 2, "sum": 3, "avg": 4}  # in a step of the plan of a walk, after the span and the rows
 
 
 @dataclass(frozen=True)
@@ -84,10 +86,12 @@ class Timeline:
     @cached_property
     def shift(self) -> int | None:
         """Give the microseconds after its time from which each event is usable, where they are the same for all."""
+        from bottega.features import kernels
+
         if not len(self.time):
             return 1
-        late = self.known - self.time
-        return max(int(late[0]), 1) if late.min() == late.max() else None
+        late = int(self.known[0] - self.time[0])
+        return max(late, 1) if kernels.steady(still(self.time), still(self.known)) else None
 
     @cached_property
     def order(self) -> NDArray[np.int32]:
@@ -135,7 +139,7 @@ def in_order(codes: NDArray[np.int32], time: NDArray[np.int64], size: int, ties:
     from bottega.features import kernels
 
     base = _NONE if ties is None else np.argsort(ties, kind="stable").astype(np.int32)
-    rows, offsets = kernels.group(_own(codes), base, size)
+    rows, offsets = kernels.group(still(codes), base, size)
     times = time[rows]
     kernels.sort_within(rows, times, offsets)
     return Sorted(rows, times, offsets)
@@ -176,7 +180,7 @@ def _subtracts(cells: Sequence[Cell], values: NDArray[np.float64]) -> bool:
 
     if all(cell.what == "count" for cell in cells):
         return True
-    total, smallest, whole = kernels.extent(_own(values))
+    total, smallest, whole = kernels.extent(still(values))
     if whole and total <= _EXACT:
         return True
     return total <= _WIDEST and total * len(values) * _LOSS <= _SLACK * smallest
@@ -185,7 +189,7 @@ def _subtracts(cells: Sequence[Cell], values: NDArray[np.float64]) -> bool:
 def _by_walk(
     line: Timeline, asked: Questions, values: NDArray[np.float64], cells: Sequence[Cell], out: NDArray[np.float64]
 ) -> None:
-    from bottega.features import kernels
+    from bottega.features import kernels_walk
 
     used = list(dict.fromkeys(cell.span for cell in cells))
     plan: list[list[int]] = []
@@ -194,15 +198,23 @@ def _by_walk(
     time, entering = _at(line.time, line.order), _NONE
     ready = time
     if line.shift is None:
-        ready = np.maximum(time + 1, _at(line.known, line.order))
+        ready = still(np.maximum(time + 1, _at(line.known, line.order)))
         entering = _by_time(ready, None)
-    events = _at(line.codes, line.order), time, ready, line.shift or 0, entering
+    events = _at(line.codes, line.order), time, ready, line.shift or 0, still(entering)
     inputs = _at(values, line.order) if len(values) else _NOTHING
-    questions = _at(asked.codes, asked.order), _at(asked.at, asked.order), asked.order
-    step = max(_MOST // (32 * (1 + len(used))), 1)
+    questions = _at(asked.codes, asked.order), _at(asked.at, asked.order), still(asked.order)
+    parts = cut(len(asked.at), _MANY)
+    step = max(_MOST // (kernels_walk.BYTES * (1 + len(used)) * len(parts)), 1)
     for first in range(0, line.size, step):
         keys = first, min(step, line.size - first)
-        kernels.walk(*events, inputs, *questions, *keys, *_lengths(used), np.array(plan, np.int64), out)
+
+        def run(part: slice, keys: tuple[int, int] = keys) -> None:
+            kernels_walk.walk(
+                *events, inputs, *questions, part.start, part.stop, *keys, *_lengths(used),
+                still(np.array(plan, np.int64)), out.T,
+            )  # fmt: skip
+
+        together(run, parts)
 
 
 def _planned(plan: list[list[int]], span: int, place: int, column: int) -> None:
@@ -221,7 +233,7 @@ def _by_time(time: NDArray[np.int64], ties: NDArray[np.int64] | None) -> NDArray
 
 
 def _at(values: NDArray[Any], order: NDArray[np.int32]) -> NDArray[Any]:
-    return values[order] if len(order) else _own(values)
+    return still(values[order] if len(order) else values)
 
 
 def _by_tree(
@@ -234,7 +246,7 @@ def _by_tree(
     def run(values: NDArray[np.float64], what: int, column: int, into: NDArray[np.float64]) -> None:
         kernels_tree.tree(
             wanted.rows, wanted.offsets, wanted.time, events.offsets, events.time, line.ready, line.shift or 0,
-            line.arrivals, events.rows, _own(values), what, cell.half_life,
+            line.arrivals, events.rows, still(values), what, cell.half_life,
             -1 if cell.span.length is None else cell.span.length, cell.span.hop, column, into,
         )  # fmt: skip
 
@@ -270,7 +282,7 @@ def fill_distinct(
     events, wanted = line.events, asked.sorted
     kernels_tree.distinct(
         wanted.rows, wanted.offsets, wanted.time, events.offsets, events.time, line.ready, line.shift or 0,
-        line.arrivals, events.rows, _own(codes), int(codes.max(initial=-1)) + 1,
+        line.arrivals, events.rows, still(codes), int(codes.max(initial=-1)) + 1,
         -1 if span.length is None else span.length, span.hop, column, out,
     )  # fmt: skip
 
@@ -296,8 +308,3 @@ def fill_last(
 def _lengths(spans: Sequence[Span]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     lengths = np.array([-1 if span.length is None else span.length for span in spans])
     return lengths, np.array([span.hop for span in spans])
-
-
-def _own(array: NDArray[np.generic]) -> NDArray[np.generic]:
-    """Give an array that a kernel takes without a second compilation: contiguous and writable."""
-    return np.require(array, requirements=["C", "W"])

@@ -82,8 +82,9 @@ def window_columns(
         wanted[-1] = False  # the key −1
         codes = np.where(wanted[codes], codes, np.int32(-1))
     groups: dict[tuple[bool, ...], list[Measure]] = {}
+    seen: dict[str, Values] = {}
     for index, text in enumerate(window.values.values()):
-        made, reads = _measure(text, log, zone, place, index * len(window.over))
+        made, reads = _measure(text, log, zone, place, index * len(window.over), seen)
         touched = tuple(bool((reads | read) & {label.name, label.observed_at}) for label in labels)
         groups.setdefault(touched, []).append(made)
     asked = Questions(found.asked, at, found.size)
@@ -104,12 +105,17 @@ def _condition(text: str, log: Log, zone: str, place: str) -> tuple[NDArray[np.b
     return filled(values) & (values != 0), parsed.columns
 
 
-def _measure(text: str, log: Log, zone: str, place: str, column: int) -> tuple[Measure, frozenset[str]]:
+def _measure(
+    text: str, log: Log, zone: str, place: str, column: int, seen: dict[str, Values]
+) -> tuple[Measure, frozenset[str]]:
+    """Read a measure, and what columns it reads. seen: arguments that are computed already, by their texts."""
     aggregate = parse_aggregate(text, place)
     parsed = aggregate.parsed(zone, place)
     if parsed is None:
         return Measure(aggregate, None, column), frozenset()
-    values = computed(log, parsed)
+    if aggregate.argument not in seen:
+        seen[aggregate.argument] = computed(log, parsed)
+    values = seen[aggregate.argument]
     fitting = FITTING[aggregate.function]
     if kind_of(values) not in fitting:
         fix = "count its values, take the last one, or look the column up with a Lookup"

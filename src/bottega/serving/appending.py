@@ -28,12 +28,14 @@ class Appending:
 
     def append(self, data: bytes) -> None:
         """Put whole records on the disk; on an `OSError` (a full disk) none stays, and the next call tries anew."""
+        if not data:
+            return
         if self._file is None or self._size >= self._rotate:
             self.close()
             self._file = self._open()
             self._size = 0
         try:
-            os.posix_fallocate(self._file, self._size, max(len(data), 1))  # a full disk is told before a line is seen
+            os.posix_fallocate(self._file, self._size, len(data))  # a full disk is told before any line can be seen
         except OSError:
             self._cut(self._file)
             raise

@@ -175,7 +175,7 @@ def _lines(files: list[tuple[int, Path]]) -> Iterator[dict[str, Any]]:
     for _, path in files:
         with path.open("rb") as file:
             for number, row in enumerate(file, 1):
-                if not row.endswith(b"\n"):
+                if not row.endswith(b"\n") or b"\0" in row:  # a zero byte: room that is not written yet
                     break
                 try:
                     yield msgspec.json.decode(row)

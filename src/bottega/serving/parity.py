@@ -15,7 +15,8 @@ from bottega.features.entities import by_columns
 from bottega.features.frame import Column, objects
 
 _TOLERANCE = 1e-5  # of the larger absolute value; counts must be equal to the bit
-_WORST = 10
+WORST = 10
+"""Mismatches that are told in full."""
 
 
 class Mismatch(msgspec.Struct, frozen=True):
@@ -78,17 +79,21 @@ def differences(training: Column, serving: Column, exact: bool) -> np.ndarray:
     return np.where(same | (relative <= (0.0 if exact else _TOLERANCE)), 0.0, relative)
 
 
-def alike(training: Any, serving: Any) -> bool:
-    """Tell whether two single values agree, numbers within 1e-5 of the larger absolute value; NaN and None are null.
+def gap(training: Any, serving: Any, exact: bool) -> float:
+    """Give how far apart two single values are, as `differences` does; NaN and None are null.
 
-    >>> alike(1.0, 1.000001), alike(float("nan"), None), alike("a", "b")
-    (True, True, False)
+    exact: whether any difference counts.
+
+    >>> gap(1.0, 1.000001, False), gap(float("nan"), None, False), gap(4.0, 3.0, True), gap("a", "b", True)
+    (0.0, 0.0, 0.25, inf)
     """
-    if training is None or training != training or serving is None or serving != serving:
-        return (training is None or training != training) and (serving is None or serving != serving)
-    if isinstance(training, str) or isinstance(serving, str):
-        return bool(training == serving)
-    return bool(abs(training - serving) <= _TOLERANCE * max(abs(training), abs(serving)))
+    nulls = [value is None or value != value for value in (training, serving)]
+    if any(nulls) or isinstance(training, str) or isinstance(serving, str):
+        return 0.0 if all(nulls) or training == serving else np.inf
+    relative = 0.0 if training == serving else abs(training - serving) / max(abs(training), abs(serving))
+    if relative != relative:  # an infinity against a number
+        return np.inf
+    return float(relative) if relative > (0.0 if exact else _TOLERANCE) else 0.0
 
 
 class Said(msgspec.Struct, frozen=True):
@@ -123,14 +128,14 @@ def summarise(
         bad = np.flatnonzero(gaps)
         if len(bad):
             by_feature[name] = len(bad)
-            for row in bad[np.argsort(-gaps[bad], kind="stable")][:_WORST].tolist():
+            for row in bad[np.argsort(-gaps[bad], kind="stable")][:WORST].tolist():
                 (request, candidate), told = places[row], said.get((name, row), Said())
                 values = readable(left[row]), readable(right[row])
                 worst.append(
                     (float(gaps[row]), Mismatch(name, request, candidate, *values, told.training, told.serving))
                 )
     worst.sort(key=lambda item: -item[0])
-    return Parity(compared, sum(by_feature.values()), by_feature, [told for _, told in worst[:_WORST]])
+    return Parity(compared, sum(by_feature.values()), by_feature, [told for _, told in worst[:WORST]])
 
 
 def together(found: Sequence[Parity]) -> Parity:
@@ -143,7 +148,7 @@ def together(found: Sequence[Parity]) -> Parity:
         sum(part.compared for part in found),
         sum(part.mismatches for part in found),
         {name: count for part in found for name, count in part.by_feature.items()},
-        [told for part in found for told in part.worst][:_WORST],
+        [told for part in found for told in part.worst][:WORST],
     )
 
 

@@ -6,6 +6,7 @@ after its length in 4 bytes, by a frame with the columns that serving reads for 
 
 from __future__ import annotations
 
+import contextlib
 import struct
 import subprocess
 import sys
@@ -91,8 +92,9 @@ class Reading:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for stream in (self._process.stdin, self._process.stdout):
-            if stream is not None:
-                stream.close()
+            with contextlib.suppress(BrokenPipeError):  # it ended before it had read all
+                if stream is not None:
+                    stream.close()
         self._process.wait(30)
         self._errors.close()
 

@@ -88,14 +88,18 @@ class Path:
         """
         return None if self._accounts is None else self._accounts.click(request_id, item, _now() if at is None else at)
 
-    def explain(self, request: msgspec.Struct, at: int | None = None) -> list[Explained]:
+    def explain(self, request: msgspec.Struct, at: int | None = None, sold_at: int | None = None) -> list[Explained]:
         """Tell of each shown candidate which source brought it, its score at each stage, and what moved it.
 
         Budgets do not hold here, and nobody is charged: an answer whose stages were late, or that was given when other
-        sums were spent, differs from its explanation, and says so itself. at: as in `answer`.
+        sums were spent, differs from its explanation, and says so itself. What reached the store since `at` may count.
+
+        at: the moment as of which features are read. sold_at: that of the auction. Nothing: what the clocks say.
         """
         found, frame, rows = self._follow(request, at, limited=False)
-        shown, outcome = self._end(found, frame, rows, request_id(), _now() if at is None else at, charge=False)
+        shown, outcome = self._end(
+            found, frame, rows, request_id(), _now() if sold_at is None else sold_at, charge=False
+        )
         moved = self._moved(found, frame, shown)
         group = np.zeros(len(found.ids), np.int32)
         names = [*found.values.request, *found.values.row]

@@ -32,10 +32,10 @@ def explain(
     Errors: `ServeError` for an id that is not in the log, or a request that cannot be answered.
     """
     found = find_design(design)
-    build, asked, at = _asked(find_workspace(found, workspace, design), request, _example(found))
+    build, asked, at, sold_at = _asked(find_workspace(found, workspace, design), request, _example(found))
     path = RequestPath(load_bundle(build.folder))
     try:
-        return path.explain(msgspec.convert(asked, path.request_type), at)
+        return path.explain(msgspec.convert(asked, path.request_type), at, sold_at)
     except RequestError as error:
         raise ServeError(f"request: {error.field}", error.found, error.allowed, f"change {error.field}") from None
     except msgspec.ValidationError as error:
@@ -52,21 +52,27 @@ def _example(design: Design) -> str:
     return f"bottega explain {design.name} '{json.dumps(asked, ensure_ascii=False)}'"
 
 
-def _asked(space: Workspace, request: str | dict[str, Any], example: str) -> tuple[Build, dict[str, Any], int | None]:
-    """Give the build that answers, the request, and when it was answered; nothing: it is asked now."""
+def _asked(
+    space: Workspace, request: str | dict[str, Any], example: str
+) -> tuple[Build, dict[str, Any], int | None, int | None]:
+    """Give the build that answers, the request, as of when its features were read, and when it was answered.
+
+    Nothing of both: it is asked now.
+    """
     if isinstance(request, dict):
-        return current_build(space), request, None
+        return current_build(space), request, None, None
     if not isinstance(request, str):
         allowed = "the id of an answered request, or a request as a mapping or JSON"
         raise ServeError("request", repr(request)[:200], allowed, example)
     if request.lstrip().startswith("{"):
         try:
-            return current_build(space), json.loads(request), None
+            return current_build(space), json.loads(request), None, None
         except json.JSONDecodeError as error:
             raise ServeError("request", str(error), "JSON, or the id of an answered request", example) from None
     for line in read_log(space.log):
         if line["request_id"] == request:
-            return find_build(space, line["version"]), line["request"], int(line["time"])
+            build = find_build(space, line["version"])
+            return build, line["request"], line.get("trace", {}).get("at"), int(line["time"])
     raise ServeError(
         "request", f"no answered request {request!r} in {space.log}", "an id from an answer, or a request as JSON",
         example,

@@ -275,7 +275,8 @@ def _smoke(serving: Mapping[str, Any]) -> Gate:
     """Judge the load: no request failed, and not every answer was without what the design promises."""
     told = f"{serving['requests']:,} requests, {serving['errors']:,} failed"
     reasons = serving.get("degradations") or serving.get("shortfalls") or {}
-    often = f", most often {max(reasons, key=lambda name: reasons[name])}" if reasons else ""
+    causes = [name for name in reasons if not name.endswith("slots sold")] or list(reasons)  # that is what came of them
+    often = f", most often {max(causes, key=lambda name: reasons[name])}" if causes else ""
     if serving.get("sold") == 0:
         return Gate("smoke load", False, f"{told}, and the auction sold nothing{often}")
     if (serving.get("degraded") or 0) >= 1:

@@ -1010,7 +1010,7 @@ FROM `orders` AS `t0`
 WHERE
   `t0`.`customer` IS NOT NULL
   AND `t0`.`product` IS NOT NULL
-  AND `t0`.`known_us` < 1302592000000000
+  AND `t0`.`known_us` <= 1302592000000000
   AND (
     (
       `t0`.`event_us` >= 1302592000000000
@@ -1214,7 +1214,7 @@ SELECT
 FROM `orders` AS `t0`
 WHERE
   `t0`.`customer` IS NOT NULL
-  AND `t0`.`known_us` < 1302592000000000
+  AND `t0`.`known_us` <= 1302592000000000
   AND (
     (
       `t0`.`event_us` >= 1302592000000000
@@ -1537,7 +1537,7 @@ SELECT
 FROM `orders` AS `t0`
 WHERE
   `t0`.`product` IS NOT NULL
-  AND `t0`.`known_us` < 1302592000000000
+  AND `t0`.`known_us` <= 1302592000000000
   AND (
     (
       `t0`.`event_us` >= 1302592000000000

@@ -1042,7 +1042,7 @@ FROM "orders" AS "t0"
 WHERE
   "t0"."customer" IS NOT NULL
   AND "t0"."product" IS NOT NULL
-  AND "t0"."known_us" < 1302592000000000
+  AND "t0"."known_us" <= 1302592000000000
   AND (
     (
       "t0"."event_us" >= 1302592000000000
@@ -1249,7 +1249,7 @@ SELECT
 FROM "orders" AS "t0"
 WHERE
   "t0"."customer" IS NOT NULL
-  AND "t0"."known_us" < 1302592000000000
+  AND "t0"."known_us" <= 1302592000000000
   AND (
     (
       "t0"."event_us" >= 1302592000000000
@@ -1571,7 +1571,7 @@ SELECT
 FROM "orders" AS "t0"
 WHERE
   "t0"."product" IS NOT NULL
-  AND "t0"."known_us" < 1302592000000000
+  AND "t0"."known_us" <= 1302592000000000
   AND (
     (
       "t0"."event_us" >= 1302592000000000

@@ -510,7 +510,7 @@ SELECT
 FROM `ads` AS `t0`
 WHERE
   `t0`.`ad_id` IS NOT NULL
-  AND `t0`.`known_us` < 1302592000000000
+  AND `t0`.`known_us` <= 1302592000000000
   AND (
     (
       `t0`.`event_us` >= 1302592000000000
@@ -663,7 +663,7 @@ SELECT
 FROM `users` AS `t0`
 WHERE
   `t0`.`user_id` IS NOT NULL
-  AND `t0`.`known_us` < 1302592000000000
+  AND `t0`.`known_us` <= 1302592000000000
   AND (
     (
       `t0`.`event_us` >= 1302592000000000
@@ -815,7 +815,7 @@ SELECT
 FROM `impressions` AS `t0`
 WHERE
   `t0`.`query` IS NOT NULL
-  AND `t0`.`known_us` < 1302592000000000
+  AND `t0`.`known_us` <= 1302592000000000
   AND (
     (
       `t0`.`event_us` >= 1302592000000000

@@ -534,7 +534,7 @@ SELECT
 FROM "ads" AS "t0"
 WHERE
   "t0"."ad_id" IS NOT NULL
-  AND "t0"."known_us" < 1302592000000000
+  AND "t0"."known_us" <= 1302592000000000
   AND (
     (
       "t0"."event_us" >= 1302592000000000
@@ -687,7 +687,7 @@ SELECT
 FROM "users" AS "t0"
 WHERE
   "t0"."user_id" IS NOT NULL
-  AND "t0"."known_us" < 1302592000000000
+  AND "t0"."known_us" <= 1302592000000000
   AND (
     (
       "t0"."event_us" >= 1302592000000000
@@ -838,7 +838,7 @@ SELECT
 FROM "impressions" AS "t0"
 WHERE
   "t0"."query" IS NOT NULL
-  AND "t0"."known_us" < 1302592000000000
+  AND "t0"."known_us" <= 1302592000000000
   AND (
     (
       "t0"."event_us" >= 1302592000000000

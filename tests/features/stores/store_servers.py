@@ -18,7 +18,7 @@ from bottega.features.stores.opening import open_store, within
 from bottega.features.stores.protocol import Store
 
 HERE = Path(__file__).parent
-WAIT_MS = 5_000
+WAIT_MS = 30_000
 """For tests that are not about a server that does not answer."""
 
 

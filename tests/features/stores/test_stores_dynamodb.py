@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -136,6 +137,12 @@ def test_a_server_that_is_killed_and_comes_back(tmp_path: Path) -> None:
                 call()
         server.start()
         make_table(url)  # moto keeps nothing
+        server.signal(signal.SIGSTOP)
+        silent = DynamoStore(url.replace(f"timeout_ms={WAIT_MS}", "timeout_ms=300"))
+        with pytest.raises(ServeError, match="ReadTimeoutError"):
+            silent.read("g", [b"a"])
+        server.signal(signal.SIGCONT)
+        silent.close()
         store.write("g", [b"a"], [b"3"])
         assert store.read("g", [b"a"]) == [b"3"]
         store.close()

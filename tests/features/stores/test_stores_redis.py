@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+import re
 import signal
 import threading
 from pathlib import Path
@@ -28,7 +29,7 @@ def store_of(server: Server, folder: Path, more: str = "", **fields: Any) -> Sto
 
 def test_a_server_that_is_killed_and_comes_back(tmp_path: Path) -> None:
     with redis_server(tmp_path) as server:
-        store = store_of(server, tmp_path, "timeout_ms=5000")
+        store = store_of(server, tmp_path, "timeout_ms=30000")
         store.write("g", [b"n"], [b"0"])
         swapped, unknown, wrong = [0], [0], []
         faults, back, end = threading.Event(), threading.Event(), threading.Event()
@@ -80,7 +81,7 @@ def test_a_server_that_is_silent_is_given_up_and_asked_again_later(tmp_path: Pat
 
 def test_a_full_store_says_so_and_keeps_what_it_had(tmp_path: Path) -> None:
     with redis_server(tmp_path, "--maxmemory", "4mb", "--maxmemory-policy", "noeviction") as server:
-        store = store_of(server, tmp_path, "timeout_ms=5000")
+        store = store_of(server, tmp_path, "timeout_ms=30000")
         store.write("g", [b"a"], [b"row"], {"applied": b"1"})
         store.add("sums", [b"a"], [1.0])
 
@@ -107,16 +108,32 @@ def test_a_full_store_says_so_and_keeps_what_it_had(tmp_path: Path) -> None:
         store.write("g", [b"b"], [b"row"])
 
 
-def test_a_user_who_may_only_read(tmp_path: Path) -> None:
+def test_users_with_no_more_rights_than_they_need(tmp_path: Path) -> None:
+    rights = re.findall(r"`(\+@read [^`]*)`", (Path(__file__).parents[3] / "docs" / "stores.md").read_text("utf-8"))
     with redis_server(tmp_path) as server:
-        store_of(server, tmp_path).write("g", [b"a"], [b"1"])
-        redis.Redis(port=server.port).acl_setuser(
-            "reader", True, passwords=["+hunter2"], keys=["*"], categories=["+@read"]
-        )
-        store = open_store(f"redis://reader:hunter2@127.0.0.1:{server.port}", tmp_path)
-        assert store.read("g", [b"a"]) == [b"1"]
-        with pytest.raises(BuildError, match="refuses the write"):
-            store.write("g", [b"a"], [b"2"])
+        operator = redis.Redis(port=server.port)
+        for name, right in zip(("writer", "reader"), rights, strict=True):
+            wanted = right.replace("PREFIX", "shop").split()
+            operator.execute_command("ACL", "SETUSER", name, "on", ">hunter2", *wanted)
+        place = f"127.0.0.1:{server.port}/1?prefix=shop/b1"
+        writer = open_store(f"redis://writer:hunter2@{place}", tmp_path)
+        writer.write("g", [b"a"], [b"1"], {"m": b"1", "n": b"2"}, keep_s=900.0)
+        assert writer.swap("g", [b"a"], [b"1"], [b"2"]) == [True]
+        assert writer.add("sums", [b"a"], [1.0], marks={"o": b""}) is not None
+        assert writer.forget("m", "n") == 1
+        reader = open_store(f"redis://reader:hunter2@{place}", tmp_path)
+        for store in (writer, reader):
+            assert (store.read("g", [b"a"]), store.marked("n")) == ([b"2"], b"2")
+            assert store.describe()["kind"] == "redis"
+        for call in (
+            lambda: reader.write("g", [b"a"], [b"2"]),
+            lambda: reader.swap("g", [b"a"], [b"2"], [b"3"]),
+            lambda: reader.add("sums", [b"a"], [1.0]),
+            lambda: open_store(f"redis://writer:hunter2@{place}".replace("shop", "other"), tmp_path).forget("a", "z"),
+        ):
+            with pytest.raises(BuildError, match="refuses the write"):
+                call()
+        assert reader.read("g", [b"a"]) == [b"2"]
 
 
 def test_a_server_with_a_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,6 +39,12 @@ class Lines:
         self._number, self._position = divmod(offset, ROOM)
         self._file: int | None = None
         self._inside = self._position > 0
+        self._listed = 0
+
+    @property
+    def offset(self) -> int:
+        """Give where the next block begins."""
+        return self._number * ROOM + self._position
 
     def block(self) -> tuple[int, list[bytes]]:
         """Give the lines of the next block, without their ends, and the offset of the first; none: there are none yet.
@@ -56,7 +62,7 @@ class Lines:
                     self.close()
                     self._number, self._position, self._inside = after, 0, False
                     continue
-            offset = self._number * ROOM + self._position
+            offset = self.offset
             self._position += len(data)
             lines = data.split(b"\n")
             if not lines[-1]:
@@ -80,7 +86,7 @@ class Lines:
             return False
         if numbers[-1] < self._number:
             raise ServeError(
-                str(self._folder / f"events-{self._writer}-{numbers[-1]}.jsonl"),
+                str(self._path(numbers[-1])),
                 f"the writer's last file, and events were read up to file {self._number}: the numbers began anew",
                 "numbers that only grow",
                 "put the writer's newest file back beside it, or stream into a new store",
@@ -89,7 +95,7 @@ class Lines:
         if number > self._number:
             self._number, self._position, self._inside = number, 0, False
         try:
-            self._file = os.open(self._folder / f"events-{self._writer}-{number}.jsonl", os.O_RDONLY)
+            self._file = os.open(self._path(number), os.O_RDONLY)
         except FileNotFoundError:  # moved away since it was listed
             return False
         if self._inside:
@@ -115,8 +121,18 @@ class Lines:
         return data.partition(b"\0")[0] if b"\0" in data else data
 
     def _after(self) -> int | None:
+        """Give the writer's next file; it is asked for often, and the folder may hold many files."""
+        if self._path(self._number + 1).exists():
+            return self._number + 1
+        changed = self._folder.stat().st_mtime_ns
+        if changed == self._listed:
+            return None
+        self._listed = changed
         numbers = writers(self._folder).get(self._writer, [])
         return next((number for number in numbers if number > self._number), None)
+
+    def _path(self, number: int) -> Path:
+        return self._folder / f"events-{self._writer}-{number}.jsonl"
 
 
 def start_of(folder: Path, writer: int, moment: int, arrival: Callable[[bytes], int]) -> int:

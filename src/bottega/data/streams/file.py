@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import re
 import time
 from collections.abc import Mapping
@@ -15,7 +17,9 @@ from bottega.data.streams.sharing import Sharing
 from bottega.errors import BuildError, ServeError
 from bottega.files import read_json, write_json
 
-_DIVIDE_S = 0.5
+log = logging.getLogger("bottega.streams")
+
+_DIVIDE_S = 0.2
 _IDLE_S = 0.005
 
 
@@ -44,6 +48,7 @@ class FileStream:
         self._group = folder / f"{name}.group"
         self._sharing = Sharing(self._group)
         self._readers: dict[int, _Reader] = {}
+        self._faults: dict[int, str] = {}
         self._divided = -_DIVIDE_S
         self._turn = 0
 
@@ -70,15 +75,19 @@ class FileStream:
 
     def lag(self) -> dict[int, int]:
         """Count the lines that wait; after a long stop the first calls count only a part of them."""
-        return {partition: reader.lag() for partition, reader in self._readers.items()}
+        found = {}
+        for partition, reader in self._readers.items():
+            with contextlib.suppress(OSError, ServeError):  # `poll` says so
+                found[partition] = reader.lag()
+        return found
 
     def assigned(self) -> frozenset[int]:
         """Name the writers whose lines come to this member."""
         return frozenset(self._readers)
 
     def fault(self) -> str | None:
-        """Say nothing: a file that cannot be read is an error of `poll`."""
-        return None
+        """Say which files cannot be read, and why; the other writers go on."""
+        return "; ".join(self._faults.values()) or None
 
     def close(self) -> None:
         """Close the files and leave the group."""
@@ -94,6 +103,7 @@ class FileStream:
         held = self._sharing.divide(writers(self._folder))
         for partition in self._readers.keys() - held:
             self._readers.pop(partition).close()
+            self._faults.pop(partition, None)
         for partition in sorted(held - self._readers.keys()):
             self._readers[partition] = self._reader(partition)
 
@@ -112,15 +122,24 @@ class FileStream:
         found: list[Message] = []
         for rank, partition in enumerate(order):
             share = -(-(most - len(found)) // (len(order) - rank))
-            found += self._readers[partition].take(share)
+            try:
+                found += self._readers[partition].take(share)
+                self._faults.pop(partition, None)
+            except (OSError, ServeError) as error:
+                self._say(partition, f"events-{partition}: {error}")
         return found
+
+    def _say(self, partition: int, fault: str) -> None:
+        if self._faults.get(partition) != fault:
+            log.warning("%s", fault)
+        self._faults[partition] = fault
 
 
 class _Reader:
     """One writer's messages, and how many wait."""
 
     def __init__(self, folder: Path, partition: int, offset: int, start: int | None) -> None:
-        self._partition, self._start = partition, start
+        self._folder, self._partition, self._start = folder, partition, start
         self._lines, self._ahead = Lines(folder, partition, offset), Lines(folder, partition, offset)
         self._block: list[bytes] = []
         self._at, self._offset = 0, 0
@@ -138,12 +157,17 @@ class _Reader:
         return found
 
     def lag(self) -> int:
+        read = self._given + len(self._block) - self._at
+        if self._seen < read:
+            self._ahead.close()
+            self._ahead = Lines(self._folder, self._partition, self._lines.offset)
+            self._seen = read
         for _ in range(_COUNTED_BLOCKS):
             _, lines = self._ahead.block()
             if not lines:
                 break
             self._seen += len(lines)
-        return max(self._seen - self._given, 0)
+        return self._seen - self._given
 
     def close(self) -> None:
         self._lines.close()

@@ -68,6 +68,8 @@ class KafkaStream:
 
     def poll(self, most: int, wait_s: float) -> list[Message]:
         """Give up to `most` messages, as they come from the broker; none after `wait_s` seconds."""
+        if self._closed:
+            return []
         self._hold(most <= 0)
         if self._unplaced and self._is_time():
             self._place_at(sorted(self._unplaced))
@@ -132,9 +134,10 @@ class KafkaStream:
         leaving.join(_CLOSE_S)
         if leaving.is_alive():
             log.warning("%s: the broker does not answer; the group will miss this member by itself", self._place.url)
+        self._next.clear()
 
     def _consume(self, most: int, wait_s: float, keep: bool = False) -> list[Any]:
-        if most <= 0 or self._closed:
+        if most <= 0:
             return []
         found: list[Any] = self._consumer.consume(most, wait_s)
         if self._ended is not None:
@@ -178,7 +181,8 @@ class KafkaStream:
     def _assign(self, _: Any, partitions: Sequence[Any]) -> None:
         self._place_at([item.partition for item in partitions])
 
-    def _revoke(self, _: Any, partitions: Sequence[Any]) -> None:
+    def _revoke(self, consumer: Any, partitions: Sequence[Any]) -> None:
+        consumer.incremental_unassign([item for item in partitions if item.partition in self._next])
         for item in partitions:
             self._next.pop(item.partition, None)
             self._begin.pop(item.partition, None)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from bottega.data.checks import Refusal
 from bottega.data.streams.protocol import UNKNOWN, Message
-from bottega.data.streams.shapes import Shape
+from bottega.data.streams.shapes import UNREADABLE, Shape
 from bottega.data.times import Times
 from bottega.design.part import microseconds
 from bottega.design.tables import Table
@@ -23,7 +23,7 @@ AHEAD = 5 * 60_000_000
 """How far ahead of the clock an event's time may lie, in microseconds: clocks differ by less."""
 
 _Places = NDArray[np.int64]
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class Decoder:
         for place, message in enumerate(messages):
             try:
                 event = read(message.body)
-            except _UNREADABLE:
+            except UNREADABLE:
                 event = self._second_look(message, unknown)
                 if isinstance(event, Refused):
                     refused[place] = event
@@ -137,12 +137,12 @@ class Decoder:
     def _second_look(self, message: Message, unknown: Counter[tuple[str, str]]) -> Any:
         """Say what is wrong with a message, or give the event where only fields that nobody knows kept it out."""
         try:
-            value = msgspec.json.decode(message.body)
-        except _UNREADABLE as error:
-            return Refused(message, None, f"no JSON: {error}")
-        if not isinstance(value, dict):
+            value = _OBJECT.decode(message.body)
+            name = msgspec.json.decode(value.pop("table", b"null"))
+        except msgspec.ValidationError:
             return Refused(message, None, "no object")
-        name = value.pop("table", None)
+        except UNREADABLE as error:
+            return Refused(message, None, f"no JSON: {error}")
         shape = self._shapes.get(name) if isinstance(name, str) else None
         if shape is None:
             return Refused(message, None, "table: missing" if name is None else f"table: {repr(name)[:80]} is unknown")

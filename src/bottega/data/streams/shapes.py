@@ -19,6 +19,9 @@ from bottega.data.times import Times, check_zone
 from bottega.design.tables import Allowed, Check, MonotoneTime, Pattern, Range, Table, Unique
 from bottega.errors import DataError
 
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What reading JSON raises where it is none, or means something else than was asked for."""
+
 _LEARNT = 64
 _ODD = re.compile(r'["\\\x00-\x1f]')  # msgspec takes no such name
 _TIMESTAMP = pa.timestamp("us", "UTC")
@@ -76,19 +79,17 @@ class Shape:
         named = {self.columns_of_times[name]: found for name, found in times.items() if name in self.columns_of_times}
         return refusals(self._judged, seen, named, np.ones(seen.num_rows, np.bool_))
 
-    def fit(self, value: dict[str, Any]) -> tuple[Any, list[str], list[str]]:
+    def fit(self, value: dict[str, msgspec.Raw]) -> tuple[Any, list[str], list[str]]:
         """Give the event of an object without its `table`, what does not fit in it, and its fields that are unknown."""
         kept, reasons, others = {}, [], []
-        for name, found in value.items():
+        for name, raw in value.items():
             if name not in self._places:
                 others.append(name)
                 continue
             attribute, kind, refusal = self._places[name]
-            if type(found) is float and found.is_integer() and self._is_whole(attribute):
-                found = int(found)
             try:
-                kept[attribute] = msgspec.convert(found, kind)
-            except msgspec.ValidationError:
+                kept[attribute] = self._value(attribute, raw, kind)
+            except UNREADABLE:
                 reasons.append(refusal)
         return (None if reasons else self.event(**kept)), reasons, others
 
@@ -152,8 +153,14 @@ class Shape:
         values = [getattr(event, attribute) for event in events]
         return moments(values, self.table.timezone, self.table.time_format, seconds)
 
-    def _is_whole(self, attribute: str) -> bool:
-        return attribute in self._fields and pa.types.is_integer(self._fields[attribute].type)
+    def _value(self, attribute: str, raw: msgspec.Raw, kind: Any) -> Any:
+        try:
+            return msgspec.json.decode(raw, type=kind)
+        except msgspec.ValidationError:
+            if attribute not in self._fields or not pa.types.is_integer(self._fields[attribute].type):
+                raise
+        number = msgspec.json.decode(raw, type=float)  # 2.0 is a whole number
+        return msgspec.convert(int(number) if number.is_integer() else number, kind)
 
     def _table(self, columns: Mapping[str, pa.Array]) -> pa.Table:
         return pa.table([columns[name] for name in self._names], self._names)

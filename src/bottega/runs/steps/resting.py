@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import heapq
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,10 +17,8 @@ from bottega.features.stores.keys import key
 from bottega.features.stores.protocol import Store
 from bottega.features.tracks import Group
 from bottega.runs.steps.examples import Examples
-from bottega.serving.parity import Said, alike
+from bottega.serving.parity import WORST, Said, exact_columns, gap
 from bottega.serving.parity_reading import Asked
-
-_EACH = 20  # values of one feature that are looked into
 
 
 class Resting:
@@ -33,8 +31,9 @@ class Resting:
         self, groups: Sequence[Group], design: Design, logs: Mapping[str, Log], trained: Values, rows: Examples
     ) -> None:
         self._groups, self._design, self._logs, self._rows = groups, design, logs, rows
-        self._trained, self._objects = trained, dict[str, NDArray[Any]]()
-        self._looked: Counter[str] = Counter()
+        self._trained, self._plain = trained, dict[str, list[Any]]()
+        self._exact = exact_columns(design)
+        self._worst: dict[str, list[float]] = {}  # of each feature the largest gaps so far, as a heap
         self.said: dict[tuple[str, int], Said] = {}
         """By feature and place of the value in the order of reading."""
 
@@ -49,21 +48,27 @@ class Resting:
             return
         trained = self._of(name)
         of_request = name in self._trained.request
+        worst = self._worst.setdefault(name, [])
         for place, (value, row) in enumerate(zip(values, mine.tolist(), strict=True)):
-            if alike(trained[self._rows.group[row] if of_request else row], value):
-                continue
-            self._looked[name] += 1
-            if self._looked[name] > _EACH:
-                return
+            wanted = trained[self._rows.group[row] if of_request else row]
+            apart = gap(wanted, str(value) if isinstance(wanted, str) else value, name in self._exact)
+            if not apart or (len(worst) == WORST and apart <= worst[0]):
+                continue  # it is none of those that are told
             every = {**asked.columns, **({self._rows.name: asked.candidates[place]} if self._rows.name else {})}
             keys = {column: str(every[column]) for column in found[0].by}
-            held = store.read(found[0].name, [key(list(keys.values()))])[0]
             says, slack = log_says(self._groups, name, self._design, self._logs, keys, asked.at)
+            held = store.read(found[0].name, [key(list(keys.values()))])[0]
             self.said[name, first + place] = Said(says, record_says(self._groups, name, held, asked.at), slack)
+            if not slack or not abs(wanted - value) <= slack:
+                (heapq.heappush if len(worst) < WORST else heapq.heapreplace)(worst, apart)
 
-    def _of(self, name: str) -> NDArray[Any]:
-        if name not in self._objects:
+    def _of(self, name: str) -> list[Any]:
+        """Give training's values; times as the text of their microseconds, since they agree wholly or not at all."""
+        if name not in self._plain:
             column = self._trained.request.get(name, self._trained.row.get(name))
-            made = objects(column) if column is not None else np.zeros(0)
-            self._objects[name] = made.view(np.int64) if made.dtype.kind == "M" else made
-        return self._objects[name]
+            plain: Any = [] if column is None else objects(column)
+            if isinstance(plain, np.ndarray) and plain.dtype.kind == "M":
+                whole = plain.astype("datetime64[us]")
+                plain = [str(item.astype(np.int64)) if item == item else None for item in whole]
+            self._plain[name] = list(plain)
+        return self._plain[name]

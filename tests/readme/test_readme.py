@@ -98,7 +98,7 @@ def test_the_service_answers_every_curl(service: str, folder: Path, environment:
     if shutil.which("curl") is None:
         pytest.skip("curl is not installed")
     commands = [line for line in lines_of("bash") if line.startswith("curl")]
-    assert len(commands) == 3
+    assert len(commands) == 4
     for command in commands:
         address = command.replace("http://127.0.0.1:8000", service).replace("curl", "curl --fail --silent", 1)
         assert run(address, folder, environment).stdout
@@ -106,7 +106,7 @@ def test_the_service_answers_every_curl(service: str, folder: Path, environment:
 
 @pytest.mark.usefixtures("service")
 def test_the_other_verbs_run(folder: Path, environment: dict[str, str]) -> None:
-    verbs = ("explain", "load", "report", "release", "rollback")
+    verbs = ("consistency", "explain", "load", "report", "release", "rollback")
     commands = [line for line in lines_of("bash") if line.split()[:1] == ["bottega"] and line.split()[1] in verbs]
     assert {command.split()[1] for command in commands} == set(verbs)
     for command in commands:

@@ -55,14 +55,14 @@ class Applier:
 
     def __init__(self, store: Store, groups: Sequence[Group], design: Design) -> None:
         self._store, self._design = store, design
-        self._groups = [(group, Codec(group), keep_s(group)) for group in groups]
+        self._groups = [(group, Codec(group)) for group in groups]
         self._seen = Seen(store, design)
         self._numbers = {table.name: number for number, table in enumerate(design.data.tables)}
 
     def warm(self) -> None:
         """Compile what applies events, so that the first one does not wait for it."""
         none, nobody = np.zeros(0, np.int64), np.zeros((0, 0))
-        for group, codec, _ in self._groups:
+        for group, codec in self._groups:
             events = [TrackEvents(none, none, none, nobody.reshape(0, len(track.arguments))) for track in group.tracks]
             codec.fold([], Events(none, none, none, events, {}), 0)
 
@@ -81,12 +81,12 @@ class Applier:
             log, places = log.take(fresh), places.take(np.flatnonzero(fresh))
         # Rows of one table come in the order of their offsets, those of several do not: each has marks of its own.
         places = Places(places.partition * len(self._numbers) + self._numbers[log.name], places.offset)
-        for group, codec, keep in self._groups:
+        for group, codec in self._groups:
             if any(track.table == log.name for track in group.tracks):
-                done += self._into(group, codec, keep, log, places, now)
+                done += self._into(group, codec, log, places, now)
         return done
 
-    def _into(self, group: Group, codec: Codec, keep: float | None, log: Log, places: Places, now: int) -> Applied:
+    def _into(self, group: Group, codec: Codec, log: Log, places: Places, now: int) -> Applied:
         found = tracked(group, log, self._design, places)
         names, events, done = found.keys, found.events, Applied()
         for attempt in range(_TRIES):
@@ -97,7 +97,7 @@ class Applier:
             changed = [row for row, (old, new) in enumerate(zip(before, after, strict=True)) if old != new]
             swapped = self._store.swap(
                 group.name, [names[row] for row in changed], [before[row] for row in changed],
-                [after[row] for row in changed], keep_s=keep,
+                [after[row] for row in changed], keep_s=keep_s(codec, after, now),
             )  # fmt: skip
             lost = [row for row, whole in zip(changed, swapped, strict=True) if not whole]
             done.records += len(changed) - len(lost)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,27 +12,38 @@ from bottega.design.design import Design
 from bottega.design.part import microseconds
 from bottega.features.records import Codec
 from bottega.features.seen import Seen
-from bottega.features.stores.protocol import Store, mark
+from bottega.features.stores.protocol import LONGEST_KEEP_S, Store, mark
 from bottega.features.tracked import tracked
 from bottega.features.tracks import Group
+
+if TYPE_CHECKING:
+    from bottega.features.engine import Engine
 
 AS_OF = "as_of"
 """The mark that says of which moment a batch has filled a store, in microseconds since 1970 UTC."""
 SECOND = 1_000_000
 
 
-def fill(store: Store, design: Design, logs: Mapping[str, Log], groups: Sequence[Group], at: int) -> dict[str, int]:
+def fill(
+    store: Store,
+    design: Design,
+    logs: Mapping[str, Log],
+    groups: Sequence[Group],
+    at: int,
+    engine: Engine | None = None,
+) -> dict[str, int]:
     """Write the record of every entity into the store, and say how many each group has; last comes the mark `AS_OF`.
 
     A record holds what had come before a moment: what may be used only later waits in it.
 
-    at: microseconds since 1970 UTC; larger holds more.
+    at: microseconds since 1970 UTC; larger holds more. engine: makes the records; nothing: the embedded one does.
     """
     counts = {}
     come = {table.name: _come(logs[table.name], table.available_after, at) for table in design.data.tables}
     for group in groups:
-        rows = records(design, come, group, at)
-        store.write(group.name, list(rows), list(rows.values()), keep_s=keep_s(group))
+        rows = (records if engine is None else engine.records)(design, come, group, at)
+        found = list(rows.values())
+        store.write(group.name, list(rows), found, keep_s=keep_s(Codec(group), found, at))
         counts[group.name] = len(rows)
     Seen(store, design).fill(come, at)
     mark(store, AS_OF, str(at).encode())
@@ -48,11 +60,10 @@ def records(design: Design, logs: Mapping[str, Log], group: Group, at: int) -> d
     return rows
 
 
-def keep_s(group: Group) -> float | None:
-    """Give for how many seconds after its last event a record can still matter; nothing: for ever."""
-    spans = [track.keep for track in group.tracks]
-    known = [span for span in spans if span is not None]
-    return max(known) / SECOND + 1 if len(known) == len(spans) else None
+def keep_s(codec: Codec, rows: Sequence[bytes], now: int) -> float | None:
+    """Give for how many seconds from now on any of some records can still tell of an event; nothing: for ever."""
+    last = int(codec.until(rows).max(initial=now))
+    return None if last == np.iinfo(np.int64).max else min((last - now) / SECOND + 1, LONGEST_KEEP_S)
 
 
 def _come(log: Log, available_after: str, at: int) -> Log:

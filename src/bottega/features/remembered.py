@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -76,6 +77,7 @@ class Remembered:
         self.group, self.codec = group, Codec(group)
         self._store, self._grain = store, grain_of(group)
         self._held: _Held | None = None
+        self._lock = threading.Lock()
 
     def of_keys(self, asked: Sequence[bytes], at: int | NDArray[np.int64]) -> Read:
         """Read the records of some keys. at: microseconds since 1970 UTC, one for all or (n,)."""
@@ -101,13 +103,16 @@ class Remembered:
         late = held.until[places] <= at
         if len(places) and not late.any():  # of no ids the store's answer says which columns there are
             return held.get(places)
-        new = np.unique(places[late])
-        rows = self._store.read(self.group.name, _keys(column.words, new))
-        if not held.put(new, self._told(rows, at)):  # texts are remembered anew: begin again with all of these
-            self._held = None
-            return self.of_keys(_keys(column.words, places), at)
-        held.since = at
-        held.until[new] = self.codec.lasting(rows, at)  # after the values: who finds them in time finds them whole
+        with self._lock:
+            if at < held.since:  # another thread was here meanwhile
+                return self.of_keys(_keys(column.words, places), at)
+            new = np.unique(places[late])
+            rows = self._store.read(self.group.name, _keys(column.words, new))
+            if not held.put(new, self._told(rows, at)):  # texts are remembered anew: begin again with all of these
+                self._held = None
+                return self.of_keys(_keys(column.words, places), at)
+            held.since = at
+            held.until[new] = self.codec.lasting(rows, at)  # after the values: who finds them in time finds them whole
         return held.get(places)
 
     def nothing(self, count: int) -> Read:

@@ -118,8 +118,8 @@ class Consumer:
             log = Log(name, rows.rows, None if static else rows.time, None if static else rows.known)
             done += self._applier.apply(log, Places(rows.partition, rows.offset), now)
             last = max(last, 0 if static else int(rows.time.max()) + 1)
-        if self._clock.stands and last > self._clock():
-            mark(self._store, NAME, str(last).encode())
+        if self._clock.stands and last > max(self._clock(), int(self._store.marked(NAME) or 0)):
+            mark(self._store, NAME, str(last).encode())  # the clock may look at it seldom, and it must not go back
         return done
 
     def _count(self, decoded: Decoded, done: Turn, seconds: float) -> None:

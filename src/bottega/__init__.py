@@ -59,6 +59,7 @@ from bottega.design.writing import schema, to_json, to_python, to_yaml
 if TYPE_CHECKING:
     from bottega.verbs.consistency import consistency
     from bottega.verbs.explain import explain
+    from bottega.verbs.flink import flink
     from bottega.verbs.load import load
     from bottega.verbs.release import release
     from bottega.verbs.report import report
@@ -67,7 +68,7 @@ if TYPE_CHECKING:
     from bottega.verbs.serve import serve
     from bottega.verbs.stream import stream
 
-_VERBS = ("consistency", "explain", "load", "release", "report", "rollback", "run", "serve", "stream")
+_VERBS = ("consistency", "explain", "flink", "load", "release", "report", "rollback", "run", "serve", "stream")
 
 __all__ = [
     "DCN",
@@ -141,6 +142,7 @@ __all__ = [
     "Window",
     "consistency",
     "explain",
+    "flink",
     "load",
     "load_design",
     "release",

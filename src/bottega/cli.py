@@ -262,6 +262,34 @@ def explain(
 
 
 @app.command()
+def flink(
+    design: DesignName,
+    source: Annotated[
+        str, typer.Option("--stream", metavar="URL", help="file:/folder of a log, kafka://host:port/topic?group=NAME.")
+    ] = "file:",
+    sink: Annotated[
+        str | None, typer.Option(metavar="URL", help="A folder as Flink names it. [default: tiles in --out]")
+    ] = None,
+    every: Annotated[str, typer.Option(help="Time that makes one part of a tile.")] = "5min",
+    apart: Annotated[
+        str | None, typer.Option(help="How far arrivals may be out of order. [default: 10s of Kafka]")
+    ] = None,
+    build: Build = None,
+    workspace: Workspace = None,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where to write it.")] = Path("flink"),
+    as_json: Json = False,
+) -> None:
+    """Write the job that makes the store's tiles in Flink, and what runs it."""
+    from bottega.verbs.flink import flink as verb
+
+    job, runner = verb(
+        design, workspace=workspace, build=build, source=source, sink=sink, every=every, apart=apart, out=out
+    )
+    said = f"{job}\nrun it where apache-flink is:  python {runner} {job}"
+    _say(as_json, {"job": str(job), "runner": str(runner)}, lambda: said)
+
+
+@app.command()
 def report(
     design: DesignName,
     build: Build = None,

@@ -34,6 +34,10 @@ _SETTINGS = {
     "table.local-time-zone": "UTC",
     "table.exec.state.ttl": _SEEN,
     "execution.checkpointing.interval": "1 min",
+    "restart-strategy.type": "failure-rate",  # Flink's own begins again for ever, and names a bad value nowhere
+    "restart-strategy.failure-rate.max-failures-per-interval": "3",
+    "restart-strategy.failure-rate.failure-rate-interval": "5 min",
+    "restart-strategy.failure-rate.delay": "5 s",
 }
 _OF_KAFKA = {"table.exec.source.idle-timeout": "1 min"}  # a partition without events holds up no other
 _SQL: dict[Kind, str] = {"number": "DOUBLE", "time": "BIGINT", "text": "STRING"}

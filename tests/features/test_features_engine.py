@@ -13,10 +13,12 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from oracle import Event, length, lookup, window
 from test_features_lookups import TABLE, plain
+from test_features_tiles import at_the_borders
 from test_features_windows import DAY, HOUR, NUMBERS, check, logs, make_log, questions
 from test_features_windows_ibis import CALM, EXACT
 
 from bottega import systems
+from bottega.data.engine_names import distributed
 from bottega.data.log import Log
 from bottega.design.data import Label
 from bottega.design.design import Design
@@ -25,7 +27,6 @@ from bottega.design.tables import Table
 from bottega.errors import DataError, DesignError
 from bottega.features.arguments import Values
 from bottega.features.engine import Engine
-from bottega.features.engine_names import distributed
 from bottega.features.entities import by_columns, distinct_keys
 from bottega.features.lookups import lookup_columns
 from bottega.features.records import Codec
@@ -34,7 +35,7 @@ from bottega.features.tracked import layout
 from bottega.features.tracks import Group
 from bottega.features.windows import window_columns
 
-QUICK = settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
+QUICK = settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
 Asked = Sequence[tuple[tuple[str | None, ...], int]]
 SEEN = Label("x", matures_after="2h", observed_at="seen")
 
@@ -147,6 +148,19 @@ def test_answers_are_the_oracles(engine: Engine, data: st.DataObject) -> None:
     hold_windows(engine, events, asked, by, over, hop, many=-1)  # the same from tiles
     finite = [event for event in events if event.row["x"] != float("inf")]  # as ingestion accepts them
     hold_lookups(engine, finite, asked, by, data.draw(st.sampled_from([None, "1d"])))
+
+
+@pytest.mark.parametrize(("over", "hop"), [(["1h", "7d"], None), (["1d", "all"], "7min")])
+def test_answers_at_the_borders_are_the_oracles(engine: Engine, over: list[str], hop: str | None) -> None:
+    at = 20_050 * DAY
+    events = at_the_borders(at, [SEEN], over, hop).events
+    moments = [at + step for step in (-2 * HOUR, -1, 0, 1, 5 * 60 * 10**6, HOUR, DAY, 7 * DAY)]
+    asked = [((key,), moment) for key in ("a", "b", None) for moment in moments]
+    for many in (10**9, -1):
+        hold_windows(engine, events, asked, ("k",), over, hop, many=many)
+    finite = [event for event in events if event.row["x"] is None or abs(event.row["x"]) < float("inf")]
+    for ttl in (None, "1h", "1d"):
+        hold_lookups(engine, finite, asked, ("k",), ttl)
 
 
 def test_kinds_are_those_of_the_batch(engine: Engine) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import math
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,8 +13,8 @@ import ibis
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from oracle import Event, length
-from test_features_windows import NUMBERS, START, STEPS, logs, make_log
+from oracle import Event, hop_of, length
+from test_features_windows import DAY, HOUR, NUMBERS, START, STEPS, logs, make_log
 from test_features_windows_ibis import CALM
 
 from bottega.design.data import Label
@@ -24,7 +25,7 @@ from bottega.features.ibis_tiles_merging import merged_expression
 from bottega.features.ibis_windows import events_table
 from bottega.features.tracks import EVERY, Track, lookup_track, window_tracks
 
-QUICK = settings(max_examples=18, deadline=None, suppress_health_check=[HealthCheck.too_slow], phases=[Phase.generate])
+QUICK = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow], phases=[Phase.generate])
 KINDS: dict[str, Kind] = {"c": "text", "moment": "time", "seen": "time"}
 WITHOUT_ROW_NUMBER = {"polars"}
 VALUES = {
@@ -242,3 +243,38 @@ def test_tiles_equal_the_oracle(name: str) -> None:
     equal()
     engine.disconnect()
     assert sum(rows) > 80
+
+
+LABELS = {
+    "no label": [],
+    "a label that matures": [Label("x", matures_after="2h")],
+    "a label that says when it came": [Label("x", matures_after="2h", observed_at="seen")],
+}
+
+
+@pytest.mark.parametrize("labels", LABELS)
+def test_borders_are_the_oracles(labels: str) -> None:
+    engine = ibis.duckdb.connect()
+    for at, over, hop in ((START + 50 * DAY, ["1h", "7d"], None), (START + 50 * DAY + 90, ["1d", "all"], "7min")):
+        assert compare(engine, at_the_borders(at, LABELS[labels], over, hop)) > 30
+    engine.disconnect()
+
+
+def at_the_borders(at: int, labels: Sequence[Label], over: Sequence[str], hop: str | None) -> Case:
+    """Rows a microsecond before, at and after each moment that decides, each known at such moments too, and twice."""
+    by, before, delay = ("k",), at - 2 * HOUR, length("5min")
+    tails = [(at - length(span)) // step * step for span in over if span != "all" for step in [hop_of(span, hop)]]
+    times = [moment + step for moment in (at, before, at - 2 * HOUR - 30, *tails) for step in (-1, 0, 1)]
+    times += [time - length("2h") for time in times]  # as labels shift
+    events = []
+    for place, time in enumerate(times):
+        later = {max(time, moment) for moment in (time, before, before + 1, at, at + 1, at + delay, at + delay + 1)}
+        for turn, known in enumerate(sorted(later)):
+            for twice in range(2):
+                value = CALM[(place + 3 * turn + 5 * twice) % len(CALM)]
+                seen = [None, time, at, at - 1, before, *tails][(place + turn) % (5 + len(tails))]
+                letter = ["u", "v", None][(place + turn + twice) % 3]
+                row = {"x": value, "c": letter, "seen": seen, "moment": time}
+                events.append(Event((["a", "b", None][(place + turn) % 3],), time, known, row))
+    random.Random(3).shuffle(events)  # of equal times the later known one may have arrived before
+    return Case(events, by, at, delay, labels, tracks(by, labels, over, None, hop, "1d"), before)

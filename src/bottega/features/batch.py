@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +23,9 @@ from bottega.features.hashing import cross
 from bottega.features.lookups import lookup_columns, lookup_names
 from bottega.features.target_rates import rate_names
 from bottega.features.windows import window_columns, window_names
+
+if TYPE_CHECKING:
+    from bottega.features.engine import Engine
 
 _LARGEST = 2**62  # numbers of pairs stay below it
 _CHUNK = 262_144  # rows evaluated at once: an expression's intermediate columns stay in the cache of the processor
@@ -81,14 +85,22 @@ def score_name(rung: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", rung).lower() + "_score"
 
 
-def compute(feature: Feature, design: Design, logs: Mapping[str, Log], frame: Frame, values: Values) -> Values:
+def compute(
+    feature: Feature,
+    design: Design,
+    logs: Mapping[str, Log],
+    frame: Frame,
+    values: Values,
+    engine: Engine | None = None,
+) -> Values:
     """Compute one feature for a frame, from the logs as they could be known at each request's time.
 
-    values: the columns of the features that this one needs; expressions and crosses read them.
+    values: the columns of the features that this one needs; expressions and crosses read them. engine: computes
+    windows and look-ups; nothing: the embedded one does.
     Errors: `DesignError` where a needed column is neither in the frame nor a feature.
     """
     if isinstance(feature, (Window, Lookup)):
-        return _by_key(feature, design, logs, frame)
+        return _by_key(feature, design, logs, frame, engine)
     if isinstance(feature, TargetRate):
         raise BuildError(
             "features", "TargetRate", "any other feature", "rates need labels: target_rates.rates_before, rates_by_fold"
@@ -163,7 +175,9 @@ class _Asked:
     inverse: np.ndarray | None
 
 
-def _by_key(feature: Window | Lookup, design: Design, logs: Mapping[str, Log], frame: Frame) -> Values:
+def _by_key(
+    feature: Window | Lookup, design: Design, logs: Mapping[str, Log], frame: Frame, engine: Engine | None
+) -> Values:
     log = logs[feature.table]
     table = next(item for item in design.data.tables if item.name == feature.table)
     by = by_columns(feature.by)
@@ -171,9 +185,11 @@ def _by_key(feature: Window | Lookup, design: Design, logs: Mapping[str, Log], f
     asked = _asked(feature, by, of_request, frame)
     if isinstance(feature, Window):
         labels = design.data.labels if feature.table == design.data.examples.table else ()
-        made = window_columns(feature, log, asked.keys, asked.at, labels=labels, zone=table.timezone)
+        windows = window_columns if engine is None else engine.windows
+        made = windows(feature, log, asked.keys, asked.at, labels=labels, zone=table.timezone)
     else:
-        made = lookup_columns(feature, table, log, asked.keys, asked.at)
+        lookups = lookup_columns if engine is None else engine.lookups
+        made = lookups(feature, table, log, asked.keys, asked.at)
     result = Values()
     level = result.request if of_request else result.row
     for name, column in made.items():

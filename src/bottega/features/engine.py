@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import ibis  # type: ignore[import-untyped]
-import ibis.expr.operations as ops  # type: ignore[import-untyped]
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,16 +15,14 @@ from numpy.typing import NDArray
 
 from bottega.data.keys import as_text
 from bottega.data.log import Log
-from bottega.data.warehouse import masked
+from bottega.data.warehouse import connect, fetch, release, told_by_name
 from bottega.design.data import Label
 from bottega.design.design import Design
 from bottega.design.features import Lookup, Window
 from bottega.design.part import microseconds
 from bottega.design.tables import Table
-from bottega.errors import DataError
 from bottega.features.arguments import Values, column
 from bottega.features.engine_lookups import lookup_expression
-from bottega.features.engine_names import engine_name
 from bottega.features.entities import by_columns, match
 from bottega.features.ibis_tiles import state_expression, waiting_expression
 from bottega.features.ibis_tiles_windows import tiled_window_expression
@@ -38,12 +33,6 @@ from bottega.features.records_tiles import records_from_tiles
 from bottega.features.stores.keys import keys as named
 from bottega.features.tracks import Group, Track
 from bottega.features.windows import window_columns
-
-_SETTINGS = {"pyspark": {"spark.sql.caseSensitive": "true"}}
-_EXTRAS = {"pyspark": "bottega[spark]"}
-_FIXES = {
-    "pyspark": "Spark needs Java 17 or 21; settings that are not of SQL stand in spark-defaults.conf, not in the URL"
-}
 
 
 class Engine:
@@ -61,8 +50,7 @@ class Engine:
     def __init__(self, url: str, folder: Path, many: int = 100_000_000) -> None:
         self.many = many
         self._url = url
-        with _by_name(url):
-            self._connection = ibis.connect(url, **_SETTINGS.get(engine_name(url), {}))
+        self._connection = connect(url)
         self._folder = folder
         self._sent: dict[tuple[int, tuple[str, ...]], tuple[weakref.ref[Log], Any]] = {}
         self._files = 0
@@ -75,8 +63,7 @@ class Engine:
     def close(self) -> None:
         """Let go of the engine; a Spark session goes on, since others of this process may use it."""
         self._sent.clear()
-        if self.name != "pyspark":
-            self._connection.disconnect()
+        release(self._connection)
 
     def windows(
         self,
@@ -150,7 +137,7 @@ class Engine:
         path = self._folder / f"{self._files}.parquet"
         self._files += 1
         pq.write_table(rows, path, coerce_timestamps="us", compression="zstd", compression_level=1)
-        with _by_name(self._url):
+        with told_by_name(self._url):
             return self._connection.read_parquet(str(path.absolute()))
 
     def _answers(self, expression: Any, names: Iterable[str]) -> dict[str, Values]:
@@ -160,10 +147,8 @@ class Engine:
         return {name: column(answers, name) for name in names}
 
     def _fetched(self, expression: Any) -> pa.Table:
-        with _by_name(self._url):
-            if self.name != "pyspark":
-                return self._connection.to_pyarrow(expression)
-            return self._connection.raw_sql(self._connection.compile(_for_spark(expression))).toArrow()
+        with told_by_name(self._url):
+            return fetch(self._connection, expression)
 
 
 def _pairs(rows: Sequence[pa.ChunkedArray], asked: Sequence[pa.Array]) -> int:
@@ -171,32 +156,3 @@ def _pairs(rows: Sequence[pa.ChunkedArray], asked: Sequence[pa.Array]) -> int:
     found = match(rows, asked)
     counts = np.bincount(found.events[found.events >= 0], minlength=found.size)
     return int(counts[found.asked[found.asked >= 0]].sum())
-
-
-@contextmanager
-def _by_name(url: str) -> Iterator[None]:
-    """Give an engine's errors the place that they come from: each engine raises errors of its own."""
-    name = engine_name(url)
-    try:
-        yield
-    except Exception as error:
-        said = (str(error).strip().splitlines() or [""])[0].replace(url, masked(url))
-        missing = isinstance(error, ImportError)
-        raise DataError(
-            "--warehouse",
-            f"{masked(url)!r}: {type(error).__name__}: {said}",
-            "an engine that is installed, can be reached and may be written to",
-            f"pip install '{_EXTRAS.get(name, f'ibis-framework[{name}]')}'" if missing else _FIXES.get(name, ""),
-        ) from error
-
-
-def _for_spark(expression: Any) -> Any:
-    """Say in Spark's words what Ibis does not: the microseconds of a time."""
-
-    def instead(node: Any, changed: Mapping[str, Any] | None) -> Any:
-        if isinstance(node, ops.ExtractMicrosecond):
-            time = (changed or {}).get("arg", node.arg).to_expr()
-            return time.delta(time.truncate("s"), unit="microsecond").cast("int32").op()
-        return node.__recreate__(changed) if changed else node
-
-    return expression.op().replace(instead).to_expr()

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,6 +91,10 @@ class Runner:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._block.__exit__(kind, value, trace)
+
+    def at_end(self, work: Callable[[], object]) -> None:
+        """Do this when the run ends, however it ends; what was asked for last comes first."""
+        self._block.callback(work)
 
     def step(
         self,

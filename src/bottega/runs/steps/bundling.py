@@ -75,7 +75,7 @@ def fill_store(job: Job) -> Result:
     def work(folder: Path, *_: Result) -> str:
         logs = job.logs()
         groups = layout(job.design, logs)
-        counts = fill(SnapshotStore(folder / ROWS), job.design, logs, groups, end(job))
+        counts = fill(SnapshotStore(folder / ROWS), job.design, logs, groups, end(job), job.engine())
         write_json(folder / "layout.json", msgspec.to_builtins(groups))
         write_schemas(folder, {name: log.rows.schema for name, log in logs.items()})
         return ", ".join(f"{count:,} {name}" for name, count in counts.items())
@@ -84,7 +84,12 @@ def fill_store(job: Job) -> Result:
     return job.runner.step(
         "store",
         work,
-        inputs={"features": kept, "labels": job.design.data.labels, "tables": job.design.data.tables},
+        inputs={
+            "features": kept,
+            "labels": job.design.data.labels,
+            "tables": job.design.data.tables,
+            **job.computed_by(),
+        },
         needs=list(job.ingested.values()),
         code=("bottega.features", "bottega.runs.steps.bundling"),
         libraries=("numpy", "numba", "pyarrow"),

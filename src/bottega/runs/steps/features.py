@@ -67,7 +67,8 @@ def _compute(
             for name, column in rates(job, feature, fit, asked, rows):
                 np.save(folder / "row" / f"{name}.npy", column)
         else:
-            save(compute(feature, job.design, job.logs(), asked, load(before)), folder)
+            engine = job.engine() if sources else None
+            save(compute(feature, job.design, job.logs(), asked, load(before), engine), folder)
         return listed(names(feature))
 
     return job.runner.step(
@@ -78,6 +79,7 @@ def _compute(
             "labels": job.design.data.labels,
             "tables": job.design.data.tables,
             **({"fit": fit, "seed": job.seed} if suffix else {}),
+            **(job.computed_by() if sources else {}),
         },
         needs=[examples, *{item.key: item for item in [*used, *sources]}.values()],
         code=_CODE,

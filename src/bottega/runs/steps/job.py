@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
+from bottega.data.engine_names import distributed, engine_name
 from bottega.data.ingest import read_log
 from bottega.data.keys import as_text
 from bottega.data.log import Log
@@ -21,6 +24,9 @@ from bottega.models.interactions import Interactions
 from bottega.runs.runner import Runner
 from bottega.runs.step import Result
 from bottega.runs.steps.ladders import Ladder, ladders
+
+if TYPE_CHECKING:
+    from bottega.features.engine import Engine
 
 T = TypeVar("T")
 
@@ -64,6 +70,29 @@ class Job:
     def logs(self) -> dict[str, Log]:
         """Give the accepted rows of all tables."""
         return {name: self.log(name) for name in self.tables}
+
+    def engine(self) -> Engine | None:
+        """Give the warehouse as what computes features, connected once a run; nothing: the embedded engine does."""
+        url = self.place.warehouse
+        if url is None or not distributed(url):
+            return None
+
+        def make() -> Engine:
+            from bottega.features.engine import Engine
+
+            folder = self.runner.workspace.steps / f".engine.{os.getpid()}.partial"  # a killed run's goes with the next
+            folder.mkdir()
+            self.runner.at_end(lambda: shutil.rmtree(folder, ignore_errors=True))
+            engine = Engine(url, folder)
+            self.runner.at_end(engine.close)
+            return engine
+
+        return self.once(("engine",), make)
+
+    def computed_by(self) -> dict[str, str]:
+        """Name the engine that computes features, for the keys of steps; nothing is said of the embedded one."""
+        url = self.place.warehouse
+        return {} if url is None or not distributed(url) else {"engine": engine_name(url)}
 
     def interactions(self, at: int) -> Interactions:
         """Give who took what before a moment: what retrievers learn from."""

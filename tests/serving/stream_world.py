@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path as Folder
 from typing import Any
@@ -21,6 +25,7 @@ from bottega.data.log import Log
 from bottega.data.streams.dead import DeadFile
 from bottega.data.streams.file import FileStream
 from bottega.data.streams.messages import Decoder, Refused
+from bottega.data.streams.opening import open_stream
 from bottega.data.streams.protocol import Message, Stream
 from bottega.features.applying import Applier
 from bottega.features.filling import records
@@ -30,6 +35,7 @@ from bottega.features.stores.memory import MemoryStore
 from bottega.features.stores.protocol import Store
 from bottega.features.tracked import layout
 from bottega.serving.prometheus import Meters, exposition
+from bottega.serving.service import worker_environment
 from bottega.serving.streaming import Consumer, Letters, Timed
 
 DESIGN = small_design()
@@ -67,21 +73,23 @@ def events(count: int, seed: int = 0, begin: int = START) -> list[Event]:
     rng = np.random.default_rng(seed)
     times = begin + np.sort(rng.choice(2 * DAY // 1000, count, replace=False)) * 1000 + seed
     found: list[Event] = []
-    for number, time in enumerate(times.tolist()):
+    for number, moment in enumerate(times.tolist()):
         user, item = f"u{rng.integers(6)}", f"i{rng.integers(4)}"
         kind = int(rng.integers(10))
         if kind < 5:
             late = int(rng.choice([0, 0, MINUTE, HOUR]))
             amount = None if rng.random() < 0.1 else round(float(rng.normal(0, 50)), 2)
-            found.append({"table": "visits", "time": time - late, "told": time, "visit": f"v{seed}-{number}",
+            found.append({"table": "visits", "time": moment - late, "told": moment, "visit": f"v{seed}-{number}",
                           "user": user, "amount": amount, "what": f"kind {rng.integers(4)}"})  # fmt: skip
             if rng.random() < 0.05:
                 found.append(found[-1])
         elif kind < 8:
-            found.append({"table": "shown", "time": time, "user": user, "item": item, "clicked": int(rng.integers(2))})
+            found.append(
+                {"table": "shown", "time": moment, "user": user, "item": item, "clicked": int(rng.integers(2))}
+            )
         else:
             city, points = f"city {rng.integers(5)}", float(rng.random())
-            found.append({"table": "profiles", "time": time, "user": user, "city": city, "points": points})
+            found.append({"table": "profiles", "time": moment, "user": user, "city": city, "points": points})
     return found
 
 
@@ -171,16 +179,20 @@ def meters_of(folder: Folder) -> Mapping[str, float]:
     return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines if not line.startswith("#")}
 
 
-def _consume(folder: Folder) -> None:
+def _consume(folder: Folder, url: str) -> None:
     """Consume for ever, in small steps: what a kill is to interrupt."""
     store = LmdbStore(folder / "store", sync=False)
-    own = consumer(folder / "log", store, letters=DeadFile(folder / "dead"))
+    stream = open_stream(url, folder / "log", "shop")
+    own = consumer(folder / "log", store, stream, letters=DeadFile(folder / "dead"))
     while True:
         own.turn(most=20, wait_s=0.01)
 
 
 def _nursery() -> None:
-    """Fork a consumer for each line that comes, a folder, and say its process id; what it needs is loaded once."""
+    """Fork a consumer for each line that comes, a folder and a stream's URL, and say its process id.
+
+    What it needs is loaded once.
+    """
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # who was killed is forgotten at once
     with tempfile.TemporaryDirectory() as folder:
         write(Folder(folder), events(50))
@@ -190,10 +202,49 @@ def _nursery() -> None:
         process = os.fork()
         if not process:
             try:
-                _consume(Folder(line.strip()))
-            finally:
+                place, url = line.split("\t")
+                _consume(Folder(place), url.strip())
+            except BaseException:  # else the fork would go on as its parent
+                traceback.print_exc()
                 os._exit(1)
         print(process, flush=True)
+
+
+@contextmanager
+def nursery() -> Iterator[Callable[[Folder, str], int]]:
+    """Give what starts a consumer in a process of its own, and says its id. Its store and letters are in a folder."""
+    paths = os.pathsep.join([str(Folder(__file__).parent), worker_environment()["PYTHONPATH"]])
+    process = subprocess.Popen(
+        [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        env={**worker_environment(), "PYTHONPATH": paths}, text=True,
+    )  # fmt: skip
+    assert process.stdin is not None
+    assert process.stdout is not None
+    told, ask = process.stdout, process.stdin
+
+    def start(folder: Folder, url: str = "file:") -> int:
+        ask.write(f"{folder}\t{url}\n")
+        ask.flush()
+        return int(told.readline())
+
+    try:
+        assert told.readline() == "ready\n"
+        yield start
+    finally:
+        ask.close()
+        process.wait(30)
+        told.close()
+
+
+def kill(process: int) -> None:
+    """Kill a process, and return when it is gone."""
+    os.kill(process, signal.SIGKILL)
+    while True:
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.001)
 
 
 if __name__ == "__main__":

@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path as Folder
 from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
-import stream_world
 from parity_world import DAY, HOUR, MINUTE, START
-from stream_world import GROUPS, Event, Moment, Refusals, consumer, differing, events, meters_of, write
+from stream_world import GROUPS, Event, Moment, Refusals, consumer, differing, events, kill, meters_of, nursery, write
 
 from bottega.data.streams.event_files import ROOM
 from bottega.data.streams.file import FileStream
@@ -36,7 +30,6 @@ from bottega.features.stores.protocol import mark
 from bottega.features.words import Known
 from bottega.serving import streaming
 from bottega.serving.clock import NAME, Clock
-from bottega.serving.service import worker_environment
 
 NOW = START + 3 * DAY
 POISON = [
@@ -391,43 +384,6 @@ def test_two_consumers_of_one_group_share_the_writers_and_nothing_counts_twice(t
 
 
 KILLS = 110
-
-
-@contextmanager
-def nursery() -> Iterator[Callable[[Folder], int]]:
-    """Give what starts a consumer of a folder in a process of its own, and says its id."""
-    source = Folder(stream_world.__file__)
-    paths = os.pathsep.join([str(source.parent), worker_environment()["PYTHONPATH"]])
-    process = subprocess.Popen(
-        [sys.executable, str(source)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        env={**worker_environment(), "PYTHONPATH": paths}, text=True,
-    )  # fmt: skip
-    assert process.stdin is not None
-    assert process.stdout is not None
-    told, ask = process.stdout, process.stdin
-
-    def start(folder: Folder) -> int:
-        ask.write(f"{folder}\n")
-        ask.flush()
-        return int(told.readline())
-
-    try:
-        assert told.readline() == "ready\n"
-        yield start
-    finally:
-        ask.close()
-        process.wait(30)
-        told.close()
-
-
-def kill(process: int) -> None:
-    os.kill(process, signal.SIGKILL)
-    while True:
-        try:
-            os.kill(process, 0)
-        except ProcessLookupError:
-            return
-        time.sleep(0.001)
 
 
 def committed(folder: Folder) -> dict[int, int]:

@@ -111,9 +111,11 @@ class EventTopic:
 
     async def add(self, lines: bytes) -> None:
         """Return when all brokers that must have the events have them; `OSError` when they cannot be brought there."""
-        bodies = [bytes(_LINE.decode(line).event) for line in lines.splitlines()]
+        found = [_LINE.decode(line) for line in lines.splitlines()]
         try:
-            await asyncio.to_thread(self._sender.send, bodies)
+            await asyncio.to_thread(
+                self._sender.send, [bytes(line.event) for line in found], [line.time for line in found]
+            )
         except ServeError as error:
             raise OSError(0, str(error)) from error
 
@@ -123,6 +125,7 @@ class EventTopic:
 
 
 class _Line(msgspec.Struct):
+    time: int
     event: msgspec.Raw
 
 

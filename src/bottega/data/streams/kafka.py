@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bottega.data.streams.kafka_begin import BeganAnewError, Begin, begin
-from bottega.data.streams.kafka_place import client, kafka_library, kafka_place
+from bottega.data.streams.kafka_place import ARRIVED, client, kafka_library, kafka_place
 from bottega.data.streams.protocol import UNKNOWN, Message
 from bottega.errors import ServeError
 
@@ -22,14 +22,16 @@ _CLOSE_S = 5.0
 _LOOK_S = 0.5
 _EVERY_S = 1.0  # between looks at a broker that failed
 _MOST = 100_000
+_LATEST = 2**62
 
 
 class KafkaStream:
     """One member of a consumer group.
 
     Offsets are committed to the group by `commit` alone. Partitions move one by one (`cooperative-sticky`). A member
-    that is away for `session.timeout.ms`, or does not poll for `max.poll.interval.ms`, loses its own. Arrival is the
-    timestamp of the message: of its append, or of its creation, as the topic is set. A message without a value
+    that is away for `session.timeout.ms`, or does not poll for `max.poll.interval.ms`, loses its own. Arrival is
+    what the header `ARRIVED` says, else the timestamp of the message: of its append, or of its creation, as the topic
+    is set. A message without a value
     has an empty body.
 
     url: as `kafka_place` reads it. name: of the group, where the URL names none. start: where the group has committed
@@ -155,8 +157,7 @@ class KafkaStream:
             partition, offset = item.partition(), item.offset()
             if offset < self._next.get(partition, offset + 1):  # taken away meanwhile, or given once more
                 continue
-            kind, milliseconds = item.timestamp()
-            arrival = milliseconds * 1000 if kind else UNKNOWN
+            arrival = _arrival(item)
             if partition in self._begin and self._is_left_out(partition, offset, arrival, moved):
                 continue
             self._next[partition] = offset + 1
@@ -270,3 +271,11 @@ class KafkaStream:
 
     def _error(self, found: str) -> ServeError:
         return ServeError(self._place.url, found, "a broker that answers", "try again; nothing is lost")
+
+
+def _arrival(message: Any) -> int:
+    for name, value in message.headers() or ():
+        if name == ARRIVED and value is not None and value.isdigit():
+            return min(int(value), _LATEST)
+    kind, milliseconds = message.timestamp()
+    return milliseconds * 1000 if kind else UNKNOWN

@@ -11,6 +11,8 @@ from urllib.parse import parse_qsl
 
 from bottega.errors import BuildError
 
+ARRIVED = "bottega-arrived"
+"""The header that says when an event arrived at the service, in microseconds since 1970 UTC."""
 PREFIX = "BOTTEGA_KAFKA_"
 """Of variables of the environment that are settings: `BOTTEGA_KAFKA_SASL_PASSWORD` is `sasl.password`."""
 

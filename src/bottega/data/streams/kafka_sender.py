@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from bottega.data.streams.kafka_place import client, kafka_library, kafka_place
+from bottega.data.streams.kafka_place import ARRIVED, client, kafka_library, kafka_place
 from bottega.errors import ServeError
 
 _WAIT_S = 30.0
@@ -30,15 +30,17 @@ class KafkaSender:
         settings = {"acks": "all", "enable.idempotence": "true", "message.timeout.ms": str(int(wait_s * 1000))}
         self._producer = client(self._place, "Producer", settings)
 
-    def send(self, bodies: Sequence[bytes]) -> None:
+    def send(self, bodies: Sequence[bytes], arrived: Sequence[int] | None = None) -> None:
         """Return when all messages are in the topic.
 
+        arrived: of each, microseconds since 1970 UTC, kept in its header `ARRIVED`; None: the broker's time tells.
         Raises `ServeError` where one of them may not be; others may be, so that sending all again sends those twice.
         """
         end = time.monotonic() + self._wait_s
         told: list[str | None] = []  # by whichever thread serves the client: appending needs no lock
-        for body in bodies:
-            self._produce(body, lambda error, _: told.append(None if error is None else error.str()))
+        for place, body in enumerate(bodies):
+            headers = None if arrived is None else {ARRIVED: str(arrived[place])}
+            self._produce(body, headers, lambda error, _: told.append(None if error is None else error.str()))
         while len(told) < len(bodies) and time.monotonic() < end + 1:
             self._producer.poll(0.05)
         faults = [fault for fault in told if fault is not None]
@@ -50,10 +52,10 @@ class KafkaSender:
         self._producer.purge()
         self._producer.flush(1.0)
 
-    def _produce(self, body: bytes, told: Callable[[Any, Any], None]) -> None:
+    def _produce(self, body: bytes, headers: dict[str, str] | None, told: Callable[[Any, Any], None]) -> None:
         while True:
             try:
-                self._producer.produce(self._place.topic, body, on_delivery=told)
+                self._producer.produce(self._place.topic, body, headers=headers, on_delivery=told)
                 break
             except BufferError:  # the client's queue is full: wait for answers
                 self._producer.poll(0.1)

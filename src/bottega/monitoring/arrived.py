@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -18,14 +18,16 @@ _MOST = 20_000
 _WAIT_S = 1.0
 
 
-def with_events(logs: Mapping[str, Log], tables: Sequence[Table], stream: Stream, now: int) -> dict[str, Log]:
+def with_events(
+    logs: Mapping[str, Log], tables: Sequence[Table], stream: Stream, now: int, ids: Collection[str] = ()
+) -> dict[str, Log]:
     """Add the rows of a stream to the tables, each known from its arrival on at the earliest, repeated ids left out.
 
     logs: of all tables. stream: at its begin; it is read until nothing comes any more, and nothing is committed. now:
-    microseconds since 1970 UTC, for what lies in the future.
+    microseconds since 1970 UTC, for what lies in the future. ids: columns that name entities.
     """
     schemas = {name: log.rows.schema for name, log in logs.items()}
-    decoder = Decoder(tables, schemas)
+    decoder = Decoder(tables, schemas, ids=ids)
     found = dict(logs)
     while messages := stream.poll(_MOST, _WAIT_S):
         for name, rows in decoder.decode(messages, now).tables.items():

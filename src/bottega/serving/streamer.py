@@ -15,6 +15,7 @@ from pathlib import Path
 
 import msgspec
 
+from bottega.data.keys import identifiers
 from bottega.data.streams.messages import Decoder
 from bottega.data.streams.opening import open_dead_letters, open_stream
 from bottega.design.design import Design
@@ -91,7 +92,7 @@ def consumer_of(settings: Settings, build: Path, meters: Meters, say: Callable[[
         stream = open_stream(url, settings.log_folder, f"{design.name}-{whose}", as_of - 1)
         letters = open_dead_letters(settings.stream, settings.log_folder)
         try:
-            decoder = Decoder(design.data.tables, read_schemas(build), clock.ahead)
+            decoder = Decoder(design.data.tables, read_schemas(build), clock.ahead, identifiers(design))
             applier = Applier(store, facts.groups, design)
             applier.warm()
             yield Consumer(stream, store, applier, decoder, design.data.tables, letters, clock, meters, say)

@@ -102,7 +102,7 @@ def _with_stream(logs: dict[str, Log], design: Design, space: Workspace, build: 
     marks = msgspec.json.decode((build.folder / ROWS / "marks.json").read_bytes(), type=dict[str, str])
     source = open_stream(url, space.log, _GROUP, int(marks["as_of"]) - 1)
     try:
-        return with_events(logs, design.data.tables, source, time.time_ns() // 1000)
+        return with_events(logs, design.data.tables, source, time.time_ns() // 1000, identifiers(design))
     finally:
         source.close()
         shutil.rmtree(space.log / f"{_GROUP}.group", ignore_errors=True)

@@ -30,6 +30,8 @@ class Field:
     """Of what the batch accepted."""
     measured: bool = False
     """A `Range` judges it: text that holds a number is a number, as it is in a batch."""
+    names: bool = False
+    """It holds ids: text that holds a number is one, since requests and answers write ids as text."""
 
     @property
     def may_be(self) -> Any:
@@ -40,9 +42,9 @@ class Field:
         if types.is_string(kind) or types.is_large_string(kind):
             return str | int | float | bool | None
         if types.is_integer(kind):
-            return int | str | None if self.measured else int | None
+            return int | str | None if self.measured or self.names else int | None
         if types.is_floating(kind):
-            return float | str | None if self.measured else float | None
+            return float | str | None if self.measured or self.names else float | None
         if types.is_decimal(kind):
             return Decimal | None
         if types.is_timestamp(kind) or types.is_date(kind):
@@ -79,10 +81,18 @@ class Field:
         if types.is_timestamp(kind) or types.is_date(kind):
             typed, bad = _from_text(values, kind)
             return typed, typed, bad
-        if self.measured and str in set(map(type, values)):
+        if (self.measured or self.names) and str in set(map(type, values)):
             seen = pa.array(_texts(values), pa.string())
-            typed, bad = _array(_measured(values, seen), kind)
-            return typed, seen, bad
+            read = _measured(values, seen)
+            broken = [types.is_integer(kind) and type(value) is float for value in read]  # which Arrow would cut off
+            if self.names:
+                broken = [
+                    one or (was is not None and value is None)
+                    for one, was, value in zip(broken, values, read, strict=True)
+                ]
+            typed, bad = _array([None if one else value for one, value in zip(broken, read, strict=True)], kind)
+            bad |= np.array(broken, np.bool_)
+            return typed, seen if self.measured else typed, bad
         typed, bad = _array(values, kind)
         return typed, typed, bad
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from bottega.data.checks import Refusal
 from bottega.data.streams.protocol import UNKNOWN, Message
 from bottega.data.streams.shapes import UNREADABLE, Shape
-from bottega.data.times import Times
+from bottega.data.times import Times, iso
 from bottega.design.part import microseconds
 from bottega.design.tables import Table
 
@@ -86,12 +86,14 @@ class Decoder:
     repeated event ids need the rows before and are not judged here, nor is the text of times.
 
     tables: of the design; schemas: of what ingestion accepted of each; ahead: microseconds that a time may lie in
-    the future, larger accepts worse clocks.
+    the future, larger accepts worse clocks; ids: columns that name entities, in which a number may be text.
     Raises `DataError`: a check on a column that is not there, a column whose name no event can hold.
     """
 
-    def __init__(self, tables: Sequence[Table], schemas: Mapping[str, pa.Schema], ahead: int = AHEAD) -> None:
-        self._shapes = {table.name: Shape(table, schemas[table.name]) for table in tables}
+    def __init__(
+        self, tables: Sequence[Table], schemas: Mapping[str, pa.Schema], ahead: int = AHEAD, ids: Collection[str] = ()
+    ) -> None:
+        self._shapes = {table.name: Shape(table, schemas[table.name], ids) for table in tables}
         self._ahead = ahead
         self._build()
 
@@ -184,7 +186,10 @@ class Decoder:
     def _late(self, times: Mapping[str, Times], now: int, oldest: int | None) -> Iterator[Refusal]:
         for name, found in times.items():
             yield Refusal(f"{name}: not a time", found.broken)
-            yield Refusal(f"{name}: in the future", found.valid & (found.values > now + self._ahead))
+            yield Refusal(
+                f"{name}: in the future of a clock that shows {iso(now)[:19]}",
+                found.valid & (found.values > now + self._ahead),
+            )
             if name == "time" and oldest is not None:
                 yield Refusal("time: too old", found.valid & (found.values < oldest))
 

@@ -30,10 +30,10 @@ _TIMESTAMP = pa.timestamp("us", "UTC")
 class Shape:
     """What an event of one table looks like.
 
-    table: of the design; schema: of what ingestion accepted of it.
+    table: of the design; schema: of what ingestion accepted of it; ids: columns that name entities.
     """
 
-    def __init__(self, table: Table, schema: pa.Schema) -> None:
+    def __init__(self, table: Table, schema: pa.Schema, ids: Collection[str] = ()) -> None:
         self.table = table
         self.columns_of_times = {
             field: name for field, name in (("time", table.time), ("created", table.created)) if name is not None
@@ -49,7 +49,7 @@ class Shape:
         self._has_created = table.created not in (None, table.time)
         measured = {check.column for check in table.checks if isinstance(check, Range)}
         self._fields = {
-            f"c{place}": Field(item.name, item.type, item.name in measured)
+            f"c{place}": Field(item.name, item.type, item.name in measured, item.name in ids)
             for place, item in enumerate(schema)
             if item.name not in of_times
         }

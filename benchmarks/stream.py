@@ -1,9 +1,9 @@
 """Events from the event log into LMDB, each once: how many a second one process applies, all work included.
 
 A design with windows of 1 h, 1 d and 7 d by user, by item and by query: each event changes three records. The events
-are read from the log's files, decoded, checked, joined to their records, compared and swapped; offsets are committed after
-each batch. Beforehand the store is filled by a batch of as many events; afterwards every value is compared with what a
-batch over all events computes, at the end and a day later. A raw client stands beside it: the same lines read
+are read from the log's files, decoded, checked, joined to their records, compared and swapped; offsets are committed
+after each batch. Beforehand the store is filled by a batch of as many events; afterwards every value is compared with
+what a batch over all events computes, at the end and a day later. A raw client stands beside it: the same lines read
 from the same files and decoded to dictionaries, and nothing else.
 
     python benchmarks/stream.py

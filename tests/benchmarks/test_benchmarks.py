@@ -214,3 +214,21 @@ def test_the_start(tmp_path: Path) -> None:
     assert set(said["sides"]) == {"bottega --help", "import bottega", "python"}
     assert "goal for `bottega --help`: 0.3 s" in printed
     assert set(said["machine"]) == {"processor", "cores", "load_average"}
+
+
+def test_a_stream_becomes_what_a_batch_makes(tmp_path: Path) -> None:
+    printed, said = benchmark("stream", tmp_path, "--events", "2000")
+    assert "events_per_cpu_s" in printed
+    assert [run["sync"] for run in said["runs"]] == [True, False]
+
+
+def test_tiles_of_engines_are_those_of_the_embedded_one(tmp_path: Path) -> None:
+    _, said = benchmark("spark_tiles", tmp_path, "--rows", "3000", "--sides", "embedded", "duckdb")
+    assert said["benchmark"] == "spark_tiles"
+
+
+@pytest.mark.parametrize("name", ["feast_join", "feast_online"])
+def test_a_missing_feast_is_named(name: str, tmp_path: Path) -> None:
+    given = ("--rows", "2000", "--examples", "100") if name == "feast_join" else ("--keys", "200", "--reads", "2")
+    printed, _ = benchmark(name, tmp_path, *given)
+    assert "feast" in printed

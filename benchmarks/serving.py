@@ -8,8 +8,8 @@ generator runs on the same machine as both.
     python benchmarks/serving.py                           # builds the design on the shop world first
     python benchmarks/serving.py --design sponsored-search --rows 2_000_000 --rate 1500 --runs 6
 
-With `--rate` each run is a service of its own that is warmed and then loaded at this rate, and the bare server after
-it; goal: `sponsored-search` with 200 candidates answers 1,500 a second at p99 ≤ 10 ms.
+With `--rate` each run is a service of its own that is warmed and then loaded at this rate; goal: `sponsored-search` with
+200 candidates answers 1,500 a second at p99 ≤ 10 ms.
 """
 
 from __future__ import annotations
@@ -70,21 +70,16 @@ def highest(workspace: Path, chosen: Namespace, seed: int) -> tuple[dict[str, An
     return ours, {**(best or tried[-1]).as_dict(), "holds": best is not None}
 
 
-def at_rate(workspace: Path, chosen: Namespace, seed: int) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Load the path and the bare server at one rate, each warmed before."""
+def at_rate(workspace: Path, chosen: Namespace, seed: int) -> dict[str, Any]:
+    """Load the path at one rate, warmed before: the bare server knows the shop's requests alone."""
     found = find_design(chosen.design)
     limit = found.scope.limits.p99_ms or LIMIT
     ask = bodies(workspace, chosen)
-    told = []
-    settings = Settings(workspace.absolute() / found.name, workers=2, port=0, log=found.serving.log)
-    for service in (running(settings), bare()):
-        with service as url:
-            target = url if url.endswith("/rank") else f"{url}/rank"
-            load_once(target, ask(seed + 1), chosen.rate, WARM, chosen.connections, seed + 1)
-            test = load_once(target, ask(seed), chosen.rate, chosen.requests, chosen.connections, seed)
-            say(test)
-            told.append({**test.as_dict(), "holds": test.holds(limit), "limit_ms": limit})
-    return told[0], told[1]
+    with running(Settings(workspace.absolute() / found.name, workers=2, port=0, log=found.serving.log)) as url:
+        load_once(f"{url}/rank", ask(seed + 1), chosen.rate, WARM, chosen.connections, seed + 1)
+        test = load_once(f"{url}/rank", ask(seed), chosen.rate, chosen.requests, chosen.connections, seed)
+    say(test)
+    return {**test.as_dict(), "holds": test.holds(limit), "limit_ms": limit}
 
 
 def bodies(workspace: Path, chosen: Namespace) -> Callable[[int], Iterator[bytes]]:
@@ -118,7 +113,10 @@ def main() -> None:
             given += ["--rows", str(chosen.rows)] if chosen.rows else []
             subprocess.run([sys.executable, "-c", command, *given], check=True, stdout=subprocess.DEVNULL)
         for number in range(chosen.runs):
-            ours, theirs = (highest if chosen.rate is None else at_rate)(workspace, chosen, number)
+            if chosen.rate is not None:
+                seen["the path"].append(at_rate(workspace, chosen, number))
+                continue
+            ours, theirs = highest(workspace, chosen, number)
             seen["the path"].append(ours)
             seen["bare server"].append(theirs)
     print(

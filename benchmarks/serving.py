@@ -8,8 +8,8 @@ generator runs on the same machine as both.
     python benchmarks/serving.py                           # builds the design on the shop world first
     python benchmarks/serving.py --design sponsored-search --rows 2_000_000 --rate 1500 --runs 6
 
-With `--rate` each run is a service of its own that is warmed and then loaded at this rate; goal: `sponsored-search` with
-200 candidates answers 1,500 a second at p99 ≤ 10 ms.
+With `--rate` each run is a service of its own that is warmed and then loaded at this rate; goal: `sponsored-search`
+with 200 candidates answers 1,500 a second at p99 ≤ 10 ms.
 """
 
 from __future__ import annotations

@@ -73,8 +73,8 @@ def test_a_message_is_the_event_itself_with_the_time_of_its_arrival(tmp_path: Pa
     event = b'{"table":"t", "x":"\\u00e9 \\n"}'
     Appending(tmp_path, "events", 7).append(b'{"event":' + event + b',"time":123,"more":{"a":[1]}}\n')
     with following(tmp_path) as stream:
-        ((partition, _, arrival, body),) = stream.poll(10, 0)
-    assert (partition, arrival, body) == (7, 123, event)
+        (found,) = stream.poll(10, 0)
+    assert (found.partition, found.time, found.body) == (7, 123, event)
 
 
 def test_an_unfinished_line_waits_for_its_end(tmp_path: Path) -> None:

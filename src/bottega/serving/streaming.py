@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import msgspec
+
 from bottega.data.log import Log
 from bottega.data.streams.messages import Arrived, Decoded, Decoder, Refused
 from bottega.data.streams.protocol import Message, Stream
@@ -18,7 +20,7 @@ from bottega.features.tracked import Places
 from bottega.serving.clock import NAME
 from bottega.serving.prometheus import Meters
 
-MOST = 20_000  # messages taken together: larger writes a busy record less often, and later
+MOST = 50_000  # messages taken together: larger writes a busy record less often, and later
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 5.0
 _LAG_S, _SWEEP_S = 0.5, 60.0
 _TOLD_S = 30.0
@@ -88,7 +90,7 @@ class Consumer:
             begin = time.perf_counter()
             now = self._clock()
             if self._clock.stands:  # a broker tells the time of its machine, to which such a clock is far behind
-                messages = [message._replace(time=min(message.time, now)) for message in messages]
+                messages = [msgspec.structs.replace(message, time=min(message.time, now)) for message in messages]
             decoded = self._decoder.decode(messages, now)
             pause = _FIRST_PAUSE
             while not self._seen_through(messages, decoded, done):

@@ -165,7 +165,9 @@ class Decoder:
     ) -> Arrived:
         """Judge the events of one table, add those that fail to the refused, and give the others."""
         mine = [messages[at] for at in place.tolist()]
-        partition, offset, arrival = (np.array([message[at] for message in mine], np.int64) for at in range(3))
+        partition = np.array([message.partition for message in mine], np.int64)
+        offset = np.array([message.offset for message in mine], np.int64)
+        arrival = np.array([message.time for message in mine], np.int64)
         times = shape.times(events, arrival)
         rows, seen, unfit = shape.columns(events, times)
         faults = [Refusal("arrival: unknown", arrival == UNKNOWN), *self._late(times, *bounds), *unfit]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import struct
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,7 +21,7 @@ from bottega.features.stores.environment import join
 from bottega.features.stores.protocol import Found, Rows, check_rows, check_swap, totals
 
 T = TypeVar("T")
-_FORMAT = b"bottega store 2"
+_FORMAT = b"bottega store 3"
 _NUMBER = struct.Struct(">H")
 _LARGEST = 1 << 40
 _SPARE = 1 << 26  # bytes beyond the limit for what makes room: a page is copied before anything in it is dropped
@@ -176,8 +177,12 @@ class LmdbStore:
             txn.put(b"m" + name.encode(), bytes(value))
 
     def sweep(self, now: float, most: int = 10_000) -> int:
-        """Drop rows whose time has run out, in one write transaction; see `Store`."""
-        return self._writing(lambda txn: lmdb_rows.sweep(txn, now, most), _SPARE)
+        """Drop rows whose time has run out, in as many write transactions as it takes; see `Store`."""
+        dropped, more = 0, True
+        while more and dropped < most:
+            found, more = self._writing(partial(lmdb_rows.sweep, now=now, most=most - dropped), _SPARE)
+            dropped += found
+        return dropped
 
     def version(self) -> int | None:
         """Give the number of the last write transaction; see `Store`."""

@@ -61,9 +61,9 @@ def _ours(folder: Path, store: Any) -> Prepared:
 
 def ours(folder: Path) -> Prepared:
     """Our LMDB store."""
-    from bottega.features.stores.opening import open_store
+    from bottega.features.stores.lmdb import LmdbStore
 
-    return _ours(folder, open_store("lmdb:ours", folder))
+    return _ours(folder, LmdbStore(folder / "ours"))
 
 
 def ours_redis(folder: Path) -> Prepared:

@@ -39,6 +39,8 @@ def main(text: str) -> None:
         format=f"%(asctime)s worker {worker.number} (%(process)d) %(levelname)s %(message)s",
     )
     uvloop.run(_serve(worker))
+    logging.shutdown()
+    os._exit(0)  # the server's own threads live on: one that asks for Python while it is torn down aborts the process
 
 
 async def _serve(worker: Worker) -> None:

@@ -222,6 +222,12 @@ def test_a_stream_becomes_what_a_batch_makes(tmp_path: Path) -> None:
     assert [run["sync"] for run in said["runs"]] == [True, False]
 
 
+def test_live_records_are_read_as_a_batch_makes_them(tmp_path: Path) -> None:
+    printed, said = benchmark("reader", tmp_path, "--events", "3000", "--reads", "3")
+    assert "500 keys × 51 columns" in printed
+    assert said["runs"][0]["columns"] == 51
+
+
 def test_tiles_of_engines_are_those_of_the_embedded_one(tmp_path: Path) -> None:
     _, said = benchmark("spark_tiles", tmp_path, "--rows", "3000", "--sides", "embedded", "duckdb")
     assert said["benchmark"] == "spark_tiles"

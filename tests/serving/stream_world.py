@@ -66,6 +66,14 @@ EMPTY = {
 }
 GROUPS = layout(DESIGN, EMPTY)
 Event = dict[str, Any]
+POISON = [
+    b'"?"',
+    b"[1]",
+    b'{"table":"nothing"}',
+    b'{"table":"visits","time":true}',
+    b'{"table":"shown","clicked":"much"}',
+]
+"""Bodies that are no events."""
 
 
 def events(count: int, seed: int = 0, begin: int = START) -> list[Event]:
@@ -93,13 +101,13 @@ def events(count: int, seed: int = 0, begin: int = START) -> list[Event]:
     return found
 
 
-def write(folder: Folder, rows: Sequence[Event | bytes], writer: int = 0) -> None:
+def write(folder: Folder, rows: Sequence[Event | bytes], writer: int = 0, arrived: int = START) -> None:
     """Append events to a writer's log, as the service does; bytes are a body that is no event."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / f"events-{writer}-1.jsonl").open("ab") as file:
         for row in rows:
             body = row if isinstance(row, bytes) else msgspec.json.encode(row)
-            file.write(b'{"time":%d,"request_id":"r","event":%s}\n' % (START, body))
+            file.write(b'{"time":%d,"request_id":"r","event":%s}\n' % (arrived, body))
 
 
 def of_batch(rows: Sequence[Event], now: int, design: bt.Design = DESIGN) -> dict[str, dict[bytes, bytes]]:

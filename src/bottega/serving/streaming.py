@@ -15,6 +15,7 @@ from bottega.data.streams.protocol import Message, Stream
 from bottega.design.tables import Table
 from bottega.errors import BottegaError
 from bottega.features.applying import Applied, Applier
+from bottega.features.filling import AS_OF
 from bottega.features.stores.protocol import Store, mark
 from bottega.features.tracked import Places
 from bottega.serving.clock import NAME
@@ -24,6 +25,7 @@ MOST = 50_000  # messages taken together: larger writes a busy record less often
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 5.0
 _LAG_S, _SWEEP_S = 0.5, 60.0
 _TOLD_S = 30.0
+_SETTLED_S = 1.0
 
 
 class Timed(Protocol):
@@ -77,6 +79,8 @@ class Consumer:
         self._looked = self._swept = -_SWEEP_S
         self._fault: str | None = None
         self._told = -_TOLD_S
+        self._passed = self._passing = int(store.marked(AS_OF) or 0)
+        self._since = time.monotonic()
 
     def turn(self, most: int = MOST, wait_s: float = 0.1, ending: Callable[[], bool] = lambda: False) -> Turn:
         """Take up to `most` messages, waiting `wait_s` seconds for the first, and see them through.
@@ -88,20 +92,43 @@ class Consumer:
         done = Turn(len(messages))
         if messages:
             begin = time.perf_counter()
-            now = self._clock()
-            if self._clock.stands:  # a broker tells the time of its machine, to which such a clock is far behind
-                messages = [msgspec.structs.replace(message, time=min(message.time, now)) for message in messages]
-            decoded = self._decoder.decode(messages, now)
-            pause = _FIRST_PAUSE
-            while not self._seen_through(messages, decoded, done):
+            decoded, pause = self._decoded(messages), _FIRST_PAUSE
+            while decoded is None or not self._seen_through(messages, decoded, done):
                 if ending():
                     return done
                 self._stream.poll(0, 0)  # to keep its place while nothing more can be taken
                 time.sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
+                decoded = decoded or self._decoded(messages)
             self._count(decoded, done, time.perf_counter() - begin)
         self._look()
         return done
+
+    def _decoded(self, messages: Sequence[Message]) -> Decoded | None:
+        """Give what messages mean; nothing while the store, which keeps a clock that stands, is away."""
+        try:
+            now = self._now()
+        except BottegaError as error:
+            self._tell(str(error))
+            return None
+        if self._clock.stands:  # a broker tells the time of its machine, to which such a clock is far behind
+            messages = [msgspec.structs.replace(message, time=min(message.time, now)) for message in messages]
+        return self._decoder.decode(messages, now)
+
+    def _now(self) -> int:
+        """Give the moment, no earlier than anyone has seen it: the clock itself looks only now and then."""
+        return max(self._clock(), int(self._store.marked(NAME) or 0)) if self._clock.stands else self._clock()
+
+    def _settled(self, now: int) -> int:
+        """Give a moment before which nobody asks any more, though requests are under way and clocks look seldom.
+
+        Up to it waiting events may be folded into their records; what is ready later waits there, and counts.
+        """
+        if not self._clock.stands:
+            return now - int(_SETTLED_S * 1_000_000)
+        if time.monotonic() - self._since >= _SETTLED_S:
+            self._passed, self._passing, self._since = self._passing, now, time.monotonic()
+        return self._passed
 
     def _seen_through(self, messages: Sequence[Message], decoded: Decoded, done: Turn) -> bool:
         try:
@@ -117,14 +144,15 @@ class Consumer:
         return True
 
     def _apply(self, tables: Mapping[str, Arrived]) -> Applied:
-        done, last, now = Applied(), 0, self._clock()  # where events move it, they wait in their records until it moves
+        now = self._now()
+        done, last, settled = Applied(), 0, self._settled(now)
         for name, rows in tables.items():
             static = name in self._static
             log = Log(name, rows.rows, None if static else rows.time, None if static else rows.known)
-            done += self._applier.apply(log, Places(rows.partition, rows.offset), now)
+            done += self._applier.apply(log, Places(rows.partition, rows.offset), settled)
             last = max(last, 0 if static else int(rows.time.max()) + 1)
-        if self._clock.stands and last > max(self._clock(), int(self._store.marked(NAME) or 0)):
-            mark(self._store, NAME, str(last).encode())  # the clock may look at it seldom, and it must not go back
+        if self._clock.stands and last > self._now():  # which another may have moved meanwhile
+            mark(self._store, NAME, str(last).encode())
         return done
 
     def _count(self, decoded: Decoded, done: Turn, seconds: float) -> None:

@@ -68,6 +68,14 @@ def test_the_ads_ladder_is_judged_beside_the_limit(tmp_path: Path) -> None:
     assert "0 slices of 10,000 impressions" in printed
 
 
+def test_trees_beat_a_line_where_few_values_interact(tmp_path: Path) -> None:
+    given = ("--rows", "100000", "--kinds", "few", "--models", "Logistic", "BoostedTrees")
+    printed, said = benchmark("ads_ladder", tmp_path, *given)
+    (found,) = said["worlds"]["few"].values()
+    assert found["right_less"]["Logistic"]["high"] < 0
+    assert "champion BoostedTrees; right would be BoostedTrees" in printed
+
+
 @pytest.mark.parametrize("module", ["ads_ladder"], indirect=True)
 def test_every_slice_of_the_scorecard_is_judged(
     module: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -154,6 +154,15 @@ def test_the_same_data_give_the_same_bytes(tmp_path: Path) -> None:
     assert counts == whole
 
 
+def test_an_infinite_label_is_put_aside_by_name_and_a_missing_one_is_not(tmp_path: Path) -> None:
+    place = put(tmp_path, {"clicked": [1.0, math.inf, math.nan, None, -math.inf, 0.0], "price": [math.inf] * 6})
+    told = ingest(bt.Table("t", "t"), place, tmp_path / "out", labels=["clicked", "not there"])
+    assert (told.accepted, told.reasons) == (4, {"clicked: infinite": 2})
+    bad = pq.read_table(tmp_path / "out/quarantined.parquet")
+    assert bad["clicked"].to_pylist() == [math.inf, -math.inf]
+    assert bad["reason"].to_pylist() == ["clicked: infinite"] * 2
+
+
 def test_accepted_columns_have_their_types(tmp_path: Path) -> None:
     place = put(
         tmp_path,

@@ -30,10 +30,10 @@ def decoder(table: bt.Table, **columns: pa.DataType) -> Decoder:
     return Decoder([table], {table.name: pa.schema(columns.items())})
 
 
-def reasons(table: bt.Table, schema: pa.Schema, *events: object, **how) -> list[str | None]:
+def reasons(table: bt.Table, schema: pa.Schema, *events: object) -> list[str | None]:
     """Why each event is refused; nothing for one that is not."""
     sent = messages(*events)
-    found = Decoder([table], {table.name: schema}).decode(sent, NOW, **how)
+    found = Decoder([table], {table.name: schema}).decode(sent, NOW)
     why = {refused.message.offset: refused.reason for refused in found.refused}
     return [why.get(message.offset) for message in sent]
 
@@ -197,11 +197,11 @@ def test_times_that_cannot_be_are_refused_by_name() -> None:
     table = bt.Table("t", time="at", created="seen")
     schema = pa.schema([("at", US), ("seen", US)])
     events = [
-        {"time": NOW + AHEAD}, {"time": NOW + AHEAD + 1}, {"time": 1000}, {"time": 999}, {"time": "soon"},
+        {"time": NOW + AHEAD}, {"time": NOW + AHEAD + 1}, {"time": -(10**15)}, {"time": "soon"},
         {"time": 2**63}, {"time": True}, {"time": 1.5}, {"at": "never"}, {"seen": "2100-01-01"}, {"at": []},
     ]  # fmt: skip
-    assert reasons(table, schema, *({"table": "t", **event} for event in events), oldest=1000) == [
-        None, f"time: in the future {OF}", None, "time: too old", "time: not a time", "time: not a time",
+    assert reasons(table, schema, *({"table": "t", **event} for event in events)) == [
+        None, f"time: in the future {OF}", None, "time: not a time", "time: not a time",
         "time: not a time", "time: not a time", "time: not a time", f"created: in the future {OF}", "time: not a time",
     ]  # fmt: skip
 

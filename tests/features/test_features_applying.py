@@ -320,6 +320,9 @@ def test_records_are_kept_no_longer_than_they_can_matter() -> None:
     assert store.kept == {("k", b"a"): pytest.approx(2 * 86_400, abs=3601)}
     Applier(store, groups, design).apply(make_log("events", rows[1:]), Places(*np.zeros((2, 1), np.int64)), START)
     assert store.kept["k", b"b"] == pytest.approx(7 * 86_400 + 2 * 3600, abs=3601)  # with the label's maturity
+    held = Applier(store, groups, design, for_ever=True)  # where time stands still
+    held.apply(make_log("events", rows[1:]), Places(*np.ones((2, 1), np.int64)), START)
+    assert store.kept["k", b"b"] is None
     things = Applier(store, GROUPS, DESIGN)
     things.apply(make_log("things", [event(table="things", l="p")]), Places(*np.zeros((2, 1), np.int64)), START)
     assert store.kept["l", b"p"] is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle import Event, length
-from test_features_batch import TABLES, THINGS, design_of, frame_of, plain
+from test_features_batch import ASKED, TABLES, THINGS, design_of, frame_of, plain
 from test_features_windows import START, logs, make_log
 
 import bottega as bt
 from bottega.data.log import Log
-from bottega.errors import DataError
+from bottega.errors import DataError, ServeError
 from bottega.features.batch import compute
 from bottega.features.filling import fill
 from bottega.features.frame import Frame, Values, text
@@ -346,3 +347,36 @@ def test_a_store_that_is_not_whole_or_of_another_design_is_refused() -> None:
                 Reader(store, groups).read(frame)
     mark(store, "as_of", b"%d" % (START + 1))
     assert Reader(store, groups).as_of == START + 1
+
+
+class Silent(MemoryStore):
+    """A store that is asked, and does not answer for a while."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked, self.silent = 0, False
+
+    def read(self, group: str, keys: Sequence[bytes]) -> Any:
+        if self.silent:
+            self.asked += 1
+            time.sleep(0.06)
+            raise ServeError("redis://somewhere", "no answer", "a server that answers")
+        return super().read(group, keys)
+
+
+def test_a_store_that_is_silent_is_asked_once_and_each_group_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    store, design = Silent(), design_of(FEATURES)
+    tables = {"events": make_log([], ("k", "l")), "things": THINGS}
+    groups = layout(design, tables)
+    fill(store, design, tables, groups, START)
+    reader, frame = Reader(store, groups), ASKED
+    assert reader.read(frame).unread == []
+    store.silent = True
+    for _ in range(3):
+        assert sorted(reader.read(frame).unread) == sorted(group.name for group in groups)
+    assert store.asked == 1
+    store.silent = False
+    assert len(reader.read(frame).unread) == len(groups)  # for a second nobody asks
+    monkeypatch.setattr("bottega.features.reader._AWAY_S", 0.0)
+    reader._away_until = 0.0
+    assert reader.read(frame).unread == []

@@ -47,6 +47,14 @@ def test_what_a_batch_is_kept_for_begins_when_it_is_restored(tmp_path: Path) -> 
     assert store.read("a", [b"short", b"ever"]) == [None, b"2"]
 
 
+def test_where_time_stands_still_nothing_gets_too_old(tmp_path: Path) -> None:
+    SnapshotStore(tmp_path).write("a", [b"short"], [b"1"], keep_s=1.0)
+    store = MemoryStore()
+    restore(tmp_path, store, for_ever=True)
+    assert store.sweep(time.time() + 1e9) == 0
+    assert store.read("a", [b"short"]) == [b"1"]
+
+
 def test_it_is_not_read_from_and_does_not_change(tmp_path: Path) -> None:
     store = SnapshotStore(tmp_path)
     for call in (

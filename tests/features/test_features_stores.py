@@ -151,6 +151,13 @@ def test_lmdb_at_a_path_of_its_own(tmp_path):
     assert not (tmp_path / "build").exists()
 
 
+def test_a_folder_that_cannot_be_made_is_an_error_of_the_option(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ServeError, match="cannot be made: Not a directory") as caught:
+        open_store(f"lmdb:{tmp_path}/file/store", tmp_path / "build")
+    assert caught.value.where == f"--store lmdb:{tmp_path}/file/store"
+
+
 def test_a_full_store_says_so_and_keeps_what_it_had(tmp_path):
     store = LmdbStore(tmp_path, limit=1 << 20)
     store.write("g", [b"a"], [b"row"], {"applied": b"1"})

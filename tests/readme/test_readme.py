@@ -117,7 +117,11 @@ def test_clicks_and_auctions_run_from_the_package_alone(folder: Path, environmen
     commands = lines_of("bash", BLOCK.findall(CLICKS))
     assert {command.split()[2] for command in commands} == {"banner-clicks", "sponsored-search", "ad-auction"}
     for command in commands:
-        said = run(command, folder, environment).stdout
+        done = run(command, folder, environment)
+        said = done.stdout
+        if "--warm-start" in command:
+            assert "learnt from these same data" in done.stderr
+            assert re.search(rf"{re.escape(command)} +# .*here none are newer: from scratch", CLICKS)
         if command.startswith("bottega explain"):
             assert "base" in said
             assert "log-odds" in said

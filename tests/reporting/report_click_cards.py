@@ -305,6 +305,7 @@ def clicks() -> dict[str, Any]:
                 "unseen_share": 0.0122,
             },
         ],
+        "crosses": [{"column": "query_x_ad_id", "pairs": 81_377, "buckets": 262_144, "collision_rate": 0.2668}],
         "training": {
             "DCN": {
                 "epochs": 4,

@@ -34,7 +34,7 @@ from bottega.reporting.screen import summary
 
 PARTS = [
     *("calibration", "compression", "auction", "categories", "training", "left_out", "position", "labels", "ceiling"),
-    *("ladders", "choice", "warm"),
+    *("crosses", "ladders", "choice", "warm"),
 ]
 # what no page shows: sizes behind all but a first metric, a difference, or what is tried
 UNSHOWN = re.compile(
@@ -329,6 +329,7 @@ def test_the_evaluation_room_fills_the_calibration() -> None:
 def test_no_name_breaks_a_page(name: str) -> None:
     card = clicks()
     card["auction"]["advertisers"][0]["advertiser"] = card["categories"][0]["column"] = name
+    card["crosses"][0]["column"] = name
     card["calibration"]["rank"]["slices"][name] = {name: {"value": 1.5, "low": 1.4, "high": 1.6, "n": 9}}
     card["position"]["chances"] = {name: 0.5}
     card["left_out"][name] = card["compression"]["rank"]["tried"][0]["reason"] = card["auction"]["clicks_from"] = name

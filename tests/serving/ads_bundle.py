@@ -31,7 +31,8 @@ ADS = {  # id: P(click), P(conversion | click), bid, budget, advertiser
     "endless": (0.40, 0.40, 3.0, None, "adv-6"),
     "nobody": (0.40, 0.40, 3.0, 50.0, None),
 }
-SHOWN = Log("shown", pa.table({"ad": pa.array([], pa.string())}), np.zeros(0, np.int64), np.zeros(0, np.int64))
+NONE = pa.array([], pa.string())
+SHOWN = Log("shown", pa.table({"ad": NONE, "user": NONE}), np.zeros(0, np.int64), np.zeros(0, np.int64))
 
 
 class Reads:

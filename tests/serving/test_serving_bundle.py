@@ -219,11 +219,11 @@ def _holds(store: Store, rows: dict[tuple[str, bytes], bytes]) -> bool:
 def _open(folder: str, url: str, begin: Any, told: Any, slow: bool) -> None:
     fills = []
 
-    def counted(source: Folder, store: Store) -> None:
+    def counted(source: Folder, store: Store, **how: bool) -> None:
         fills.append(source)
         if slow:
             time.sleep(0.3)  # so that the others come while it fills
-        restore(source, store)
+        restore(source, store, **how)
 
     environment._FIRST_SIZE = 1 << 16  # so that who fills outgrows it, and the others meet the map that has grown
     online.restore = counted  # type: ignore[attr-defined]
@@ -252,7 +252,7 @@ def test_one_of_several_processes_fills_the_store_and_all_read_it_whole(
 
 
 def _fill_and_die(folder: str, after: int) -> None:
-    def dying(source: Folder, store: Store) -> None:
+    def dying(source: Folder, store: Store, **_: bool) -> None:
         for number, path in enumerate(sorted(source.glob("*.arrow"))):
             if number == after:
                 os.kill(os.getpid(), signal.SIGKILL)

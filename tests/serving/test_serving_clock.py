@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bottega.errors import ServeError
+from bottega.features.stores.memory import MemoryStore
 from bottega.serving import clock as module
-from bottega.serving.clock import KINDS, NAME, Clock
+from bottega.serving.clock import KINDS, NAME, Clock, kept
 
 DAY = 86_400_000_000
 END = 15_300 * DAY  # of a log of 2011
@@ -140,3 +141,31 @@ def test_another_kind_is_refused(kind: str) -> None:
     with pytest.raises(ServeError, match="auto or now or log") as caught:
         Clock(kind, END, {}.get)
     assert caught.value.where == "--clock"
+
+
+class Meddled(MemoryStore):
+    """A store to which somebody else writes the clock between our look and our word."""
+
+    def __init__(self, others: list[int]) -> None:
+        super().__init__()
+        self.others = others
+
+    def swap(self, group: str, keys: Any, before: Any, after: Any, keep_s: float | None = None) -> list[bool]:
+        if self.others:
+            self.write(group, keys, [b"%d" % self.others.pop(0)])
+        return super().swap(group, keys, before, after, keep_s)
+
+
+@given(st.lists(st.integers(1, 9), max_size=4), st.lists(st.integers(1, 9), min_size=1, max_size=4))
+def test_whoever_moves_it_meanwhile_it_never_goes_back(others: list[int], ours: list[int]) -> None:
+    rising = sorted(others)
+    store = Meddled(list(rising))
+    shown = kept(store)
+    last = 0
+    for to in ours:
+        module.move(store, to)
+        now = int(shown(NAME) or 0)
+        assert now >= max(last, to)
+        last = now
+    done = rising[: len(rising) - len(store.others)]
+    assert last == max([*ours, *done])

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -241,6 +242,20 @@ def test_counters_go_on_where_the_worker_before_left_them(tmp_path: Path) -> Non
     text = exposition([tmp_path / "0", tmp_path / "1"]).decode()
     assert 'bottega_events_total{table="orders"} 7\n' in text
     assert r'bottega_events_total{table="a \"b\" \\ c"} 1' in text
+
+
+def test_what_a_streamer_said_of_the_moment_goes_with_it(tmp_path: Path) -> None:
+    paths = [tmp_path / "0-stream", tmp_path / "1-stream"]
+    for path in paths:
+        meters = Meters(path)
+        meters.set("bottega_stream_lag", 5, ("partition", "0"))
+        meters.add("bottega_stream_records_total", 3)
+        meters.beat()
+    assert 'bottega_stream_lag{partition="0"} 10\n' in exposition(paths).decode()
+    os.utime(paths[0], (time.time() - 100, time.time() - 100))  # it was killed, and says no more
+    text = exposition(paths).decode()
+    assert 'bottega_stream_lag{partition="0"} 5\n' in text
+    assert "bottega_stream_records_total 6\n" in text
 
 
 def test_too_many_names_are_dropped_and_harm_nothing(meters: Meters, tmp_path: Path) -> None:

@@ -51,6 +51,14 @@ def test_an_auction_answers_with_prices_and_slots() -> None:
     assert ask(ads_bundle.path(auction()), FOUR, user="u", k=1).items[0].id == "c"
 
 
+def test_a_value_that_is_missing_is_not_said_to_be_unknown_too() -> None:
+    users = bt.Window("shown", by="user", over=["1d"], values={"n": "count(*)"})
+    path = Path(bundle(design(bt.Rank(), bt.Show(k=4), features=[users])))
+    assert ask(path, FOUR, user="never seen").degradations == ["user: unknown"]
+    assert ask(path, FOUR, user=None).degradations == ["user: missing"]
+    assert ask(path, FOUR).degradations == ["user: missing"]
+
+
 def test_an_item_that_was_not_sold_has_neither_price_nor_slot_on_the_wire() -> None:
     shows = Path(bundle(design(bt.Rank(), bt.Show(k=2))))
     items = json.loads(msgspec.json.encode(ask(shows, FOUR)))["items"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path as Folder
 from typing import Any
@@ -35,7 +34,7 @@ from bottega.features.stores.memory import MemoryStore
 from bottega.features.stores.protocol import mark
 from bottega.features.words import Known
 from bottega.serving import streaming
-from bottega.serving.clock import NAME, Clock
+from bottega.serving.clock import NAME, Clock, kept
 
 NOW = START + 3 * DAY
 
@@ -165,11 +164,11 @@ def test_meters_count_what_was_done(world: World) -> None:
     assert found["bottega_stream_repeated_total"] == repeated
     assert found["bottega_stream_records_total"] > 10
     assert found["bottega_stream_seconds_count"] == 1
-    assert "bottega_stream_waits" not in found  # nobody waits
+    assert found["bottega_stream_waits"] == 0
     write(world.folder, rows[:7])
     world.consumer._looked = -9.0
     world.consumer.turn(most=0)
-    assert meters_of(world.folder)["bottega_stream_lag"] == 7
+    assert meters_of(world.folder)['bottega_stream_lag{partition="0"}'] == 7
 
 
 def test_a_store_that_is_away_for_a_while_loses_nothing_and_holds_the_stream_back(world: World) -> None:
@@ -192,7 +191,7 @@ def test_a_store_that_is_away_for_a_while_loses_nothing_and_holds_the_stream_bac
     assert set(polls[1:]) == {("poll", 0, 0)}  # no more is taken, and the place in the group is kept
     assert len(polls) == 1 + 20
     world.drain()
-    assert "bottega_stream_waits" not in meters_of(world.folder)
+    assert meters_of(world.folder)["bottega_stream_waits"] == 0
     assert differing(world.store, rows, NOW) == []
 
 
@@ -294,7 +293,7 @@ def test_where_time_stands_events_move_it(tmp_path: Folder, monkeypatch: pytest.
     """The clock of a log of last year: one microsecond after the newest event, never back, and a day ahead at most."""
     monkeypatch.setattr("bottega.serving.clock._LOOK_S", seldom)  # in which it looks for the mark
     world = World(tmp_path)
-    clock = Clock("log", START, world.store.marked)
+    clock = Clock("log", START, kept(world.store))
     world.consumer._clock, world.consumer._decoder._ahead = clock, clock.ahead
     shown = {"table": "shown", "user": "u1", "item": "i1", "clicked": 1}
     for moment, wanted in (
@@ -305,8 +304,8 @@ def test_where_time_stands_events_move_it(tmp_path: Folder, monkeypatch: pytest.
         write(tmp_path, [{**shown, "time": moment}])
         assert world.consumer.turn(wait_s=1).refused == 0
         assert clock() == (START if seldom else wanted)
-        assert Clock("log", START, world.store.marked)() == wanted  # whoever starts later
-        assert world.store.marked(NAME) == b"%d" % wanted
+        assert Clock("log", START, kept(world.store))() == wanted  # whoever starts later
+        assert kept(world.store)(NAME) == b"%d" % wanted
     write(tmp_path, [{**shown, "time": START + 3 * DAY}])
     assert world.consumer.turn(wait_s=1).refused == 1
     write(tmp_path, [shown], arrived=START + DAY)  # where the service's clock stands now, whatever ours says
@@ -368,19 +367,19 @@ def test_a_busy_record_that_others_change_all_the_time_waits_and_goes_on(
     assert differing(world.store, rows, NOW) == []
 
 
-def test_two_consumers_of_one_group_share_the_writers_and_nothing_counts_twice(tmp_path: Folder) -> None:
-    rows = events(300)
-    for place, row in enumerate(rows):
-        write(tmp_path, [row], writer=place % 3)
-    store = MemoryStore()
-    streams = [FileStream(tmp_path, "shop") for _ in range(2)]
-    both = [consumer(tmp_path, store, stream) for stream in streams]
-    taken = [0, 0]
-    deadline = time.monotonic() + 30
-    while sum(taken) < len(rows) and time.monotonic() < deadline:
-        for place, own in enumerate(both):
-            taken[place] += own.turn(most=7, wait_s=0.05).messages
-    assert min(taken) > 0
-    for stream in streams:
-        stream.close()
-    assert differing(store, rows, NOW) == []
+def test_while_the_store_is_away_the_lag_goes_on_to_be_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streaming, "_LAG_S", 0.0)
+    write(world.folder, events(5))
+    tries = []
+
+    def away() -> bool:
+        if len(tries) == 3:
+            write(world.folder, [{"table": "shown", "user": "u1", "item": "i1", "clicked": 1}] * 4)
+        tries.append(meters_of(world.folder).get('bottega_stream_lag{partition="0"}'))
+        return len(tries) < 12
+
+    world.store.away = away
+    world.consumer.turn(wait_s=1)
+    assert tries[-1] == 4
+    world.drain()
+    assert meters_of(world.folder)['bottega_stream_lag{partition="0"}'] == 0

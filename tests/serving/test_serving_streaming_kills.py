@@ -1,4 +1,4 @@
-"""From the log's files into the store: whoever is killed whenever, nothing is lost and nothing counts twice."""
+"""From the log's files into the store by several: nothing is lost or counts twice, whoever is killed whenever."""
 
 from __future__ import annotations
 
@@ -14,10 +14,45 @@ from stream_world import POISON, Event, Refusals, consumer, differing, events, k
 
 from bottega.data.streams.event_files import ROOM
 from bottega.data.streams.file import FileStream
+from bottega.data.streams.opening import PARTITIONS
 from bottega.features.stores.lmdb import LmdbStore
+from bottega.features.stores.memory import MemoryStore
 
 NOW = START + 3 * DAY
 KILLS = 110
+
+
+def test_two_consumers_of_one_group_share_the_writers_and_nothing_counts_twice(tmp_path: Folder) -> None:
+    rows = events(300)
+    for place, row in enumerate(rows):
+        write(tmp_path, [row], writer=place % 3)
+    store = MemoryStore()
+    streams = [FileStream(tmp_path, "shop") for _ in range(2)]
+    both = [consumer(tmp_path, store, stream) for stream in streams]
+    taken = [0, 0]
+    deadline = time.monotonic() + 30
+    while sum(taken) < len(rows) and time.monotonic() < deadline:
+        for place, own in enumerate(both):
+            taken[place] += own.turn(most=7, wait_s=0.05).messages
+    assert min(taken) > 0
+    for stream in streams:
+        stream.close()
+    assert differing(store, rows, NOW) == []
+
+
+def test_two_streams_into_one_store_do_not_hide_each_other(tmp_path: Folder) -> None:
+    """Equal partitions and offsets of two streams are different events."""
+    store, every = MemoryStore(), []
+    for number, origin in enumerate([0, 7]):
+        folder = tmp_path / str(number)
+        rows = events(40, seed=number)
+        write(folder, rows)
+        every += rows
+        own = consumer(folder, store)
+        own._first = origin * PARTITIONS
+        own.turn(wait_s=1)
+        own._stream.close()
+    assert differing(store, every, NOW) == []
 
 
 def committed(folder: Folder) -> dict[int, int]:

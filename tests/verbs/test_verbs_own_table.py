@@ -165,6 +165,7 @@ def test_a_log_of_clicks_is_built_served_and_explained(tmp_path: Path) -> None:
     assert card["release"]["released"]
     assert card["parity"]["compared"] >= 1000
     assert (card["parity"]["mismatches"], card["serving"]["errors"], card["serving"]["degraded"]) == (0, 0, 0)
+    assert [(each["column"], each["pairs"]) for each in card["crosses"]] == [("device_x_ad", 2 * 25)]
     shown = next(row for row in card["funnel"] if row["stage"] == "cut")
     assert shown["candidates"] == 4
 

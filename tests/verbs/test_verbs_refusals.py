@@ -10,7 +10,14 @@ import pytest
 from tiny_shop import Said
 
 import bottega as bt
+from bottega.data.labels import label_columns
+from bottega.data.source import Place
 from bottega.errors import BuildError, DataError, DesignError, ServeError
+from bottega.runs.progress import Silent
+from bottega.runs.runner import Runner
+from bottega.runs.steps.job import Job
+from bottega.runs.steps.tables import ingest_tables
+from bottega.runs.workspace import Workspace
 from bottega.systems.ad_auction import design as auction
 from bottega.systems.shop_recommendation import design as shop
 
@@ -62,12 +69,34 @@ def test_models_without_a_name_are_refused(typed: str, bottega: Typed, tmp_path:
 
 
 def test_a_label_of_0_and_2_is_refused_before_anything_is_learnt(tmp_path: Path) -> None:
+    with pytest.raises(DataError) as caught:
+        bt.run(stars(tmp_path, 2), data=tmp_path, workspace=tmp_path / "w")
+    assert caught.value.where == "data.labels[0]"
+    assert "'stars' is 2 in 140 examples" in str(caught.value)
+    assert "0 and 1" in caught.value.allowed
+    assert "0 or 1 in the table" in caught.value.fix
+    assert not list((tmp_path / "w").rglob("train*"))
+
+
+def test_rows_with_an_infinite_label_are_put_aside_by_name(tmp_path: Path) -> None:
+    design = stars(tmp_path, 1)
+    with (tmp_path / "shown.csv").open("a") as file:
+        file.write("\n2024-01-28T09,u1,a1,inf\n2024-01-28T10,u1,a1,\n")
+    with Runner(Workspace(tmp_path / "w", "stars"), Silent()) as runner:
+        counts = ingest_tables(Job(design, Place(tmp_path), runner, 0))["shown"]
+    assert (counts["accepted"], counts["reasons"]) == (421, {"stars: infinite": 1})
+    assert label_columns(design, "shown") == ["stars"]
+    assert label_columns(design, "another") == label_columns(shop, "orders") == []
+
+
+def stars(folder: Path, most: int) -> bt.Design:
+    """Write a log of 420 rows whose label is 0 or the most, a third of them, and give its design."""
     rows = [
-        f"2024-01-{day:02d}T0{place},u{place},a{n},{2 * ((day + place + n) % 3 == 0)}"
+        f"2024-01-{day:02d}T0{place},u{place},a{n},{most * ((day + place + n) % 3 == 0)}"
         for day in range(1, 29) for place in range(5) for n in range(3)
     ]  # fmt: skip
-    (tmp_path / "shown.csv").write_text("\n".join(["shown_at,user,ad,stars", *rows]))
-    design = bt.Design(
+    (folder / "shown.csv").write_text("\n".join(["shown_at,user,ad,stars", *rows]))
+    return bt.Design(
         name="stars",
         scope=bt.Scope(question="?"),
         data=bt.Data(
@@ -81,10 +110,3 @@ def test_a_label_of_0_and_2_is_refused_before_anything_is_learnt(tmp_path: Path)
         evaluation=bt.Evaluation("log_loss"),
         serving=bt.Serving([bt.Candidates(), bt.Rank(), bt.Show()]),
     )
-    with pytest.raises(DataError) as caught:
-        bt.run(design, data=tmp_path, workspace=tmp_path / "w")
-    assert caught.value.where == "data.labels[0]"
-    assert "'stars' is 2 in 140 examples" in str(caught.value)
-    assert "0 and 1" in caught.value.allowed
-    assert "0 or 1 in the table" in caught.value.fix
-    assert not list((tmp_path / "w").rglob("train*"))

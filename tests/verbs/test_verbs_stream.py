@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from tiny_shop import Built, Command, Said
 
+from bottega.errors import ServeError
 from bottega.serving.service import Settings
 from bottega.serving.workers import running
 
@@ -163,6 +164,7 @@ def test_what_was_served_is_what_a_batch_computes(
         (["--store", "memory:"], "no worker"),
         (["--workers", "0"], "--workers"),
         (["--clock", "moon"], "--clock"),
+        (["--store", "lmdb:/dev/null/store"], "--store lmdb:/dev/null/store"),
     ],
 )
 def test_a_stream_that_cannot_be_is_one_clear_error(
@@ -180,3 +182,36 @@ def test_without_an_answer_there_is_nothing_to_check(
     found = bottega("consistency", built.design, "--workspace", workspace)
     assert found.code == 2
     assert "no answer of build" in found.err
+
+
+@pytest.mark.parametrize("sample", [0, -3])
+def test_a_sample_of_nothing_is_refused(built: Built, bottega: Callable[..., Said], sample: int) -> None:
+    found = bottega("consistency", built.design, "--workspace", built.workspace, f"--sample={sample}")
+    assert found.code == 2
+    assert f"--sample: {sample}" in found.err
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"stream": "kafka://user:hunter2@host:9/ev"}, r"--stream kafka://\*\*\*@host:9/ev"),
+        ({"stream": "none", "store": "lmdb:/dev/null/store"}, "--store lmdb:/dev/null/store"),
+    ],
+    ids=["stream", "store"],
+)
+def test_a_service_that_cannot_be_is_one_clear_error(workspace: Path, settings: dict[str, Any], said: str) -> None:
+    with pytest.raises(ServeError, match=said), service(workspace, **settings):
+        pass
+    logged = (workspace / "tiny" / "log" / "service.log").read_text()
+    assert "Traceback" not in logged
+    assert "hunter2" not in logged
+
+
+def test_a_store_that_is_away_is_one_clear_error(workspace: Path) -> None:
+    pytest.importorskip("cassandra", reason="Cassandra's driver is not installed: pip install 'bottega[cassandra]'")
+    away = "cassandra://me:hunter2@127.0.0.1:1/k"
+    with pytest.raises(ServeError, match=r"cassandra://\*\*\*@127"), service(workspace, store=away):
+        pass
+    logged = (workspace / "tiny" / "log" / "service.log").read_text()
+    assert "Traceback" not in logged
+    assert logged.count(" WARNING ") + logged.count(" ERROR ") == logged.count("the store does not answer") > 0

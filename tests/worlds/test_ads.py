@@ -275,6 +275,9 @@ def test_a_world_is_written_by_its_name(tmp_path: Path) -> None:
     assert world(3, interactions="few") == AdsWorld(seed=3, interactions="few")
     with pytest.raises(DesignError, match="not set in rows"):
         write_world("shop", tmp_path, 0, rows=10)
+    with pytest.raises(DesignError, match="--rows: 999") as caught:
+        write_world("ads", tmp_path / "c", 0, rows=999)
+    assert caught.value.fix == "--rows 2000000"
     with pytest.raises(DesignError, match="one of ads, shop"):
         write_world("adz", tmp_path, 0)
     for function in (limits, true_probabilities):

@@ -88,6 +88,13 @@ def missing(column: pa.ChunkedArray) -> Mask:
     return empty
 
 
+def infinite(column: pa.ChunkedArray) -> Mask:
+    """Mark what is infinite: (n,)."""
+    if not pa.types.is_floating(column.type):
+        return np.zeros(len(column), np.bool_)
+    return _mask(pc.fill_null(pc.is_inf(column), False))
+
+
 def repeated(rows: pa.Table, columns: Sequence[str], good: Mask) -> Mask:
     """Mark rows (n,) whose values together stand in an earlier good row; a row with a null is never one."""
     groups = groups_of(rows, columns)

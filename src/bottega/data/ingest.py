@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from bottega.data.checks import Refusal, missing, numbers, refusals, repeated
+from bottega.data.checks import Refusal, infinite, missing, numbers, refusals, repeated
 from bottega.data.log import Log
 from bottega.data.source import Place, read
 from bottega.data.times import Times, parse
@@ -59,19 +59,22 @@ class Ingested:
         return "   ".join(said)
 
 
-def ingest(table: Table, place: Place, folder: Path, text: Collection[str] = ()) -> Ingested:
+def ingest(
+    table: Table, place: Place, folder: Path, text: Collection[str] = (), labels: Sequence[str] = ()
+) -> Ingested:
     """Read a table, judge its rows, and write what was accepted and what was not.
 
-    Reasons come in this order: `time: missing`, `time: not a time`, the same of `created`, the checks as declared,
-    `event_id: repeated` (an earlier row that passed all else has the same id). A row that fails several counts under
-    the first, and its `reason` names all, joined by `; `. A float that is not finite is null in what is accepted, and
-    the text column of a `Range` in numbers becomes numbers there.
+    Reasons come in this order: `time: missing`, `time: not a time`, the same of `created`, `infinite` of each label,
+    the checks as declared, `event_id: repeated` (an earlier row that passed all else has the same id). A row that fails
+    several counts under the first, and its `reason` names all, joined by `; `. Another float that is not finite is null
+    in what is accepted, and the text column of a `Range` in numbers becomes numbers there.
 
     `folder/accepted.parquet`: our columns in the order of arrival, the columns of `time` and `created` as
     timestamp[us, UTC]. `folder/quarantined.parquet`: the columns as the source has them, and `reason` (`_reason`
     where the source has one). `folder/ingested.json`: the counts. The same data give the same bytes.
 
-    table: as the design has it; place: where its source is; text: columns that CSV must keep as text.
+    table: as the design has it; place: where its source is; text: columns that CSV must keep as text. labels:
+    columns that may not be infinite, where they are there.
     Raises `DataError`: what `read` refuses, a column that a check names and that is not there, no row left.
     """
     rows = read(table, place, text)
@@ -80,7 +83,7 @@ def ingest(table: Table, place: Place, folder: Path, text: Collection[str] = ())
         for field, name in (("time", table.time), ("created", table.created))
         if name is not None
     }
-    refused = [refusal for refusal in _judge(table, rows, times) if refusal.rows.any()]
+    refused = [refusal for refusal in _judge(table, rows, times, labels) if refusal.rows.any()]
     good = np.ones(rows.num_rows, np.bool_)
     reasons: dict[str, int] = {}
     for refusal in refused:
@@ -131,12 +134,14 @@ def _repeated(table: Table, rows: pa.Table) -> int:
     return int(np.count_nonzero(repeated(rows, columns, np.ones(rows.num_rows, np.bool_))))
 
 
-def _judge(table: Table, rows: pa.Table, times: dict[str, Times]) -> list[Refusal]:
+def _judge(table: Table, rows: pa.Table, times: dict[str, Times], labels: Sequence[str]) -> list[Refusal]:
     found = []
     for field, name in (("time", table.time), ("created", table.created)):
         if name is not None:
             found.append(Refusal(f"{field}: missing", times[name].missing))
             found.append(Refusal(f"{field}: not a time", times[name].broken))
+    there = [name for name in labels if name in rows.column_names]
+    found.extend(Refusal(f"{name}: infinite", infinite(rows.column(name))) for name in there)
     found.extend(refusals(table, rows, times, _without(found, rows.num_rows)))
     if table.event_id is not None:
         found.append(Refusal("event_id: repeated", repeated(rows, [table.event_id], _without(found, rows.num_rows))))

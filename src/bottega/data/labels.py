@@ -12,10 +12,18 @@ from numpy.typing import NDArray
 from bottega.data.checks import numbers
 from bottega.data.log import Log
 from bottega.data.times import Times, parse
-from bottega.design.data import Label
+from bottega.design.data import Label, Logged
+from bottega.design.design import Design
 from bottega.design.part import microseconds
 from bottega.design.tables import Table
 from bottega.errors import DataError, nearest
+
+
+def label_columns(design: Design, table: str) -> list[str]:
+    """Name the labels that a table may have columns of: those of logged examples, in the table that they come from."""
+    examples = design.data.examples
+    logged = isinstance(examples, Logged) and examples.table == table
+    return [label.name for label in design.data.labels] if logged else []
 
 
 @dataclass(frozen=True)

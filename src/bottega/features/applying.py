@@ -53,8 +53,8 @@ class Applier:
     store: filled by a batch, or empty. groups: what it keeps. design: whose tables the events are rows of.
     """
 
-    def __init__(self, store: Store, groups: Sequence[Group], design: Design) -> None:
-        self._store, self._design = store, design
+    def __init__(self, store: Store, groups: Sequence[Group], design: Design, for_ever: bool = False) -> None:
+        self._store, self._design, self._for_ever = store, design, for_ever
         self._groups = [(group, Codec(group)) for group in groups]
         self._seen = Seen(store, design)
         self._numbers = {table.name: number for number, table in enumerate(design.data.tables)}
@@ -97,7 +97,7 @@ class Applier:
             changed = [row for row, (old, new) in enumerate(zip(before, after, strict=True)) if old != new]
             swapped = self._store.swap(
                 group.name, [names[row] for row in changed], [before[row] for row in changed],
-                [after[row] for row in changed], keep_s=keep_s(codec, after, now),
+                [after[row] for row in changed], keep_s=None if self._for_ever else keep_s(codec, after, now),
             )  # fmt: skip
             lost = [row for row, whole in zip(changed, swapped, strict=True) if not whole]
             done.records += len(changed) - len(lost)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -19,6 +20,7 @@ from bottega.features.stores.protocol import Store
 from bottega.features.tracks import Group
 from bottega.features.words import TextColumn
 
+_SLOW_S, _AWAY_S = 0.05, 1.0  # a store that fails after so long is not asked again for so long
 _BETWEEN = key(["", ""])  # what stands between two parts of a key
 
 
@@ -34,6 +36,7 @@ class Reader:
         self.as_of = _filled(store)
         """The moment of which the batch told that filled the store, microseconds since 1970 UTC."""
         self._parts = [Remembered(store, group) for group in groups]
+        self._away_until = 0.0
 
     def read(self, frame: Frame) -> Values:
         """Give the columns; a key without a record has the values of one without events.
@@ -46,7 +49,7 @@ class Reader:
             by = part.group.by
             of_request = all(name in frame.requests for name in by)
             try:
-                read = _read(part, frame, of_request)
+                read = self._asked(part, frame, of_request)
             except ServeError:
                 result.unread.append(part.group.name)
                 read = part.nothing(len(frame.time) if of_request else frame.rows)
@@ -58,6 +61,17 @@ class Reader:
                 missing[by[0]] = missing[by[0]] & nowhere if by[0] in missing else nowhere
         result.unknown = {name: count for name, rows in missing.items() if (count := int(np.count_nonzero(rows)))}
         return result
+
+    def _asked(self, part: Remembered, frame: Frame, of_request: bool) -> Read:
+        began = time.monotonic()
+        if began < self._away_until:
+            raise ServeError("store", "away a moment ago", "a store that answers", "")
+        try:
+            return _read(part, frame, of_request)
+        except ServeError:
+            if time.monotonic() - began > _SLOW_S:  # else each group of each request would wait for as long
+                self._away_until = time.monotonic() + _AWAY_S
+            raise
 
 
 def _read(part: Remembered, frame: Frame, of_request: bool) -> Read:

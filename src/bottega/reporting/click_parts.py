@@ -159,6 +159,18 @@ class Categories(msgspec.Struct, frozen=True):
     """Share of the test's rows whose value training never had."""
 
 
+class Crossed(msgspec.Struct, frozen=True):
+    """How the pairs of a cross were coded."""
+
+    column: str = ""
+    pairs: int | None = None
+    """Different pairs in training."""
+    buckets: int | None = None
+    """The codes that they share."""
+    collision_rate: float | None = None
+    """Share of the pairs that share their code with another."""
+
+
 class Training(msgspec.Struct, frozen=True):
     """How a network learnt."""
 

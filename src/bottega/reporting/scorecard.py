@@ -11,7 +11,16 @@ import msgspec
 
 from bottega.errors import DataError
 from bottega.files import write_json
-from bottega.reporting.click_parts import Calibration, Categories, Compressed, LabelCount, Position, Replay, Training
+from bottega.reporting.click_parts import (
+    Calibration,
+    Categories,
+    Compressed,
+    Crossed,
+    LabelCount,
+    Position,
+    Replay,
+    Training,
+)
 from bottega.reporting.measured import Metrics
 from bottega.reporting.parts import Ceiling, DataCount, Parity, Promise, Release, Service, Source, Stage, StepTime, Warm
 
@@ -107,6 +116,7 @@ class Scorecard(msgspec.Struct, frozen=True):
     compression: dict[str, Compressed] = {}
     auction: Replay | None = None
     categories: list[Categories] = []
+    crosses: list[Crossed] = []
     training: dict[str, Training] = {}
     left_out: dict[str, str] = {}
     """Rung to why it was not trained."""

@@ -24,7 +24,7 @@ from bottega.models.inputs import Kind as InputKind
 from bottega.models.making import retriever_class
 from bottega.models.probability import Corrected, Probability
 from bottega.models.protocols import Retriever, Scorer
-from bottega.serving.clock import Clock
+from bottega.serving.clock import Clock, kept
 from bottega.serving.manifest import verify
 from bottega.serving.online import EMBEDDED, open_online
 
@@ -101,13 +101,13 @@ def load_bundle(folder: Path, store: str = EMBEDDED, clock: str = "auto") -> Bun
         for setting in design.models.get("retrieve", ())
     }
     champions = {ladder: _champion(folder, design, ladder, told) for ladder, told in facts.ladders.items()}
-    reader = Reader(open_online(store, folder, readonly=True), facts.groups)
+    reader = Reader(open_online(store, folder, readonly=True, clock=clock), facts.groups)
     rates = tuple(
         RateTable.load(rates_folder(folder, place), part)
         for place, part in enumerate(design.features)
         if isinstance(part, TargetRate)
     )
-    time = Clock(clock, reader.as_of, reader.store.marked)
+    time = Clock(clock, reader.as_of, kept(reader.store))
     return Bundle(folder.name, folder, design, facts, retrievers, champions, reader, rates, time)
 
 

@@ -9,14 +9,36 @@ from typing import Literal
 
 from bottega.data.times import iso
 from bottega.errors import ServeError
+from bottega.features.stores.protocol import Store
 
 Kind = Literal["auto", "now", "log"]
 KINDS = ("auto", "now", "log")
 NAME = "clock"
-"""The mark of the store that says how far events have moved the clock of a log."""
+"""The group of the store whose one row says how far events have moved the clock of a log."""
+_ROW = b"at"
 _DAY = 86_400_000_000
 _LOOK_S = 0.02  # between two looks at the mark
 _STALE = 3 * _DAY  # a log that ended longer ago is one to learn from, and no live one
+
+
+def stands(kind: str, as_of: int) -> bool:
+    """Tell whether a clock stands where no event moves it. as_of: the log's end, microseconds since 1970 UTC."""
+    return kind == "log" or (kind == "auto" and _machine() - as_of > _STALE)
+
+
+def kept(store: Store) -> Callable[[str], bytes | None]:
+    """Give what reads the clock that a store keeps."""
+    return lambda name: store.read(name, [_ROW])[0]
+
+
+def move(store: Store, to: int) -> None:
+    """Move the clock that a store keeps, if it is behind; whoever else moves it, it never goes back.
+
+    to: microseconds since 1970 UTC. Errors: `ServeError` where the store is away.
+    """
+    while int((before := store.read(NAME, [_ROW])[0]) or 0) < to:
+        if store.swap(NAME, [_ROW], [before], [b"%d" % to])[0]:
+            return
 
 
 class Clock:
@@ -26,15 +48,15 @@ class Clock:
     was applied: time stands still where nothing happens, so that windows over a log of last year are not all empty.
     `auto`: `log` where the log ended more than three days before the build is opened, else `now`.
 
-    kind: which one. as_of: the log's end. marked: gives the store's mark of the clock, where there is one.
+    kind: which one. as_of: the log's end. moved: gives how far events have moved the clock, by its name; see `kept`.
     Errors: `ServeError` for another kind.
     """
 
-    def __init__(self, kind: str, as_of: int, marked: Callable[[str], bytes | None]) -> None:
+    def __init__(self, kind: str, as_of: int, moved: Callable[[str], bytes | None]) -> None:
         if kind not in KINDS:
             raise ServeError("--clock", repr(kind), " or ".join(KINDS))
-        self._as_of, self._marked = as_of, marked
-        self.stands = kind == "log" or (kind == "auto" and _machine() - as_of > _STALE)
+        self._moved = moved
+        self.stands = stands(kind, as_of)
         self._last, self._looked = as_of, -_LOOK_S
 
     def __call__(self) -> int:
@@ -44,7 +66,7 @@ class Clock:
         elif time.monotonic() - self._looked >= _LOOK_S:
             self._looked = time.monotonic()
             with contextlib.suppress(ServeError):  # the store is away: whoever reads it hears of that
-                self._last = max(self._last, int(self._marked(NAME) or 0))
+                self._last = max(self._last, int(self._moved(NAME) or 0))
         return self._last
 
     @property

@@ -13,7 +13,8 @@ from bottega.errors import ServeError
 from bottega.features.filling import AS_OF
 from bottega.features.stores.opening import open_store, within
 from bottega.features.stores.protocol import Store, mark
-from bottega.features.stores.snapshot import restore
+from bottega.features.stores.snapshot import marks_of, restore
+from bottega.serving.clock import stands
 
 EMBEDDED = "lmdb:"
 FOLDER = "online"
@@ -24,34 +25,38 @@ ROWS = "rows"
 """The folder of a build with the records that fill a store."""
 
 
-def open_online(url: str, build: Path, readonly: bool = False) -> Store:
+def open_online(url: str, build: Path, readonly: bool = False, clock: str = "auto") -> Store:
     """Open the store of a build, and fill it first where nobody has.
 
     Each build has records of its own, whose layout is its design's, so none can be read by another one: in the
     embedded store a folder, elsewhere a prefix of the keys. One process fills it, others wait.
 
     url: of the store: `lmdb:` beside the builds, `lmdb:/path`, `memory:` for this process alone, or a server's.
-    build: its folder. readonly: for those who only read.
+    build: its folder. readonly: for those who only read. clock:
+    which one; where it stands no row gets too old, and none is dropped.
     Errors: `ServeError` for rows that are damaged, and a store that is away.
     """
     place = url_of(url, build)
     if url == "memory:":
         store = open_store(url, build)
-        restore(build / ROWS, store)
+        _restore(build, store, clock)
         return store
     with _alone(build):
-        if place.startswith(EMBEDDED):
-            if readonly and (found := _filled(place, build)) is not None:
-                return found
-            Path(place.removeprefix(EMBEDDED)).parent.mkdir(parents=True, exist_ok=True)
+        if place.startswith(EMBEDDED) and readonly and (found := _filled(place, build)) is not None:
+            return found
         store = open_store(place, build)
         if store.marked(AS_OF) is None:
             mark(store, FILLED, uuid.uuid4().hex[:8].encode())
-            restore(build / ROWS, store)
+            _restore(build, store, clock)
     if not readonly:
         return store
     store.close()
     return open_store(place, build, readonly=True)
+
+
+def _restore(build: Path, store: Store, clock: str) -> None:
+    rows = build / ROWS
+    restore(rows, store, for_ever=stands(clock, int(marks_of(rows).get(AS_OF, "0"))))
 
 
 def url_of(url: str, build: Path) -> str:

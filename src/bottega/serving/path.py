@@ -165,9 +165,10 @@ class Path:
         found.values = self._reading.values(frame, found.scores)
         if not self._finder.retrievers:  # they say themselves whom they do not know
             for name, count in found.values.unknown.items():
-                asked.degradations.append(
-                    f"{name}: unknown" if name in asked.columns else f"candidates: {count} unknown"
-                )
+                if name not in asked.columns:
+                    asked.degradations.append(f"candidates: {count} unknown")
+                elif asked.columns[name] is not None:  # it is said to be missing
+                    asked.degradations.append(f"{name}: unknown")
         asked.degradations += [f"store: {name} unread" for name in found.values.unread]
         found.stage_ms["features"] = milliseconds(begin)
         for stage in self._ranks:

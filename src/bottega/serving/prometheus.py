@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import os
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
@@ -36,7 +37,7 @@ FAMILIES = {
     "bottega_stream_records_total": ("counter", "Records of the store that events changed."),
     "bottega_stream_conflicts_total": ("counter", "Times that two streamers met in one record, and one began again."),
     "bottega_stream_seconds": ("histogram", "Seconds from taking messages to their being in the store."),
-    "bottega_stream_lag": ("gauge", "Messages that wait in the stream."),
+    "bottega_stream_lag": ("gauge", "Messages that wait in the stream, by partition."),
     "bottega_stream_waits": ("gauge", "Streamers that cannot go on: the stream or the store is away."),
     "bottega_sales_total": ("counter", "Slots that auctions sold."),
     "bottega_clicks_total": ("counter", "Clicks by outcome: charged, again (charged before), unknown."),
@@ -49,6 +50,11 @@ FAMILIES = {
     "bottega_restarts_total": ("counter", "Workers that were started again after they had died."),
     "bottega_version_info": ("gauge", "Workers that serve each build."),
 }
+
+_PASSING = {"bottega_version_info"}  # gauges of which a 0 says nothing
+BEATING = "-stream"
+"""The end of the names of files whose writers `beat`: of one that has not for a while, the gauges are left out."""
+_SILENT_S = 30.0
 
 Labels = tuple[tuple[str, str], ...]
 
@@ -69,6 +75,7 @@ class Meters:
             self._map = mmap.mmap(file, _VALUES_BYTES + _NAMES_BYTES)
         finally:
             os.close(file)
+        self._path = path
         self._values = memoryview(self._map)[:_VALUES_BYTES].cast("d")  # [0]: bytes of names that are in use
         self._places = {key: place for place, key in enumerate(_names(self._map), 1)}
         self._lock = threading.Lock()
@@ -88,6 +95,10 @@ class Meters:
         border = next((f"{border:g}" for border in BORDERS if seconds <= border), "+Inf")
         self.add(f"{name}_bucket", 1.0, *labels, ("le", border))
         self.add(f"{name}_sum", seconds, *labels)
+
+    def beat(self) -> None:
+        """Say that the writer is there: see `BEATING`."""
+        os.utime(self._path)
 
     def names(self) -> list[tuple[str, Labels]]:
         """Give what has been counted so far, by name and labels."""
@@ -115,14 +126,17 @@ class Meters:
 def exposition(paths: Iterable[Path]) -> bytes:
     """Add up the files of all workers, and write the sum in the text format of Prometheus.
 
+    What a streamer that is gone said of the moment is left out, what it counted stays.
     Source: https://prometheus.io/docs/instrumenting/exposition_formats/
     """
     total: dict[tuple[str, Labels], float] = defaultdict(float)
     for path in paths:
         data = path.read_bytes()
         values = memoryview(data)[:_VALUES_BYTES].cast("d")
+        gone = path.name.endswith(BEATING) and time.time() - path.stat().st_mtime > _SILENT_S
         for place, key in enumerate(_names(data), 1):
-            total[key] += values[place]
+            if not gone or FAMILIES.get(key[0], ("counter",))[0] != "gauge":
+                total[key] += values[place]
     lines: list[str] = []
     for family, (kind, told) in FAMILIES.items():
         lines += [f"# HELP {family} {told}", f"# TYPE {family} {kind}"]
@@ -130,7 +144,7 @@ def exposition(paths: Iterable[Path]) -> bytes:
             lines += _histogram(family, total)
         else:
             rows = [(labels, value) for (name, labels), value in sorted(total.items()) if name == family]
-            lines += [_line(family, labels, value) for labels, value in rows if kind == "counter" or value]
+            lines += [_line(family, labels, value) for labels, value in rows if value or family not in _PASSING]
     return ("\n".join(lines) + "\n").encode()
 
 

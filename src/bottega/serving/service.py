@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import msgspec
 
+from bottega.data.warehouse import masked
 from bottega.errors import ServeError
 from bottega.serving.appending import ROTATE_BYTES
 from bottega.serving.decision_log import INTERVAL
@@ -83,7 +84,7 @@ class Settings(msgspec.Struct, frozen=True):
             found = f"workers {self.workers}, streamers {self.streamers}, port {self.port}"
             raise ServeError("service", found, "workers and streamers from 0, port 0 to 65535", "change it")
         if not self.workers and not self.streams:
-            found = f"no worker, and --stream {self.stream} into --store {self.store}"
+            found = f"no worker, and --stream {masked(self.stream)} into --store {masked(self.store)}"
             raise ServeError("service", found, "a stream, and a store that other processes see", "--store lmdb:")
         if self.build is None and not self.pointer.is_file():
             name = self.folder.name

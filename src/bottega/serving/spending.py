@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -45,6 +46,11 @@ class Clicked(msgspec.Struct, frozen=True):
     """What it costs beyond the budget, which nobody pays; 0 where the budget held."""
 
 
+class _Paid(msgspec.Struct, frozen=True, array_like=True):
+    paid: float
+    price: float
+
+
 class Spending:
     """Accounts by UTC day and advertiser, and the sales that may still be clicked.
 
@@ -82,7 +88,8 @@ class Spending:
     def keep(self, request_id: str, sales: Sequence[Sale], at: int) -> None:
         """Keep an answer's sales for their clicks, and now and then drop those that are too old.
 
-        Of two answers under one id the later one counts.
+        Of two answers under one id the later one counts; what was clicked of the earlier one stays paid, and is not
+        charged again.
         """
         mark(self.store, _name(at, request_id), msgspec.json.encode(sales))
         self._kept += 1
@@ -94,27 +101,35 @@ class Spending:
 
         at: of the click, microseconds since 1970 UTC; its UTC day is charged, and the budget is that of the sale.
         """
-        for hours in range(HOURS + 1):
-            name = _name(at - hours * HOUR, request_id)
+        names = [_name(at - hours * HOUR, request_id) for hours in range(HOURS + 1)]
+        for place, name in enumerate(names):
             if (kept := self.store.marked(name)) is None:
                 continue
-            for slot, sale in enumerate(msgspec.json.decode(kept, type=list[Sale]), 1):
+            for sale in msgspec.json.decode(kept, type=list[Sale]):
                 if sale.id == item:
-                    paid, charged = self._charge_once(sale, f"{name} {slot}", at)
-                    return Clicked(request_id, item, paid, charged, sale.price - paid)
+                    once = [_once(each, item) for each in names[place:]]  # the answer of an earlier hour was clicked?
+                    paid, charged = next(filter(None, map(self._paid, once[1:])), None), False
+                    if paid is None:
+                        paid, charged = self._charge_once(sale, once[0], at)
+                    return Clicked(request_id, item, paid.paid, charged, paid.price - paid.paid)
         return None
 
-    def _charge_once(self, sale: Sale, name: str, at: int) -> tuple[float, bool]:
+    def _paid(self, name: str) -> _Paid | None:
+        found = self.store.marked(name)
+        return None if found is None else msgspec.json.decode(found, type=_Paid)
+
+    def _charge_once(self, sale: Sale, name: str, at: int) -> tuple[_Paid, bool]:
         """Give what is paid for a sale, and whether it is paid now; it stands in the mark of this name from then on."""
         account = _accounts([sale.advertiser], at)
         while True:
             paid = affordable(sale.price, sale.budget, amount(self.store.read(_GROUP, account)[0]))
             limits = [sale.budget] if sale.budget is not None and paid else None
-            fits = self.store.add(_GROUP, account, [paid], limits, {name: msgspec.json.encode(paid)})
+            told = _Paid(paid, sale.price)
+            fits = self.store.add(_GROUP, account, [paid], limits, {name: msgspec.json.encode(told)})
             if fits is None:
-                return msgspec.json.decode(self.store.marked(name) or b"0", type=float), False
+                return self._paid(name) or told, False
             if fits.all():
-                return paid, True  # else the account was charged since it was read
+                return told, True  # else the account was charged since it was read
 
 
 def affordable(price: float, budget: float | None, spent: float) -> float:
@@ -137,6 +152,10 @@ def _accounts(advertisers: Sequence[str], at: int) -> list[bytes]:
 
 def _name(at: int, request_id: str) -> str:
     return f"sale {_hour(at)} {request_id}"  # an id has no blank in it
+
+
+def _once(name: str, item: str) -> str:
+    return f"{name} {hashlib.blake2b(item.encode(), digest_size=16).hexdigest()}"
 
 
 def _hour(at: int) -> str:

@@ -17,13 +17,13 @@ import msgspec
 
 from bottega.data.keys import identifiers
 from bottega.data.streams.messages import Decoder
-from bottega.data.streams.opening import open_dead_letters, open_stream
+from bottega.data.streams.opening import open_dead_letters, open_stream, origin_of
 from bottega.design.design import Design
 from bottega.errors import BottegaError
 from bottega.features.applying import Applier
 from bottega.features.filling import AS_OF
 from bottega.serving.bundle import Facts, read_schemas
-from bottega.serving.clock import Clock
+from bottega.serving.clock import Clock, kept
 from bottega.serving.manifest import verify
 from bottega.serving.online import FILLED, open_online
 from bottega.serving.prometheus import Meters
@@ -83,19 +83,22 @@ def consumer_of(settings: Settings, build: Path, meters: Meters, say: Callable[[
     verify(build)
     design = msgspec.json.decode((build / "design.json").read_bytes(), type=Design)
     facts = msgspec.json.decode((build / "serving.json").read_bytes(), type=Facts)
-    store = open_online(settings.store, build)
+    store = open_online(settings.store, build, clock=settings.clock)
     try:
         as_of = int(store.marked(AS_OF) or 0)
-        clock = Clock(settings.clock, as_of, store.marked)
+        clock = Clock(settings.clock, as_of, kept(store))
         whose = f"{build.name}-{(store.marked(FILLED) or b'').decode()}"  # each store takes all events since its batch
         url = _GROUP.sub(rf"\g<0>-{whose}", settings.stream)
         stream = open_stream(url, settings.log_folder, f"{design.name}-{whose}", as_of - 1)
         letters = open_dead_letters(settings.stream, settings.log_folder)
         try:
             decoder = Decoder(design.data.tables, read_schemas(build), clock.ahead, identifiers(design))
-            applier = Applier(store, facts.groups, design)
+            applier = Applier(store, facts.groups, design, for_ever=clock.stands)
             applier.warm()
-            yield Consumer(stream, store, applier, decoder, design.data.tables, letters, clock, meters, say)
+            yield Consumer(
+                stream, store, applier, decoder, design.data.tables, letters, clock, meters, say,
+                origin_of(settings.stream),
+            )  # fmt: skip
         finally:
             letters.close()
             stream.close()

@@ -11,14 +11,15 @@ import msgspec
 
 from bottega.data.log import Log
 from bottega.data.streams.messages import Arrived, Decoded, Decoder, Refused
+from bottega.data.streams.opening import PARTITIONS
 from bottega.data.streams.protocol import Message, Stream
 from bottega.design.tables import Table
 from bottega.errors import BottegaError
 from bottega.features.applying import Applied, Applier
 from bottega.features.filling import AS_OF
-from bottega.features.stores.protocol import Store, mark
+from bottega.features.stores.protocol import Store
 from bottega.features.tracked import Places
-from bottega.serving.clock import NAME
+from bottega.serving.clock import NAME, kept, move
 from bottega.serving.prometheus import Meters
 
 MOST = 50_000  # messages taken together: larger writes a busy record less often, and later
@@ -59,6 +60,7 @@ class Consumer:
 
     stream: this member's. store: with `groups` filled by a batch. tables: of the design, with `decoder` for their rows.
     letters: where refused messages go. clock: of the service. meters: of this consumer alone. say: is told of trouble.
+    origin: of the stream, see `origin_of`.
     """
 
     def __init__(
@@ -72,15 +74,21 @@ class Consumer:
         clock: Timed,
         meters: Meters,
         say: Callable[[str], None],
+        origin: int = 0,
     ) -> None:
         self._stream, self._store, self._applier, self._decoder = stream, store, applier, decoder
         self._static = {table.name for table in tables if table.time is None}
         self._letters, self._clock, self._meters, self._say = letters, clock, meters, say
+        self._first = origin * PARTITIONS
         self._looked = self._swept = -_SWEEP_S
         self._fault: str | None = None
         self._told = -_TOLD_S
         self._passed = self._passing = int(store.marked(AS_OF) or 0)
         self._since = time.monotonic()
+        self._mine: set[int] = set()
+        for name, labels in meters.names():  # of who wrote this file before
+            if name == "bottega_stream_lag":
+                meters.set(name, 0.0, *labels)
 
     def turn(self, most: int = MOST, wait_s: float = 0.1, ending: Callable[[], bool] = lambda: False) -> Turn:
         """Take up to `most` messages, waiting `wait_s` seconds for the first, and see them through.
@@ -97,11 +105,13 @@ class Consumer:
                 if ending():
                     return done
                 self._stream.poll(0, 0)  # to keep its place while nothing more can be taken
+                self._measure()
                 time.sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
                 decoded = decoded or self._decoded(messages)
             self._count(decoded, done, time.perf_counter() - begin)
-        self._look()
+        self._measure()
+        self._sweep()
         return done
 
     def _decoded(self, messages: Sequence[Message]) -> Decoded | None:
@@ -117,7 +127,7 @@ class Consumer:
 
     def _now(self) -> int:
         """Give the moment, no earlier than anyone has seen it: the clock itself looks only now and then."""
-        return max(self._clock(), int(self._store.marked(NAME) or 0)) if self._clock.stands else self._clock()
+        return max(self._clock(), int(kept(self._store)(NAME) or 0)) if self._clock.stands else self._clock()
 
     def _settled(self, now: int) -> int:
         """Give a moment before which nobody asks any more, though requests are under way and clocks look seldom.
@@ -149,10 +159,10 @@ class Consumer:
         for name, rows in tables.items():
             static = name in self._static
             log = Log(name, rows.rows, None if static else rows.time, None if static else rows.known)
-            done += self._applier.apply(log, Places(rows.partition, rows.offset), settled)
+            done += self._applier.apply(log, Places(self._first + rows.partition, rows.offset), settled)
             last = max(last, 0 if static else int(rows.time.max()) + 1)
-        if self._clock.stands and last > self._now():  # which another may have moved meanwhile
-            mark(self._store, NAME, str(last).encode())
+        if self._clock.stands and last > now:
+            move(self._store, last)
         return done
 
     def _count(self, decoded: Decoded, done: Turn, seconds: float) -> None:
@@ -168,18 +178,29 @@ class Consumer:
         add("bottega_stream_conflicts_total", done.applied.conflicts)
         self._meters.observe("bottega_stream_seconds", seconds)
 
-    def _look(self) -> None:
+    def _measure(self) -> None:
         now = time.monotonic()
-        if now - self._looked >= _LAG_S:
-            self._looked = now
-            self._meters.set("bottega_stream_lag", float(sum(self._stream.lag().values())))
-        if now - self._swept >= _SWEEP_S and not self._clock.stands:  # where time stands still, nothing gets too old
-            self._swept = now
-            try:
-                while self._store.sweep(time.time()):
-                    pass
-            except BottegaError as error:
-                self._tell(str(error))
+        if now - self._looked < _LAG_S:
+            return
+        self._looked = now
+        self._meters.beat()
+        lags = self._stream.lag()
+        for partition in self._mine - lags.keys():  # another member has it now
+            self._meters.set("bottega_stream_lag", 0.0, ("partition", str(partition)))
+        for partition, lag in lags.items():
+            self._meters.set("bottega_stream_lag", float(lag), ("partition", str(partition)))
+        self._mine = set(lags)
+
+    def _sweep(self) -> None:
+        now = time.monotonic()
+        if self._clock.stands or now - self._swept < _SWEEP_S:  # where time stands still, nothing gets too old
+            return
+        self._swept = now
+        try:
+            while self._store.sweep(time.time()):
+                pass
+        except BottegaError as error:
+            self._tell(str(error))
 
     def _tell(self, fault: str | None) -> None:
         """Say what is wrong when it begins, now and then while it lasts, and when it is over."""

@@ -10,7 +10,6 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
@@ -48,11 +47,12 @@ async def _serve(worker: Worker) -> None:
     meters = Meters(worker.meters / str(worker.number))
     loaded = Meters(worker.meters / f"{worker.number}-loaded")  # written by the follower's thread alone
     written = Meters(worker.meters / f"{worker.number}-log")  # and by the log's
-    events: EventLog | EventTopic
-    if settings.stream.startswith("kafka:"):
-        events = EventTopic(settings.stream)
-    else:
-        events = EventLog(settings.log_folder, worker.number, settings.log_rotate_bytes)
+    try:
+        events = _events_of(worker)
+    except BottegaError as error:
+        log.error("%s", error)
+        _tell(worker, _fault(error))
+        return
     decisions = None
     if settings.log:
         decisions = DecisionLog(
@@ -69,12 +69,6 @@ async def _serve(worker: Worker) -> None:
     first = asyncio.Event()
     ending = asyncio.Event()
 
-    def tell(state: State) -> None:
-        try:
-            os.write(worker.pipe, f"{to_text(state)}\n".encode())
-        except OSError:
-            log.info("the supervisor is gone")
-
     def swap(served: Served) -> None:
         if app.current is None:
             gc.collect()  # not at a later swap: it holds up all requests for as long as it takes
@@ -90,7 +84,7 @@ async def _serve(worker: Worker) -> None:
     def fail(error: BottegaError) -> None:
         app.fault = str(error)
         loaded.add("bottega_load_failures_total")
-        tell(State(False, error=(error.where, str(error.found), error.allowed, error.fix)))
+        _tell(worker, _fault(error))
         loop.call_soon_threadsafe(first.set)
 
     _forget_versions(loaded)
@@ -99,7 +93,7 @@ async def _serve(worker: Worker) -> None:
         loop.add_signal_handler(number, ending.set)
     threading.Thread(target=_watch_parent, args=(loop, ending, settings.drain_s), daemon=True).start()
     follower.start()
-    telling = asyncio.create_task(_told_when_ready(worker, app, first, tell))
+    telling = asyncio.create_task(_told_when_ready(worker, app, first))
     if worker.again:
         await _either(first, ending)
     if not ending.is_set():
@@ -109,6 +103,24 @@ async def _serve(worker: Worker) -> None:
     events.close()
     if decisions is not None:
         decisions.close()
+
+
+def _events_of(worker: Worker) -> EventLog | EventTopic:
+    settings = worker.settings
+    if settings.stream.startswith("kafka:"):
+        return EventTopic(settings.stream)
+    return EventLog(settings.log_folder, worker.number, settings.log_rotate_bytes)
+
+
+def _fault(error: BottegaError) -> State:
+    return State(False, error=(error.where, str(error.found), error.allowed, error.fix))
+
+
+def _tell(worker: Worker, state: State) -> None:
+    try:
+        os.write(worker.pipe, f"{to_text(state)}\n".encode())
+    except OSError:
+        log.info("the supervisor is gone")
 
 
 async def _listen(app: App, worker: Worker, ending: asyncio.Event) -> None:
@@ -135,12 +147,12 @@ async def _listen(app: App, worker: Worker, ending: asyncio.Event) -> None:
     await serving
 
 
-async def _told_when_ready(worker: Worker, app: App, first: asyncio.Event, tell: Callable[[State], None]) -> None:
+async def _told_when_ready(worker: Worker, app: App, first: asyncio.Event) -> None:
     await first.wait()
     me = psutil.Process()
     while app.current is None or not _listens(me, worker.port):
         await asyncio.sleep(0.02)
-    tell(State(True))
+    _tell(worker, State(True))
 
 
 def _listens(me: psutil.Process, port: int) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+import uuid
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -13,6 +14,7 @@ import numpy as np
 
 from bottega.data.ingest import ingest, read_log
 from bottega.data.keys import identifiers
+from bottega.data.labels import label_columns
 from bottega.data.log import Log
 from bottega.data.source import Place
 from bottega.data.streams.opening import open_stream
@@ -30,6 +32,7 @@ from bottega.serving.online import ROWS
 from bottega.verbs.finding import check_seed, find_design, find_place, find_workspace
 
 _GROUP = "consistency"
+_PATIENCE_S = 60.0  # a member joins a group of Kafka after seconds
 
 
 def consistency(
@@ -51,9 +54,11 @@ def consistency(
     build: whose answers; nothing: of the current release. stream: of events, where the tables lack them. sample:
     answers, at least 1; larger finds rarer faults. seed: of the draw.
     Gives `build`, `decisions`, `compared`, `mismatches`, `by_feature`, `worst`.
-    Errors: `ServeError` where no answer of the build is in the log.
+    Errors: `ServeError` where no answer of the build is in the log, or the stream cannot be read to its end.
     """
     check_seed(seed)
+    if sample < 1:
+        raise ServeError("--sample", str(sample), "at least 1", "--sample 1000")
     found = find_design(design)
     space = find_workspace(found, workspace, design)
     which = current_build(space) if build is None else find_build(space, build)
@@ -74,7 +79,7 @@ def _drawn(space: Workspace, build: Build, sample: int, seed: int) -> list[dict[
     rows = [row for row in read_decisions(space.log) if row["version"] == build.id and row["items"]]
     if not rows:
         raise ServeError(str(space.log), f"no answer of build {build.id}", "answers", f"bottega serve {space.typed}")
-    chosen = np.random.default_rng(seed).choice(len(rows), min(max(sample, 1), len(rows)), replace=False)
+    chosen = np.random.default_rng(seed).choice(len(rows), min(sample, len(rows)), replace=False)
     return [rows[place] for place in np.sort(chosen).tolist()]
 
 
@@ -100,12 +105,15 @@ def _with_stream(logs: dict[str, Log], design: Design, space: Workspace, build: 
     if url == "none":
         return logs
     marks = msgspec.json.decode((build.folder / ROWS / "marks.json").read_bytes(), type=dict[str, str])
-    source = open_stream(url, space.log, _GROUP, int(marks["as_of"]) - 1)
+    group = f"{_GROUP}-{uuid.uuid4().hex[:8]}"  # of its own: another check at the same time would share the messages
+    source = open_stream(url, space.log, group, int(marks["as_of"]) - 1)
     try:
-        return with_events(logs, design.data.tables, source, time.time_ns() // 1000, identifiers(design))
+        patience_s = _PATIENCE_S if url.startswith("kafka:") else 0.0
+        now = time.time_ns() // 1000
+        return with_events(logs, design.data.tables, source, now, identifiers(design), patience_s)
     finally:
         source.close()
-        shutil.rmtree(space.log / f"{_GROUP}.group", ignore_errors=True)
+        shutil.rmtree(space.log / f"{group}.group", ignore_errors=True)
 
 
 def _anew(design: Design, place: Place) -> dict[str, Log]:
@@ -114,6 +122,6 @@ def _anew(design: Design, place: Place) -> dict[str, Log]:
     logs = {}
     with TemporaryDirectory() as folder:
         for table in design.data.tables:
-            ingest(table, place, Path(folder) / table.name, text)
+            ingest(table, place, Path(folder) / table.name, text, label_columns(design, table.name))
             logs[table.name] = read_log(table, Path(folder) / table.name)
         return logs

@@ -20,8 +20,8 @@ def write_world(name: str, folder: Path, seed: int, rows: int | None = None) -> 
     name: a module here that has `world(seed)`: `ads`, `shop`. seed: another one makes other people. rows: about how
     many events the log has, for a world whose size is set so; none: the world's own size. Larger gives models more to
     learn.
-    Raises `DesignError` for an unknown world, or rows for one that has no such setting; `DataError` for a folder with
-    tables of these names.
+    Raises `DesignError` for an unknown world, for rows that it cannot have, or rows for one that has no such setting;
+    `DataError` for a folder with tables of these names.
     """
     make = _part(name, "world")
     if rows is None:
@@ -31,7 +31,12 @@ def write_world(name: str, folder: Path, seed: int, rows: int | None = None) -> 
         raise DesignError(
             "rows", f"{rows} for the world {name!r}", "none: its size is not set in rows", "leave --rows out"
         )
-    make(seed, rows=rows).write(folder)
+    try:
+        made = make(seed, rows=rows)
+    except DesignError as error:  # tell it in what was typed
+        typed, fix = f"--{error.where.rpartition('.')[2]}", f"--{error.fix.replace('=', ' ')}"
+        raise DesignError(typed, error.found, error.allowed, fix) from None
+    made.write(folder)
 
 
 def best_scores(name: str, folder: Path, people: np.ndarray, items: np.ndarray, at: int, horizon: int) -> np.ndarray:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from store_servers import WAIT_MS, cassandra_server
+from store_servers import WAIT_MS, cassandra_server, free_port
 
 from bottega.errors import BuildError, ServeError
 from bottega.features.stores.cassandra import CassandraStore, make_table
@@ -67,6 +67,14 @@ def test_a_server_that_is_slow_is_given_up(tmp_path: Path) -> None:
         with pytest.raises(ServeError, match="OperationTimedOut"):
             store.read("g", NAMES[:3])
         store.close()
+
+
+def test_what_is_wrong_is_told_once_and_not_by_the_driver(caplog: pytest.LogCaptureFixture) -> None:
+    store = CassandraStore(f"cassandra://127.0.0.1:{free_port()}/k?timeout_ms={WAIT_MS}")
+    with pytest.raises(ServeError, match="does not answer"):
+        store.read("g", [b"a"])
+    store.close()
+    assert caplog.messages == []
 
 
 def test_a_table_that_is_not_there(cassandra_url: str) -> None:

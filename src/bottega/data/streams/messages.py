@@ -97,10 +97,10 @@ class Decoder:
         self._ahead = ahead
         self._build()
 
-    def decode(self, messages: Sequence[Message], now: int, oldest: int | None = None) -> Decoded:
+    def decode(self, messages: Sequence[Message], now: int) -> Decoded:
         """Give the rows of all messages by table, and those that are refused.
 
-        now: microseconds since 1970 UTC. oldest: an event before it is refused as too old; None: none is.
+        now: microseconds since 1970 UTC.
         """
         events: dict[type, list[Any]] = {shape.event: [] for shape in self._shapes.values()}
         places: dict[type, list[int]] = {kind: [] for kind in events}
@@ -122,7 +122,7 @@ class Decoder:
         for name, shape in self._shapes.items():
             if found := events[shape.event]:
                 at = np.array(places[shape.event], np.int64)
-                arrived = self._rows(shape, found, at, messages, (now, oldest), refused)
+                arrived = self._rows(shape, found, at, messages, now, refused)
                 unknown.update(shape.unknown(found))
                 if arrived.rows.num_rows:
                     tables[name] = arrived
@@ -160,7 +160,7 @@ class Decoder:
         events: list[Any],
         place: _Places,
         messages: Sequence[Message],
-        bounds: tuple[int, int | None],
+        now: int,
         refused: dict[int, Refused],
     ) -> Arrived:
         """Judge the events of one table, add those that fail to the refused, and give the others."""
@@ -170,7 +170,7 @@ class Decoder:
         arrival = np.array([message.time for message in mine], np.int64)
         times = shape.times(events, arrival)
         rows, seen, unfit = shape.columns(events, times)
-        faults = [Refusal("arrival: unknown", arrival == UNKNOWN), *self._late(times, *bounds), *unfit]
+        faults = [Refusal("arrival: unknown", arrival == UNKNOWN), *self._late(times, now), *unfit]
         bad = _any(faults, len(mine))
         checks = [Refusal(found.reason, found.rows & ~_any(unfit, len(mine))) for found in shape.refusals(seen, times)]
         for at in np.flatnonzero(bad | _any(checks, len(mine))).tolist():
@@ -185,15 +185,13 @@ class Decoder:
         arrays = (array[good] for array in (time, known, place, partition, offset, arrival))
         return Arrived(rows, *arrays)
 
-    def _late(self, times: Mapping[str, Times], now: int, oldest: int | None) -> Iterator[Refusal]:
+    def _late(self, times: Mapping[str, Times], now: int) -> Iterator[Refusal]:
         for name, found in times.items():
             yield Refusal(f"{name}: not a time", found.broken)
             yield Refusal(
                 f"{name}: in the future of a clock that shows {iso(now)[:19]}",
                 found.valid & (found.values > now + self._ahead),
             )
-            if name == "time" and oldest is not None:
-                yield Refusal("time: too old", found.valid & (found.values < oldest))
 
 
 def _any(faults: Sequence[Refusal], n: int) -> NDArray[np.bool_]:

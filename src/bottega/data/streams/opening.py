@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 from bottega.data.streams.dead import DeadFile, DeadLetters
 from bottega.data.streams.protocol import Stream
 from bottega.errors import BuildError, nearest
 
+PARTITIONS = 2**20
+"""More than any stream has."""
 _ALLOWED = "file: (the service's event log), file:/path, kafka://host:port/topic"
 
 
@@ -44,6 +47,21 @@ def open_dead_letters(url: str, folder: Path) -> DeadLetters:
     if scheme == "file" and colon:
         return DeadFile(folder)
     raise _unknown(url)
+
+
+def origin_of(url: str) -> int:
+    """Number a stream by where it is, 31 bits, so that a store keeps the offsets of several apart: 0 for `file:`.
+
+    The settings behind the place do not count. Two of n streams meet with probability below n² / 2³².
+
+    >>> origin_of("file:"), origin_of("kafka://a:9092/t?group=x") == origin_of("kafka://a:9092/t")
+    (0, True)
+    """
+    place = url.partition("?")[0]
+    if place == "file:":
+        return 0
+    name = f"file:{Path(place.removeprefix('file:')).absolute()}" if place.startswith("file:") else place
+    return 1 + int.from_bytes(hashlib.blake2b(name.encode(), digest_size=4).digest(), "little") % (2**31 - 1)
 
 
 def _unknown(url: str) -> BuildError:

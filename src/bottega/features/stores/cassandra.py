@@ -9,6 +9,7 @@ mark, `k` + group says whether a group holds rows or sums, and `s` + length:grou
 from __future__ import annotations
 
 import hashlib
+import logging
 import math
 import random
 import threading
@@ -295,6 +296,7 @@ def _cluster(address: Address) -> Any:
     from cassandra.policies import ConstantReconnectionPolicy, DCAwareRoundRobinPolicy, TokenAwarePolicy
     from cassandra.query import tuple_factory
 
+    logging.getLogger("cassandra").setLevel(logging.CRITICAL)  # what goes wrong is told by errors, without a traceback
     profile = ExecutionProfile(
         load_balancing_policy=TokenAwarePolicy(DCAwareRoundRobinPolicy(address.options.get("dc", ""))),
         consistency_level=ConsistencyLevel.LOCAL_QUORUM,

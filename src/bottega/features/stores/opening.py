@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import quote
 
-from bottega.errors import BuildError, nearest
+from bottega.errors import BuildError, ServeError, nearest
 from bottega.features.stores.protocol import Store
 
 _ALLOWED = (
@@ -19,7 +19,8 @@ def open_store(url: str, folder: Path, readonly: bool = False) -> Store:
     """Open a store; docs/stores.md has the URLs of each kind. Another URL is a `BuildError` by name.
 
     folder: of `lmdb:`, which lies in its `store`. readonly: for serving; a writer may go on beside it. A store in
-    memory is always new and empty; one on a network is not asked for anything yet.
+    memory is always new and empty; one on a network is not asked for anything yet. Beside what the kinds raise:
+    `ServeError` for a folder that cannot be made.
 
     >>> open_store("memory:", Path("build")).describe()["kind"]
     'memory'
@@ -33,7 +34,10 @@ def open_store(url: str, folder: Path, readonly: bool = False) -> Store:
         from bottega.features.stores.lmdb import LmdbStore
 
         place = rest.removeprefix("//") if rest.startswith("///") else rest
-        return LmdbStore(Path(place) if place else folder / "store", readonly)
+        where = Path(place) if place else folder / "store"
+        if not readonly:
+            _make(where)
+        return LmdbStore(where, readonly)
     if rest.startswith("//") and scheme in ("redis", "rediss", "unix"):
         from bottega.features.stores.redis import RedisStore
 
@@ -49,6 +53,16 @@ def open_store(url: str, folder: Path, readonly: bool = False) -> Store:
     found = url.rpartition("@")[2] or url  # what stands before it may be a password
     known = ["memory", "lmdb", *_NETWORK]
     raise BuildError(f"--store {found}", f"the kind of store {scheme!r}", _ALLOWED, nearest(scheme, known))
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ServeError(
+            f"--store lmdb:{folder}", f"the folder cannot be made: {error.strerror}",
+            "a place on this machine's disk that may be written", "name another one: --store lmdb:/path",
+        ) from error  # fmt: skip
 
 
 def within(url: str, name: str) -> str:

@@ -119,20 +119,33 @@ def _written_once() -> BuildError:
     return BuildError("store", "a snapshot", "a store that changes", "restore it into memory: or lmdb: first")
 
 
-def restore(folder: Path, store: Store) -> None:
+def marks_of(folder: Path) -> dict[str, str]:
+    """Read the marks of a snapshot. Errors: `ServeError` where it is missing or damaged."""
+    try:
+        return msgspec.json.decode((folder / _MARKS).read_bytes(), type=dict[str, str])
+    except (OSError, msgspec.DecodeError) as error:
+        raise _unreadable(folder, error) from error
+
+
+def restore(folder: Path, store: Store, for_ever: bool = False) -> None:
     """Write all rows and marks of a snapshot into a store, the marks last: a mark says that all rows are there.
 
+    for_ever: drop none of them, however long ago it is written.
     Errors: `ServeError` for a snapshot that is missing or damaged; what the store raises when it is full.
     """
+    marks = marks_of(folder)
     try:
-        marks = msgspec.json.decode((folder / _MARKS).read_bytes(), type=dict[str, str])
         for path in sorted(folder.glob("*.arrow")):
             with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as file:
                 batch = file.get_batch(0)
                 facts = batch.schema.metadata
-                keep_s = float(facts[b"keep_s"]) if b"keep_s" in facts else None
+                keep_s = float(facts[b"keep_s"]) if b"keep_s" in facts and not for_ever else None
                 keys, rows = (batch.column(name).to_pylist() for name in ("key", "row"))
                 store.write(facts[b"group"].decode(), keys, rows, keep_s=keep_s)
-    except (OSError, pa.ArrowInvalid, msgspec.DecodeError, KeyError) as error:
-        raise ServeError(str(folder), f"no readable snapshot: {error}", "the files that the build wrote") from error
+    except (OSError, pa.ArrowInvalid, KeyError) as error:
+        raise _unreadable(folder, error) from error
     store.write("", [], [], {name: value.encode() for name, value in marks.items()})
+
+
+def _unreadable(folder: Path, error: Exception) -> ServeError:
+    return ServeError(str(folder), f"no readable snapshot: {error}", "the files that the build wrote")

@@ -23,7 +23,7 @@ def features(design: Design, card: Scorecard) -> Section:
         blocks.append(Grid(told, head, [[*row, numbers.count(number)] for number, row in rows], left=4))
     else:
         blocks.append(Paragraph("The design names no features.", quiet=True))
-    blocks += _categories(card)
+    blocks += [*_categories(card), *_crosses(card)]
     return Section(
         "features", "Features", [*blocks, Heading("Parity of training and serving"), *_parity(card.parity)], 3
     )
@@ -47,6 +47,17 @@ def _categories(card: Scorecard) -> list[Block]:
         return []
     head = ["column", "values", "own code", "hashed", "codes for those", "share a code", "new in the test"]
     return [Grid("Categories: frequent values have a code of their own, rarer ones share hashed codes", head, rows)]
+
+
+def _crosses(card: Scorecard) -> list[Block]:
+    """How the pairs of each cross were spread over its codes."""
+    rows: list[list[Words]] = [
+        [each.column, numbers.count(each.pairs), numbers.count(each.buckets), numbers.rate(each.collision_rate)]
+        for each in card.crosses
+    ]
+    if not rows:
+        return []
+    return [Grid("Crosses: all pairs share hashed codes", ["column", "pairs", "codes", "share a code"], rows)]
 
 
 def _row(part: Feature) -> tuple[int, list[Words]]:

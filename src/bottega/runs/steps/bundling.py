@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
+import numpy as np
 
 from bottega.data.cuts import last_midnight
 from bottega.design.features import Lookup, TargetRate, Window
 from bottega.design.models import Model, rung_name
+from bottega.design.part import microseconds
 from bottega.design.writing import to_json
 from bottega.features.filling import fill
 from bottega.features.stores.snapshot import SnapshotStore
@@ -181,9 +184,25 @@ def make_bundle(
 
 
 def end(job: Job) -> int:
-    """Give the midnight that ends the log's last day, microseconds since 1970 UTC: serving stands there.
+    """Give the moment of which a build tells, microseconds since 1970 UTC: the midnight that ends the log's last day.
 
-    A log without a time stands at 0, as its examples do.
+    Of a log whose last day is not over yet it is the moment after the last row of any table that has come: events that
+    come from then on are the stream's. A log without a time stands at 0, as its examples do.
     """
+    return job.once(("end",), lambda: _end(job, time.time_ns() // 1000))
+
+
+def _end(job: Job, now: int) -> int:
     log = job.log(job.design.data.examples.table)
-    return 0 if log.time is None else last_midnight(log)
+    if log.time is None:
+        return 0
+    midnight = last_midnight(log)
+    if midnight <= now:
+        return midnight
+    came = [log.end()]
+    for name, table in job.tables.items():
+        times, known = job.log(name).time, job.log(name).known
+        if times is not None:
+            arrived = times if known is None else np.maximum(times, known - microseconds(table.available_after))
+            came.append(int(arrived[arrived < now].max(initial=0)) + 1)
+    return min(max(came), now)

@@ -1,4 +1,4 @@
-"""What a run counts for its scorecard beside metrics: labels, categories, and the places in which things stood."""
+"""What a run counts for its scorecard beside metrics: labels, categories, crosses, and the places of what was shown."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ import numpy as np
 import pyarrow as pa
 
 from bottega.data.examples import TEST, TRAIN, UNUSED, VALIDATE
-from bottega.design.features import Categories
+from bottega.design.features import Categories, Cross
+from bottega.features.batch import names
 from bottega.features.codebook import Codebook, unseen
-from bottega.features.frame import Values
+from bottega.features.frame import Frame, Values, category
+from bottega.features.hashing import hashes, paired
 from bottega.runs.step import Result
 from bottega.runs.steps.examples import Examples
 from bottega.runs.steps.job import Job
@@ -74,6 +76,23 @@ def categories(job: Job, rows: Examples, values: Values) -> list[dict[str, Any]]
                     "unseen_share": None if math.isnan(share) else share,
                 }
             )
+    return found
+
+
+def crosses(job: Job, asked: Frame, values: Values, part: np.ndarray) -> list[dict[str, Any]]:
+    """Tell for each `Cross` how many pairs the rows that are learnt from have, and which share meets another one.
+
+    asked, values: what the features were computed for, and they themselves. part: (n,) of each row.
+    """
+    learnt = np.isin(part, (TRAIN, VALIDATE))
+    every = Values({**values.request, **asked.requests}, {**values.row, **asked.candidates})
+    found = []
+    for cross in [each for each in job.design.features if isinstance(each, Cross)]:
+        left, right = (hashes(category(every.at_rows(each, asked.group))) for each in (cross.left, cross.right))
+        pairs = np.unique(paired(left, right)[learnt])  # two pairs are one by a chance of 2⁻⁶⁴
+        _, at, together = np.unique(pairs % np.uint64(cross.buckets), return_inverse=True, return_counts=True)
+        rate = float((together[at] > 1).mean()) if len(pairs) else None
+        found.append({"column": names(cross)[0], "pairs": len(pairs), "buckets": cross.buckets, "collision_rate": rate})
     return found
 
 

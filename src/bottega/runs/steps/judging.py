@@ -31,7 +31,7 @@ from bottega.models.probability import probable
 from bottega.runs.step import Result
 from bottega.runs.steps import counting
 from bottega.runs.steps.examples import Examples, read_examples
-from bottega.runs.steps.features import load
+from bottega.runs.steps.features import frame, load
 from bottega.runs.steps.job import Job
 from bottega.runs.steps.ladders import Ladder
 from bottega.runs.steps.lessons import CHOICE, FINAL, FITS, lesson_of
@@ -83,6 +83,7 @@ def evaluate_ladders(
             found["funnel"] = funnel(first.outcome, champion, show.k, masks, offered, job.seed)
         found |= {"labels": counting.labels(job, rows, lessons), "position": counting.position(job, rows, lessons)}
         found["categories"] = counting.categories(job, rows, values)
+        found["crosses"] = counting.crosses(job, frame(rows, list(scores.items())), values, rows.part)
         write_json(folder / "evaluation.json", found)
         write_predictions(rows, tests, folder / "predictions.parquet")
         goals, champions = found["goals"], ", ".join(found["champions"].values())

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from bottega.data.ingest import ingest, read_ingested
 from bottega.data.keys import identifiers
+from bottega.data.labels import label_columns
 from bottega.data.source import fingerprint
 from bottega.runs.steps.job import Job, slug
 
@@ -18,14 +19,15 @@ def ingest_tables(job: Job) -> dict[str, dict[str, object]]:
     text = sorted(identifiers(job.design))
     counts: dict[str, dict[str, object]] = {}
     for name, table in job.tables.items():
+        labels = label_columns(job.design, name)
 
-        def work(folder: Path, table=table) -> str:  # type: ignore[no-untyped-def]
-            return ingest(table, job.place, folder, text).told()
+        def work(folder: Path, table=table, labels=labels) -> str:  # type: ignore[no-untyped-def]
+            return ingest(table, job.place, folder, text, labels).told()
 
         job.ingested[name] = job.runner.step(
             f"data-{slug(name)}",
             work,
-            inputs={"table": table, "text": text, "data": fingerprint(table, job.place)},
+            inputs={"table": table, "text": text, "labels": labels, "data": fingerprint(table, job.place)},
             code=("bottega.data", "bottega.design.data", "bottega.files"),
             libraries=("pyarrow", "numpy"),
             note=name,

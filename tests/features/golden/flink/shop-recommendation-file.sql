@@ -4,6 +4,14 @@ SET 'table.exec.state.ttl' = '7 d';
 
 SET 'execution.checkpointing.interval' = '1 min';
 
+SET 'restart-strategy.type' = 'failure-rate';
+
+SET 'restart-strategy.failure-rate.max-failures-per-interval' = '3';
+
+SET 'restart-strategy.failure-rate.failure-rate-interval' = '5 min';
+
+SET 'restart-strategy.failure-rate.delay' = '5 s';
+
 CREATE TABLE `source_orders` (
   `time` BIGINT,
   `event` ROW<`table` STRING, `time` STRING, `country` STRING, `customer` STRING, `invoice` STRING, `price` DOUBLE, `product` STRING, `quantity` DOUBLE>,

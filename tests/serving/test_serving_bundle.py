@@ -25,6 +25,7 @@ from bottega.files import read_json, write_json
 from bottega.serving import online
 from bottega.serving.answerer import Served, load_path
 from bottega.serving.bundle import FORMAT, load_bundle, read_schemas
+from bottega.serving.clock import CHOSEN
 from bottega.serving.follower import Follower
 from bottega.serving.manifest import MANIFEST, write_manifest
 from bottega.serving.online import ROWS, open_online
@@ -333,6 +334,7 @@ def test_a_bundle_tells_the_time_as_it_was_asked_to(copy: Folder, clock: str, st
     bundle = load_bundle(copy, clock=clock)
     assert bundle.clock is not None
     assert bundle.clock.stands == stands
+    assert bundle.reader.store.marked(CHOSEN) == b"log"  # what `auto` is, and stays
     assert (bundle.clock() == bundle.reader.as_of) == stands
     path = Path(bundle)
     answer = path.answer(path.request_type(customer=path._finder.somebody()))

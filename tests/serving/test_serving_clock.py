@@ -75,6 +75,15 @@ def test_before_the_end_of_the_log_no_clock_tells(times: Times) -> None:
     assert [Clock(kind, END, times.marked)() for kind in KINDS] == [END] * 3
 
 
+def test_what_it_was_when_the_store_was_filled_it_stays(times: Times) -> None:
+    for chosen, stands in ((b"now", False), (b"log", True)):
+        for later in (0, 400 * DAY):
+            times.machine = END + later
+            assert Clock("auto", END, times.marked, chosen).stands == stands
+            assert Clock("now", END, times.marked, chosen).stands is False
+            assert Clock("log", END, times.marked, chosen).stands is True
+
+
 @pytest.mark.parametrize(("later", "stands"), [(0, False), (3 * DAY, False), (3 * DAY + 1, True), (400 * DAY, True)])
 def test_of_itself_it_stands_for_a_log_that_ended_long_ago(times: Times, later: int, stands: bool) -> None:
     times.machine = END + later

@@ -82,3 +82,23 @@ def test_what_was_served_with_a_topic_is_what_a_batch_computes(
     found = json.loads(said.out)
     assert (said.code, found["mismatches"], found["decisions"]) == (0, 0, 4), said.err + said.out
     assert bottega(*typed, "--stream", "none").code == 4, "the events are needed"
+
+
+def test_where_the_clock_stands_the_time_of_the_broker_is_not_that_of_arrival(cluster: Cluster) -> None:
+    sender = KafkaSender(cluster.url("stands"))
+    sender.send([b'{"table": "t", "time": 1000}'])
+    sender.send([b'{"table": "t", "time": 2000}'], [3000])  # by the service, which says when it arrived
+    sender.close()
+    rows = pa.schema({"at": pa.timestamp("us", "UTC")}).empty_table()
+    none = np.zeros(0, np.int64)
+    for shown, wanted in ((5_000_000, {1000: 1000, 2000: 3000}), (None, {2000: 3000})):
+        stream = KafkaStream(cluster.url("stands"), f"reader of {shown}")
+        logs, tables = {"t": Log("t", rows, none, none)}, [bt.Table("t", time="at")]
+        found = with_events(logs, tables, stream, time.time_ns() // 1000, patience_s=60, shown=shown)["t"]
+        stream.close()
+        assert found.time is not None
+        assert found.known is not None
+        known = dict(zip(found.time.tolist(), found.known.tolist(), strict=True))
+        assert known.keys() == {1000, 2000}
+        assert wanted.items() <= known.items()
+        assert shown is not None or known[1000] > 1_700_000_000_000_000

@@ -27,6 +27,7 @@ def with_events(
     now: int,
     ids: Collection[str] = (),
     patience_s: float = 0.0,
+    shown: int | None = None,
 ) -> dict[str, Log]:
     """Add the rows of a stream to the tables, each known from its arrival on at the earliest, repeated ids left out.
 
@@ -34,7 +35,8 @@ def with_events(
     microseconds since 1970 UTC, for what lies in the future. ids: columns that name entities. patience_s: for a source
     that is away at first, as a broker is: read until the partitions are known and nothing waits in them, and wait for
     so many seconds for the next message; larger bears a slower one. 0: the source is on this machine, and what comes
-    is all there is.
+    is all there is. shown: the last moment that a clock showed which stands; what arrived later, by the time of a
+    broker's machine, is known from its own time on. None: the clock goes.
     Errors: `ServeError` where patience ends.
     """
     schemas = {name: log.rows.schema for name, log in logs.items()}
@@ -42,7 +44,7 @@ def with_events(
     found = dict(logs)
     for messages in _to_the_end(stream, patience_s):
         for name, rows in decoder.decode(messages, now).tables.items():
-            found[name] = _joined(found[name], rows)
+            found[name] = _joined(found[name], rows, shown)
     return {table.name: _first(found[table.name], table) for table in tables}
 
 
@@ -67,8 +69,9 @@ def _is_read(stream: Stream) -> bool:
     return bool(lag) and lag.keys() == stream.assigned() and not any(lag.values()) and stream.fault() is None
 
 
-def _joined(log: Log, rows: Arrived) -> Log:
-    known = np.maximum(rows.known, rows.arrival)
+def _joined(log: Log, rows: Arrived, shown: int | None) -> Log:
+    arrival = rows.arrival if shown is None else np.where(rows.arrival > shown, rows.known, rows.arrival)
+    known = np.maximum(rows.known, arrival)
     return replace(
         log,
         rows=pa.concat_tables([log.rows, rows.rows.cast(log.rows.schema)]),

@@ -24,7 +24,7 @@ from bottega.models.inputs import Kind as InputKind
 from bottega.models.making import retriever_class
 from bottega.models.probability import Corrected, Probability
 from bottega.models.protocols import Retriever, Scorer
-from bottega.serving.clock import Clock, kept
+from bottega.serving.clock import CHOSEN, Clock, kept
 from bottega.serving.manifest import verify
 from bottega.serving.online import EMBEDDED, open_online
 
@@ -107,7 +107,7 @@ def load_bundle(folder: Path, store: str = EMBEDDED, clock: str = "auto") -> Bun
         for place, part in enumerate(design.features)
         if isinstance(part, TargetRate)
     )
-    time = Clock(clock, reader.as_of, kept(reader.store))
+    time = Clock(clock, reader.as_of, kept(reader.store), reader.store.marked(CHOSEN))
     return Bundle(folder.name, folder, design, facts, retrievers, champions, reader, rates, time)
 
 

@@ -15,14 +15,22 @@ Kind = Literal["auto", "now", "log"]
 KINDS = ("auto", "now", "log")
 NAME = "clock"
 """The group of the store whose one row says how far events have moved the clock of a log."""
+CHOSEN = "clock"
+"""The mark of the store that says which clock `auto` was when it was filled: `log` or `now`."""
 _ROW = b"at"
 _DAY = 86_400_000_000
 _LOOK_S = 0.02  # between two looks at the mark
 _STALE = 3 * _DAY  # a log that ended longer ago is one to learn from, and no live one
 
 
-def stands(kind: str, as_of: int) -> bool:
-    """Tell whether a clock stands where no event moves it. as_of: the log's end, microseconds since 1970 UTC."""
+def stands(kind: str, as_of: int, chosen: bytes | None = None) -> bool:
+    """Tell whether a clock stands where no event moves it.
+
+    as_of: the log's end, microseconds since 1970 UTC. chosen: what `auto` was when the store was filled, `CHOSEN`: a
+    live one does not become one that stands, however old its build gets.
+    """
+    if kind == "auto" and chosen is not None:
+        return chosen == b"log"
     return kind == "log" or (kind == "auto" and _machine() - as_of > _STALE)
 
 
@@ -49,14 +57,17 @@ class Clock:
     `auto`: `log` where the log ended more than three days before the build is opened, else `now`.
 
     kind: which one. as_of: the log's end. moved: gives how far events have moved the clock, by its name; see `kept`.
+    chosen: the store's mark `CHOSEN`.
     Errors: `ServeError` for another kind.
     """
 
-    def __init__(self, kind: str, as_of: int, moved: Callable[[str], bytes | None]) -> None:
+    def __init__(
+        self, kind: str, as_of: int, moved: Callable[[str], bytes | None], chosen: bytes | None = None
+    ) -> None:
         if kind not in KINDS:
             raise ServeError("--clock", repr(kind), " or ".join(KINDS))
         self._moved = moved
-        self.stands = stands(kind, as_of)
+        self.stands = stands(kind, as_of, chosen)
         self._last, self._looked = as_of, -_LOOK_S
 
     def __call__(self) -> int:

@@ -14,7 +14,7 @@ from bottega.features.filling import AS_OF
 from bottega.features.stores.opening import open_store, within
 from bottega.features.stores.protocol import Store, mark
 from bottega.features.stores.snapshot import marks_of, restore
-from bottega.serving.clock import stands
+from bottega.serving.clock import CHOSEN, stands
 
 EMBEDDED = "lmdb:"
 FOLDER = "online"
@@ -56,7 +56,9 @@ def open_online(url: str, build: Path, readonly: bool = False, clock: str = "aut
 
 def _restore(build: Path, store: Store, clock: str) -> None:
     rows = build / ROWS
-    restore(rows, store, for_ever=stands(clock, int(marks_of(rows).get(AS_OF, "0"))))
+    as_of = int(marks_of(rows).get(AS_OF, "0"))
+    mark(store, CHOSEN, b"log" if stands("auto", as_of) else b"now")
+    restore(rows, store, for_ever=stands(clock, as_of))
 
 
 def url_of(url: str, build: Path) -> str:

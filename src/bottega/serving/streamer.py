@@ -23,7 +23,7 @@ from bottega.errors import BottegaError
 from bottega.features.applying import Applier
 from bottega.features.filling import AS_OF
 from bottega.serving.bundle import Facts, read_schemas
-from bottega.serving.clock import Clock, kept
+from bottega.serving.clock import CHOSEN, Clock, kept
 from bottega.serving.manifest import verify
 from bottega.serving.online import FILLED, open_online
 from bottega.serving.prometheus import Meters
@@ -86,7 +86,7 @@ def consumer_of(settings: Settings, build: Path, meters: Meters, say: Callable[[
     store = open_online(settings.store, build, clock=settings.clock)
     try:
         as_of = int(store.marked(AS_OF) or 0)
-        clock = Clock(settings.clock, as_of, kept(store))
+        clock = Clock(settings.clock, as_of, kept(store), store.marked(CHOSEN))
         whose = f"{build.name}-{(store.marked(FILLED) or b'').decode()}"  # each store takes all events since its batch
         url = _GROUP.sub(rf"\g<0>-{whose}", settings.stream)
         stream = open_stream(url, settings.log_folder, f"{design.name}-{whose}", as_of - 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -86,6 +87,7 @@ class Consumer:
         self._passed = self._passing = int(store.marked(AS_OF) or 0)
         self._since = time.monotonic()
         self._mine: set[int] = set()
+        self._held: Counter[int] = Counter()  # messages that were taken and are not in the store yet
         for name, labels in meters.names():  # of who wrote this file before
             if name == "bottega_stream_lag":
                 meters.set(name, 0.0, *labels)
@@ -98,6 +100,7 @@ class Consumer:
         messages = self._stream.poll(most, wait_s)
         self._tell(self._stream.fault())
         done = Turn(len(messages))
+        self._held = Counter(message.partition for message in messages)
         if messages:
             begin = time.perf_counter()
             decoded, pause = self._decoded(messages), _FIRST_PAUSE
@@ -109,6 +112,7 @@ class Consumer:
                 time.sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
                 decoded = decoded or self._decoded(messages)
+            self._held.clear()
             self._count(decoded, done, time.perf_counter() - begin)
         self._measure()
         self._sweep()
@@ -184,7 +188,7 @@ class Consumer:
             return
         self._looked = now
         self._meters.beat()
-        lags = self._stream.lag()
+        lags = {partition: lag + self._held[partition] for partition, lag in self._stream.lag().items()}
         for partition in self._mine - lags.keys():  # another member has it now
             self._meters.set("bottega_stream_lag", 0.0, ("partition", str(partition)))
         for partition, lag in lags.items():

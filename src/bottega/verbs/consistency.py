@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 import uuid
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -32,6 +33,7 @@ from bottega.serving.online import ROWS
 from bottega.verbs.finding import check_seed, find_design, find_place, find_workspace
 
 _GROUP = "consistency"
+_DAY = 86_400_000_000
 _PATIENCE_S = 60.0  # a member joins a group of Kafka after seconds
 
 
@@ -49,7 +51,8 @@ def consistency(
     """Draw answers from the decision log, compute their features in a batch, and compare them with what was served.
 
     The batch has the tables of `data` or the warehouse, as they stand today; without either, those that the build was
-    made from and the stream's events since. To be run by a clock: the share of values that differ is what to watch.
+    made from and the stream's events since. To be run by a clock: the share of values that differ is what to watch. An
+    answer that was given while an event was on its way into the store, some tenths of a second, differs by right.
 
     build: whose answers; nothing: of the current release. stream: of events, where the tables lack them. sample:
     answers, at least 1; larger finds rarer faults. seed: of the draw.
@@ -67,7 +70,7 @@ def consistency(
     words = {ladder: read_words(words_folder(which.folder, ladder)) for ladder in facts.ladders}
     drawn = _drawn(space, which, sample, seed)
     if data is None and warehouse is None:
-        logs = _with_stream(_of_build(space, which, made), made, space, which, stream)
+        logs = _with_stream(_of_build(space, which, made), made, space, which, stream, _shown(drawn))
     else:
         place = find_place(design, made, data, warehouse)
         logs = _anew(made, place if place is not None else Place(Path()))
@@ -101,7 +104,16 @@ def _of_build(space: Workspace, build: Build, design: Design) -> dict[str, Log]:
     return logs
 
 
-def _with_stream(logs: dict[str, Log], design: Design, space: Workspace, build: Build, url: str) -> dict[str, Log]:
+def _shown(drawn: Sequence[Mapping[str, Any]]) -> int | None:
+    """Give the last moment that the service's clock showed, if it stands: far behind the machine's."""
+    last = max(drawn, key=lambda row: int(row["trace"]["at"]))
+    at = int(last["trace"]["at"])
+    return at + _DAY if last["time"] - at > _DAY else None
+
+
+def _with_stream(
+    logs: dict[str, Log], design: Design, space: Workspace, build: Build, url: str, shown: int | None
+) -> dict[str, Log]:
     if url == "none":
         return logs
     marks = msgspec.json.decode((build.folder / ROWS / "marks.json").read_bytes(), type=dict[str, str])
@@ -110,7 +122,7 @@ def _with_stream(logs: dict[str, Log], design: Design, space: Workspace, build: 
     try:
         patience_s = _PATIENCE_S if url.startswith("kafka:") else 0.0
         now = time.time_ns() // 1000
-        return with_events(logs, design.data.tables, source, now, identifiers(design), patience_s)
+        return with_events(logs, design.data.tables, source, now, identifiers(design), patience_s, shown)
     finally:
         source.close()
         shutil.rmtree(space.log / f"{group}.group", ignore_errors=True)

@@ -52,15 +52,16 @@ def open_dead_letters(url: str, folder: Path) -> DeadLetters:
 def origin_of(url: str) -> int:
     """Number a stream by where it is, 31 bits, so that a store keeps the offsets of several apart: 0 for `file:`.
 
-    The settings behind the place do not count. Two of n streams meet with probability below n² / 2³².
+    Of a topic its name counts alone: a cluster has many addresses. Two of n streams meet with probability below
+    n² / 2³².
 
-    >>> origin_of("file:"), origin_of("kafka://a:9092/t?group=x") == origin_of("kafka://a:9092/t")
+    >>> origin_of("file:"), origin_of("kafka://a:9092/t?group=x") == origin_of("kafka://b:9092/t")
     (0, True)
     """
-    place = url.partition("?")[0]
-    if place == "file:":
+    scheme, _, rest = url.partition("?")[0].partition(":")
+    if scheme == "file" and not rest:
         return 0
-    name = f"file:{Path(place.removeprefix('file:')).absolute()}" if place.startswith("file:") else place
+    name = f"file:{Path(rest).absolute()}" if scheme == "file" else f"{scheme}:{rest.rpartition('/')[2]}"
     return 1 + int.from_bytes(hashlib.blake2b(name.encode(), digest_size=4).digest(), "little") % (2**31 - 1)
 
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import os
-import shutil
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -33,38 +30,21 @@ from bottega.features.engine import Engine
 from bottega.features.entities import by_columns
 from bottega.features.lookups import lookup_columns
 from bottega.features.windows import window_columns
+from spark_session import NEEDED, spark_session
 
 DATA = os.environ.get("BOTTEGA_DATA")
 
-pytestmark = [
-    pytest.mark.skipif(find_spec("pyspark") is None, reason="the extra `spark` is not there"),
-    pytest.mark.skipif(shutil.which("java") is None, reason="Spark needs Java, and there is no `java` here"),
-    pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),  # PySpark leaves those of its answers open
-]
-SETTINGS = {
-    "spark.driver.memory": "1g",
-    "spark.ui.enabled": "false",
-    "spark.ui.showConsoleProgress": "false",
-    "spark.sql.shuffle.partitions": "2",
-    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",  # small data: compiling well costs more than it saves
-}
+pytestmark = NEEDED
 SOME = settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
 
 
 @pytest.fixture(scope="module")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    from pyspark.sql import SparkSession
-
     folder = tmp_path_factory.mktemp("spark")
-    builder = SparkSession.builder.master("local[2]").config("spark.sql.warehouse.dir", str(folder / "tables"))
-    for name, value in SETTINGS.items():
-        builder = builder.config(name, value)
-    session = builder.getOrCreate()  # Ibis takes the session that is there
-    engine = Engine("pyspark://", folder)
-    yield engine
-    engine.close()
-    session.stop()
-    gc.collect()
+    with spark_session(folder):
+        engine = Engine("pyspark://", folder)
+        yield engine
+        engine.close()
 
 
 def drawn(strategy: st.SearchStrategy[Any]) -> list[Any]:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import gc
-import shutil
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,32 +11,15 @@ from tiny_shop import Built, tiny_design
 
 import bottega as bt
 from bottega.features.engine import Engine
+from spark_session import NEEDED, spark_session
 
-pytestmark = [
-    pytest.mark.skipif(find_spec("pyspark") is None, reason="the extra `spark` is not there"),
-    pytest.mark.skipif(shutil.which("java") is None, reason="Spark needs Java, and there is no `java` here"),
-    pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),  # PySpark leaves those of its answers open
-]
-SETTINGS = {
-    "spark.driver.memory": "1g",
-    "spark.ui.enabled": "false",
-    "spark.ui.showConsoleProgress": "false",
-    "spark.sql.shuffle.partitions": "2",
-    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",  # small data: compiling well costs more than it saves
-}
+pytestmark = NEEDED
 
 
 @pytest.fixture
 def session(tmp_path: Path) -> Iterator[Any]:
-    from pyspark.sql import SparkSession
-
-    builder = SparkSession.builder.master("local[2]").config("spark.sql.warehouse.dir", str(tmp_path / "tables"))
-    for name, value in SETTINGS.items():
-        builder = builder.config(name, value)
-    found = builder.getOrCreate()
-    yield found
-    found.stop()
-    gc.collect()
+    with spark_session(tmp_path) as found:
+        yield found
 
 
 @pytest.mark.usefixtures("quick")

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bottega.data.log import Log
 from bottega.design.design import Design
@@ -66,10 +67,17 @@ def keep_s(codec: Codec, rows: Sequence[bytes], now: int) -> float | None:
     return None if last == np.iinfo(np.int64).max else min((last - now) / SECOND + 1, LONGEST_KEEP_S)
 
 
+def come_of(log: Log, available_after: str) -> NDArray[np.int64]:
+    """Give when each row of a log with time came to it: (n,), the later of its event time and `created`."""
+    if log.time is None:
+        raise TypeError("a log with time")
+    known = log.time if log.known is None else log.known
+    return np.maximum(log.time, known - microseconds(available_after))
+
+
 def _come(log: Log, available_after: str, at: int) -> Log:
     """Give the rows that had come before a moment, usable or not."""
     if log.time is None:
         return log
-    known = log.time if log.known is None else log.known
-    came = np.maximum(log.time, known - microseconds(available_after)) < at
+    came = come_of(log, available_after) < at
     return log if came.all() else log.take(came)

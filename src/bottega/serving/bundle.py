@@ -94,8 +94,7 @@ def load_bundle(folder: Path, store: str = EMBEDDED, clock: str = "auto") -> Bun
     Errors: `ServeError` naming the file that is missing, damaged, too many or of another version of bottega.
     """
     verify(folder)
-    facts = _read(folder / "serving.json", Facts)
-    design = _read(folder / "design.json", Design)
+    facts, design = read_facts(folder), read_design(folder)
     retrievers = {
         rung_name(setting): retriever_class(setting).load(model_folder(folder, "retrieve", setting), setting)
         for setting in design.models.get("retrieve", ())
@@ -125,6 +124,16 @@ def load_scorer(folder: Path, setting: Model) -> Scorer:
     scorer = load_any(folder, setting)
     probability = Probability.load(folder)
     return scorer if probability == Probability() else Corrected(scorer, probability)
+
+
+def read_facts(folder: Path) -> Facts:
+    """Read what a bundle says about itself. Errors: `ServeError` for a damaged one, or of another version."""
+    return _read(folder / "serving.json", Facts)
+
+
+def read_design(folder: Path) -> Design:
+    """Read the design that a bundle was made of. Errors: `ServeError` for a damaged one."""
+    return _read(folder / "design.json", Design)
 
 
 def _read(path: Path, kind: type[Kind]) -> Kind:

@@ -27,7 +27,7 @@ from bottega.runs.builds import Build, find_build, used_steps
 from bottega.runs.releases import current_build
 from bottega.runs.steps.job import slug
 from bottega.runs.workspace import Workspace
-from bottega.serving.bundle import Facts, read_words, words_folder
+from bottega.serving.bundle import read_design, read_facts, read_words, words_folder
 from bottega.serving.decision_log import read_log as read_decisions
 from bottega.serving.online import ROWS
 from bottega.verbs.finding import check_seed, find_design, find_place, find_workspace
@@ -65,8 +65,8 @@ def consistency(
     found = find_design(design)
     space = find_workspace(found, workspace, design)
     which = current_build(space) if build is None else find_build(space, build)
-    made = msgspec.json.decode((which.folder / "design.json").read_bytes(), type=Design)
-    facts = msgspec.json.decode((which.folder / "serving.json").read_bytes(), type=Facts)
+    made = read_design(which.folder)
+    facts = read_facts(which.folder)
     words = {ladder: read_words(words_folder(which.folder, ladder)) for ladder in facts.ladders}
     drawn = _drawn(space, which, sample, seed)
     if data is None and warehouse is None:

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import msgspec
-
 from bottega.design.design import Design
-from bottega.errors import BuildError
 from bottega.features import flink_tiles_runner
 from bottega.features.flink_tiles import flink_job
-from bottega.files import write_bytes
 from bottega.runs.builds import find_build
 from bottega.runs.releases import current_build
-from bottega.serving.bundle import Facts, read_schemas
+from bottega.serving.bundle import read_design, read_facts, read_schemas
 from bottega.verbs.finding import find_design, find_workspace
+from bottega.verbs.saving import save
 
 JOB, RUNNER = "job.sql", "flink_tiles_runner.py"
 
@@ -43,20 +40,12 @@ def flink(
     found = find_design(design)
     space = find_workspace(found, workspace, design)
     chosen = current_build(space) if build is None else find_build(space, build)
-    built = msgspec.json.decode((chosen.folder / "design.json").read_bytes(), type=Design)
-    facts = msgspec.json.decode((chosen.folder / "serving.json").read_bytes(), type=Facts)
+    built = read_design(chosen.folder)
+    facts = read_facts(chosen.folder)
     folder = Path(out).absolute()
     job = flink_job(
         built, facts.groups, read_schemas(chosen.folder),
         f"file:{space.log.absolute()}" if source == "file:" else source,
         (folder / "tiles").as_uri() if sink is None else sink, every=every, apart=apart,
     )  # fmt: skip
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_bytes(folder / JOB, job.encode())
-        write_bytes(folder / RUNNER, Path(flink_tiles_runner.__file__).read_bytes())
-    except OSError as error:
-        raise BuildError(
-            str(folder), f"cannot be written: {error.strerror}", "a folder that can be written", "--out DIR names one"
-        ) from error
-    return [folder / JOB, folder / RUNNER]
+    return save(folder, {JOB: job.encode(), RUNNER: Path(flink_tiles_runner.__file__).read_bytes()})

@@ -6,11 +6,12 @@ from pathlib import Path
 
 from bottega.design.design import Design
 from bottega.errors import BuildError
-from bottega.files import read_json, write_bytes
+from bottega.files import read_json
 from bottega.reporting.html import html
 from bottega.reporting.markdown import markdown
 from bottega.runs.builds import find_build
 from bottega.verbs.finding import find_design, find_workspace
+from bottega.verbs.saving import save
 
 
 def report(
@@ -35,12 +36,4 @@ def report(
         )  # fmt: skip
     told = read_json(card)
     folder = Path(out) if out is not None else space.folder
-    pages = {"report.md": markdown(found, told), "report.html": html(found, told)}
-    try:
-        for name, text in pages.items():
-            write_bytes(folder / name, text.encode())
-    except OSError as error:
-        raise BuildError(
-            str(folder), f"cannot be written: {error.strerror}", "a folder that can be written", "--out DIR names one"
-        ) from error
-    return [folder / name for name in pages]
+    return save(folder, {"report.md": markdown(found, told).encode(), "report.html": html(found, told).encode()})

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from bottega.data.log import Log
 from bottega.data.streams.writing import events_of
 from bottega.design.design import Design
-from bottega.design.part import microseconds
+from bottega.features.filling import come_of
 
 LATE, DELAY = 0.05, 600_000_000
 """The share of events that arrive late, and by how many microseconds on average (at most six times that)."""
@@ -37,14 +37,6 @@ class Arriving:
         """Give how many events must have arrived until all are there that had come to the log by a moment."""
         known = np.flatnonzero(self.come <= moment)
         return int(known[-1]) + 1 if len(known) else 0
-
-
-def come_of(log: Log, available_after: str) -> NDArray[np.int64]:
-    """Give when each row of a log with time came to it: (n,), the later of its event time and `created`."""
-    if log.time is None:
-        raise TypeError("a log with time")
-    known = log.time if log.known is None else log.known
-    return np.maximum(log.time, known - microseconds(available_after))
 
 
 def arriving(design: Design, logs: Mapping[str, Log], begin: int, end: int, seed: int) -> Arriving:

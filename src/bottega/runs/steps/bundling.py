@@ -8,14 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
-import numpy as np
 
 from bottega.data.cuts import last_midnight
 from bottega.design.features import Lookup, TargetRate, Window
 from bottega.design.models import Model, rung_name
-from bottega.design.part import microseconds
 from bottega.design.writing import to_json
-from bottega.features.filling import fill
+from bottega.features.filling import come_of, fill
 from bottega.features.stores.snapshot import SnapshotStore
 from bottega.features.tracked import layout
 from bottega.features.tracks import Group
@@ -201,8 +199,7 @@ def _end(job: Job, now: int) -> int:
         return midnight
     came = [log.end()]
     for name, table in job.tables.items():
-        times, known = job.log(name).time, job.log(name).known
-        if times is not None:
-            arrived = times if known is None else np.maximum(times, known - microseconds(table.available_after))
+        if job.log(name).time is not None:
+            arrived = come_of(job.log(name), table.available_after)
             came.append(int(arrived[arrived < now].max(initial=0)) + 1)
     return min(max(came), now)

@@ -14,11 +14,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from bottega.data.examples import TEST
+from bottega.features.filling import come_of
 from bottega.features.frame import Column, Values, taken, text
 from bottega.features.tracked import layout
 from bottega.files import write_json
 from bottega.runs.step import Result
-from bottega.runs.steps.arriving import Arriving, arriving, come_of
+from bottega.runs.steps.arriving import Arriving, arriving
 from bottega.runs.steps.examples import Examples, read_examples
 from bottega.runs.steps.features import frame, load
 from bottega.runs.steps.job import Job

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import sys
@@ -11,9 +12,11 @@ from typing import TypeVar
 import msgspec
 
 from bottega.data.warehouse import masked
-from bottega.errors import ServeError
+from bottega.errors import BottegaError, ServeError
 from bottega.serving.appending import ROTATE_BYTES
 from bottega.serving.decision_log import INTERVAL
+
+log = logging.getLogger("bottega.service")
 
 THREADS = ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "VECLIB_MAXIMUM", "NUMBA", "BLIS")
 
@@ -123,6 +126,11 @@ class State(msgspec.Struct, frozen=True):
     error: tuple[str, str, str, str] | None = None
     """Where, found, allowed, fix."""
 
+    @classmethod
+    def failed(cls, error: BottegaError) -> State:
+        """Give the state of a process that an error keeps from beginning."""
+        return cls(False, error=(error.where, str(error.found), error.allowed, error.fix))
+
     def raised(self) -> ServeError:
         """Give the error that was told."""
         return ServeError(*(self.error or ("service", "it ended before it was ready", "", "read service.log")))
@@ -143,6 +151,14 @@ def to_text(value: Settings | Worker | State) -> str:
 def from_text(text: str | bytes, kind: type[Told]) -> Told:
     """Read what `to_text` wrote."""
     return msgspec.json.decode(text, type=kind, dec_hook=lambda made, plain: made(plain))
+
+
+def tell(worker: Worker, state: State) -> None:
+    """Tell the supervisor of a process its state, if there still is one."""
+    try:
+        os.write(worker.pipe, f"{to_text(state)}\n".encode())
+    except OSError:
+        log.info("the supervisor is gone")
 
 
 def worker_environment() -> dict[str, str]:

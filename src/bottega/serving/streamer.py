@@ -13,21 +13,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import msgspec
-
 from bottega.data.keys import identifiers
 from bottega.data.streams.messages import Decoder
 from bottega.data.streams.opening import open_dead_letters, open_stream, origin_of
-from bottega.design.design import Design
 from bottega.errors import BottegaError
 from bottega.features.applying import Applier
 from bottega.features.filling import AS_OF
-from bottega.serving.bundle import Facts, read_schemas
+from bottega.serving.bundle import read_design, read_facts, read_schemas
 from bottega.serving.clock import CHOSEN, Clock, kept
 from bottega.serving.manifest import verify
 from bottega.serving.online import FILLED, open_online
 from bottega.serving.prometheus import Meters
-from bottega.serving.service import Settings, State, Worker, from_text, to_text
+from bottega.serving.service import Settings, State, Worker, from_text, tell
 from bottega.serving.streaming import Consumer
 
 log = logging.getLogger("bottega.stream")
@@ -56,14 +53,14 @@ def main(text: str) -> None:
             with consumer_of(worker.settings, build, meters, log.warning) as consumer:
                 log.info("streaming into the store of build %s", build.name)
                 if not ready:
-                    _tell(worker, State(True))
+                    tell(worker, State(True))
                     ready = True
                 while not ending.is_set() and build_of(worker.settings) == build:
                     consumer.turn(ending=ending.is_set)
         except BottegaError as error:
             log.error("%s", error)
             if not ready:
-                _tell(worker, State(False, error=(error.where, str(error.found), error.allowed, error.fix)))
+                tell(worker, State.failed(error))
                 return
             ending.wait(_PAUSE_S)
 
@@ -81,8 +78,8 @@ def consumer_of(settings: Settings, build: Path, meters: Meters, say: Callable[[
     Errors: `ServeError`, `BuildError` for a build that is damaged, a store or a stream that cannot be opened.
     """
     verify(build)
-    design = msgspec.json.decode((build / "design.json").read_bytes(), type=Design)
-    facts = msgspec.json.decode((build / "serving.json").read_bytes(), type=Facts)
+    design = read_design(build)
+    facts = read_facts(build)
     store = open_online(settings.store, build, clock=settings.clock)
     try:
         as_of = int(store.marked(AS_OF) or 0)
@@ -104,13 +101,6 @@ def consumer_of(settings: Settings, build: Path, meters: Meters, say: Callable[[
             stream.close()
     finally:
         store.close()
-
-
-def _tell(worker: Worker, state: State) -> None:
-    try:
-        os.write(worker.pipe, f"{to_text(state)}\n".encode())
-    except OSError:
-        log.info("the supervisor is gone")
 
 
 def _watch_parent(ending: threading.Event, grace: float) -> None:

@@ -189,10 +189,8 @@ class Consumer:
         self._looked = now
         self._meters.beat()
         lags = {partition: lag + self._held[partition] for partition, lag in self._stream.lag().items()}
-        for partition in self._mine - lags.keys():  # another member has it now
-            self._meters.set("bottega_stream_lag", 0.0, ("partition", str(partition)))
-        for partition, lag in lags.items():
-            self._meters.set("bottega_stream_lag", float(lag), ("partition", str(partition)))
+        for partition in self._mine | lags.keys():  # what was ours may be another member's now
+            self._meters.set("bottega_stream_lag", float(lags.get(partition, 0)), ("partition", str(partition)))
         self._mine = set(lags)
 
     def _sweep(self) -> None:

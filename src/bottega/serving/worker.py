@@ -22,7 +22,7 @@ from bottega.serving.decision_log import DecisionLog
 from bottega.serving.events import EventLog, EventTopic
 from bottega.serving.follower import Follower
 from bottega.serving.prometheus import Meters
-from bottega.serving.service import State, Worker, from_text, to_text
+from bottega.serving.service import State, Worker, from_text, tell
 
 log = logging.getLogger("bottega.service")
 
@@ -51,7 +51,7 @@ async def _serve(worker: Worker) -> None:
         events = _events_of(worker)
     except BottegaError as error:
         log.error("%s", error)
-        _tell(worker, _fault(error))
+        tell(worker, State.failed(error))
         return
     decisions = None
     if settings.log:
@@ -84,7 +84,7 @@ async def _serve(worker: Worker) -> None:
     def fail(error: BottegaError) -> None:
         app.fault = str(error)
         loaded.add("bottega_load_failures_total")
-        _tell(worker, _fault(error))
+        tell(worker, State.failed(error))
         loop.call_soon_threadsafe(first.set)
 
     _forget_versions(loaded)
@@ -110,17 +110,6 @@ def _events_of(worker: Worker) -> EventLog | EventTopic:
     if settings.stream.startswith("kafka:"):
         return EventTopic(settings.stream)
     return EventLog(settings.log_folder, worker.number, settings.log_rotate_bytes)
-
-
-def _fault(error: BottegaError) -> State:
-    return State(False, error=(error.where, str(error.found), error.allowed, error.fix))
-
-
-def _tell(worker: Worker, state: State) -> None:
-    try:
-        os.write(worker.pipe, f"{to_text(state)}\n".encode())
-    except OSError:
-        log.info("the supervisor is gone")
 
 
 async def _listen(app: App, worker: Worker, ending: asyncio.Event) -> None:
@@ -152,7 +141,7 @@ async def _told_when_ready(worker: Worker, app: App, first: asyncio.Event) -> No
     me = psutil.Process()
     while app.current is None or not _listens(me, worker.port):
         await asyncio.sleep(0.02)
-    _tell(worker, State(True))
+    tell(worker, State(True))
 
 
 def _listens(me: psutil.Process, port: int) -> bool:

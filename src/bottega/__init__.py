@@ -24,18 +24,12 @@ from bottega.design.data import (
     Upsample,
 )
 from bottega.design.design import Design
+from bottega.design.encoders import ImageEncoder
 from bottega.design.evaluation import Evaluation, Experiment, Goal, View
 from bottega.design.features import Categories, Cross, Expression, Image, Lookup, TargetRate, Window
-from bottega.design.models import (
-    CoPurchase,
-    Factorization,
-    ImageEncoder,
-    PersonalHistory,
-    Popularity,
-    TextSimilarity,
-)
 from bottega.design.monitoring import Canary, Monitoring, Retrain, Shadow, Watch
 from bottega.design.reading import load as load_design
+from bottega.design.retrievers import CoPurchase, Factorization, PersonalHistory, Popularity, TextSimilarity
 from bottega.design.scope import Limits, Objective, Scope, Traffic
 from bottega.design.scorers import DCN, DLRM, BoostedTrees, DeepFM, HistoricalRate, Logistic
 from bottega.design.serving import (

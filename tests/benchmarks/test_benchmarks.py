@@ -73,7 +73,7 @@ def test_trees_beat_a_line_where_few_values_interact(tmp_path: Path) -> None:
     printed, said = benchmark("ads_ladder", tmp_path, *given)
     (found,) = said["worlds"]["few"].values()
     assert found["right_less"]["Logistic"]["high"] < 0
-    assert "champion BoostedTrees; right would be BoostedTrees" in printed
+    assert "right would be BoostedTrees" in printed  # who is champion hangs on a time limit too, and so on the machine
 
 
 @pytest.mark.parametrize("module", ["ads_ladder"], indirect=True)

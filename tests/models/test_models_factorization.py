@@ -8,7 +8,7 @@ import scipy.sparse as sp
 import threadpoolctl
 from implicit.cpu.als import AlternatingLeastSquares
 
-from bottega.design.models import Factorization
+from bottega.design.retrievers import Factorization
 from bottega.models import factorization
 from bottega.models.factorization import FactorizationModel, ease
 from bottega.models.interactions import Interactions

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bottega.design.models import CoPurchase, PersonalHistory, Popularity
+from bottega.design.retrievers import CoPurchase, PersonalHistory, Popularity
 from bottega.errors import DataError
 from bottega.models.co_purchase import CoPurchaseModel
 from bottega.models.interactions import Interactions

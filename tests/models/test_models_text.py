@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from bottega.design.models import TextSimilarity
+from bottega.design.retrievers import TextSimilarity
 from bottega.errors import DataError
 from bottega.models.interactions import Interactions
 from bottega.models.text_similarity import TextSimilarityModel

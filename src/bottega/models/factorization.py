@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bottega.design.models import Factorization
 from bottega.design.part import microseconds
+from bottega.design.retrievers import Factorization
 from bottega.files import write_json
 from bottega.models.history import History
 from bottega.models.interactions import Interactions

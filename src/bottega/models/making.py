@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from bottega.design.models import CoPurchase, Factorization, Model, PersonalHistory, Popularity, TextSimilarity
+from bottega.design.models import Model
+from bottega.design.retrievers import CoPurchase, Factorization, PersonalHistory, Popularity, TextSimilarity
 from bottega.design.scorers import DCN, DLRM, BoostedTrees, DeepFM, HistoricalRate, Logistic
 from bottega.errors import BuildError
 from bottega.models.boosted_trees import BoostedTreesModel

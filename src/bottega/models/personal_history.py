@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bottega.design.models import PersonalHistory
 from bottega.design.part import microseconds
+from bottega.design.retrievers import PersonalHistory
 from bottega.models.history import History
 from bottega.models.interactions import Interactions
 from bottega.models.protocols import Scores

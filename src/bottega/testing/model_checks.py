@@ -39,7 +39,7 @@ def check_retriever(make: MakeRetriever) -> None:
     make: gives a new retriever, not fitted, always with the same setting. It is fitted on the log of `shop`. Raises
     `AssertionError` that names the model, the check and what was found.
 
-    >>> from bottega.design.models import Popularity
+    >>> from bottega.design.retrievers import Popularity
     >>> from bottega.models.making import make_retriever
     >>> check_retriever(lambda: make_retriever(Popularity()))
     """

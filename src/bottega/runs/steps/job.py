@@ -17,7 +17,7 @@ from bottega.data.log import Log
 from bottega.data.source import Place
 from bottega.design.data import FromPositives
 from bottega.design.design import Design
-from bottega.design.models import TextSimilarity
+from bottega.design.retrievers import TextSimilarity
 from bottega.design.tables import Table
 from bottega.errors import DataError
 from bottega.models.interactions import Interactions

@@ -33,6 +33,7 @@ from bottega.models.making import make_retriever, make_scorer, retriever_class, 
 from bottega.models.networks.network import NetworkModel
 from bottega.models.personal_history import PersonalHistoryModel
 from bottega.models.popularity import PopularityModel
+from bottega.models.retrieving import Scored
 from bottega.testing.model_checks import RETRIEVER_CHECKS, SCORER_CHECKS, check_retriever, check_scorer
 
 RETRIEVERS: list[Any] = [
@@ -108,15 +109,25 @@ class Learning(PopularityModel):
 class ShowingSeen(PopularityModel):
     """Does not leave out what was taken."""
 
-    def retrieve(self, people: Any, k: int, seen: bool = True) -> Any:  # noqa: ARG002
-        return super().retrieve(people, k)
+    def ask(self, person: str, request: Any) -> Any:
+        return Keeping(super().ask(person, request).scores)
+
+    def ask_all(self, people: Any, requests: Any) -> Any:
+        return (Keeping(one.scores) for one in super().ask_all(people, requests))
 
 
-class Offering(PopularityModel):
-    """Offers in both lists at once what it leaves out of one."""
+class Keeping(Scored):
+    """Leaves nothing out."""
 
-    def both_lists(self, people: Any, k: int, unseen: int) -> Any:
-        return np.sort(super().both_lists(people, k, unseen))
+    def best(self, k: int, leave_out: Any = None) -> Any:  # noqa: ARG002
+        return super().best(k)
+
+
+class Rounding(PopularityModel):
+    """Knows less of many than of one."""
+
+    def ask_all(self, people: Any, requests: Any) -> Any:
+        return (Scored(np.round(one.scores / 2)) for one in super().ask_all(people, requests))
 
 
 class Forgetful(PersonalHistoryModel):
@@ -150,7 +161,7 @@ class Pickling(PopularityModel):
         (Leaking, "check_no_leak"),
         (Learning, "check_answers_are_pure|check_lists|check_reads_back"),
         (ShowingSeen, "check_unseen"),
-        (Offering, "check_both_lists"),
+        (Rounding, "check_asked_together"),
         (Backwards, "check_finds_what_comes"),
         (Pickling, "check_same_bytes"),
     ],

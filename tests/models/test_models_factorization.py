@@ -12,6 +12,7 @@ from bottega.design.retrievers import Factorization
 from bottega.models import factorization
 from bottega.models.factorization import FactorizationModel, ease
 from bottega.models.interactions import Interactions
+from bottega.models.retrieving import retrieved
 from bottega.models.rows_kernel import weighted_rows
 
 DAY = 86_400_000_000
@@ -103,7 +104,7 @@ def test_als_is_that_of_implicit(log: Interactions) -> None:
     right = other.user_factors @ other.item_factors.T
     np.testing.assert_allclose(model.scores(past.people), right, atol=1e-5)
     ids, _ = other.recommend(3, past.matrix()[3].astype(np.float32), N=5, filter_already_liked_items=True)
-    found, _ = model.retrieve([past.people[3].as_py()], 5, seen=False)
+    found, _ = retrieved(model, [past.people[3].as_py()], 5, seen=False)
     assert found[0].tolist() == ids.tolist()
 
 

@@ -17,7 +17,7 @@ from bottega.models.co_purchase import CoPurchaseModel
 from bottega.models.interactions import Interactions
 from bottega.models.personal_history import PersonalHistoryModel
 from bottega.models.popularity import PopularityModel
-from bottega.models.retrieving import top_k
+from bottega.models.retrieving import both_lists, retrieved, top_k
 from bottega.models.vocabulary import code_of, codes_of
 
 DAY = 86_400_000_000
@@ -45,13 +45,13 @@ def compare(model: Any, rows: list[oracles.Row], expected: Any) -> None:
         exact = dict(zip(names, scores.tolist(), strict=True))
         for k in (1, 3, 20):
             for seen in (True, False):
-                codes, found = model.retrieve([person], k, seen)
+                codes, found = retrieved(model, [person], k, seen)
                 wanted = oracles.best(exact, k, set() if seen else taken)
                 assert [names[code] for code in codes[0] if code >= 0] == wanted
                 assert found[0, : len(wanted)].tolist() == [exact[name] for name in wanted]
     for k, unseen in ((3, 0), (2, 5), (0, 1)):
-        both = model.both_lists(people, k, unseen)
-        apart = [model.retrieve(people, n, seen)[0] for n, seen in ((k, True), (unseen, False)) if n]
+        both = both_lists(model, people, [{}] * len(people), k, unseen)
+        apart = [retrieved(model, people, n, seen)[0] for n, seen in ((k, True), (unseen, False)) if n]
         assert np.array_equal(both, np.hstack(apart))
 
 
@@ -79,7 +79,7 @@ def test_what_is_only_popular_is_ordered_but_never_retrieved() -> None:
         assert c > b
         assert (a > 0) == bool(own)
         assert c <= 0
-        assert model.retrieve([person], 3)[0][0].tolist() == [*own, -1, -1, -1][:3]
+        assert retrieved(model, [person], 3)[0][0].tolist() == [*own, -1, -1, -1][:3]
 
 
 @given(LOGS, st.sampled_from([1, 2, 50]), st.sampled_from([0.0, 2.5]), st.sampled_from([None, 10]))

@@ -15,6 +15,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from bottega.design.retrievers import TextSimilarity
 from bottega.errors import DataError
 from bottega.models.interactions import Interactions
+from bottega.models.retrieving import both_lists
 from bottega.models.text_similarity import TextSimilarityModel
 from bottega.models.words import tf_idf, words
 
@@ -90,7 +91,7 @@ def test_it_finds_what_nobody_took_together(tmp_path: Path) -> None:
     )
     model = TextSimilarityModel(TextSimilarity(column="name"))
     model.fit(log, 9)
-    assert model.both_lists(["ann"], 3, 2).tolist() == [[0, 1, -1, 1, -1]]
+    assert both_lists(model, ["ann"], [{}] * len(["ann"]), 3, 2).tolist() == [[0, 1, -1, 1, -1]]
     model.save(tmp_path / "model")
     read = TextSimilarityModel.load(tmp_path / "model", model.setting)
     assert read.vectors.words.to_pylist() == ["blue", "cup", "red", "tea", "umbrella"]

@@ -18,6 +18,7 @@ from path_world import World, changed
 
 import bottega as bt
 from bottega.errors import BuildError
+from bottega.models.retrieving import retrieved
 from bottega.serving.asking import LONGEST_ID
 from bottega.serving.path import Path
 from bottega.serving.wire import Answer, Explained, RequestError, as_id, request_type
@@ -152,7 +153,7 @@ def test_more_is_asked_than_is_shown_or_there(path: Path, person: str, items: li
     answer = ask(few, customer=person, k=100_000)
     assert answer.degradations == [f"k: {len(answer.items)} of 100000 found"]
     lists = [
-        model.retrieve([person], size, seen=seen)[0]
+        retrieved(model, [person], size, seen=seen)[0]
         for model in path.bundle.retrievers.values()
         for size, seen in ((model.setting.k, True), (model.setting.unseen, False))
         if size
@@ -200,7 +201,7 @@ def test_ranking_over_its_budget_leaves_the_order_of_retrieval(path: Path, perso
     late = with_stages(path, bt.Retrieve(k=60), bt.Rank(budget_ms=1e-9), bt.Show())
     answer = ask(late, customer=person)
     assert [name.partition(",")[0] for name in answer.degradations] == ["rank: left out"]
-    first = path.bundle.retrievers["Popularity"].retrieve([person], 1)[0][0, 0]
+    first = retrieved(path.bundle.retrievers["Popularity"], [person], 1)[0][0, 0]
     assert answer.items[0].id == path.bundle.retrievers["Popularity"].items[int(first)].as_py()
     assert all(item.score is None and "BoostedTrees" not in item.stages for item in answer.items)
     assert ask(late, customer=person, candidates=["b", "a"], k=2).items[0].id == "b"  # as it was given
@@ -257,7 +258,7 @@ def test_an_explanation_tells_of_the_answer(path: Path, person: str) -> None:
             listed = {
                 model.items[int(code)].as_py()
                 for seen in (True, False)
-                for code in model.retrieve([person], place, seen=seen)[0][0, place - 1 : place]
+                for code in retrieved(model, [person], place, seen=seen)[0][0, place - 1 : place]
                 if code >= 0
             }
             assert one.id in listed

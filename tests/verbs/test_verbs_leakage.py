@@ -20,6 +20,7 @@ from bottega.data.examples import TEST
 from bottega.data.source import Place
 from bottega.features.frame import objects
 from bottega.models.making import retriever_class
+from bottega.models.retrieving import retrieved
 from bottega.models.union import union
 from bottega.runs.runner import Runner
 from bottega.runs.step import Result
@@ -145,7 +146,7 @@ def candidates(found: Learnt, design: bt.Design, people: list[str]) -> np.ndarra
     lists = []
     for name, setting in zip(names, design.models["retrieve"], strict=True):
         model = retriever_class(setting).load(found.retrievers[name].folder / f"cut-{last}", setting)
-        lists.append(model.retrieve(people, setting.k)[0])
+        lists.append(retrieved(model, people, setting.k)[0])
     return union(lists, 400)
 
 

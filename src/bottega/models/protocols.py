@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -17,40 +18,48 @@ from bottega.models.vocabulary import Codes, Texts
 Scores = npt.NDArray[np.float32]
 
 
-class Retriever(Protocol):
-    """Finds candidates for a person among the items that it has learnt from.
+class Evidence(Protocol):
+    """What a retriever knows of the items for one request: the best of them, and the score of any."""
 
-    A score above 0 is evidence, larger is better; 0 or less is none, and such an item is never retrieved. For a person
-    that it does not know, `Popularity` answers as for everybody; the others have no evidence. Answering is pure.
+    def best(self, k: int, leave_out: Codes | None = None) -> Codes:
+        """The codes of the k best items with evidence, best first, ties by lower code; fewer where there are fewer.
+
+        k: at least 1; more than there are items is all of them. leave_out: codes that may not come; the list is as
+        long without them.
+        """
+
+    def of(self, codes: Codes) -> Scores:
+        """The score of each item, (n,) float32; 0 for the code −1, an item that it does not know."""
+
+
+class Retriever(Protocol):
+    """Finds candidates for a request among the items that it has learnt from.
+
+    A score above 0 is evidence, larger is better; 0 or less is none, and such an item is never retrieved. For somebody
+    it does not know, `Popularity` answers as for everybody; others have no evidence, unless they say so. Answering is
+    pure.
     """
 
     setting: Any
     """The part of the design that it was made from."""
     items: pa.StringArray
-    """The catalogue: sorted ids of the items it has learnt from; codes are places in it."""
+    """The catalogue: sorted ids of the items that it knows; codes are places in it."""
     history: History
     """What each person took in the log."""
 
     def fit(self, log: Interactions, at: int) -> None:
         """Learn from the rows of the log with time < at, and nothing else; at in microseconds, UTC."""
 
-    def person_scores(self, person: str) -> Scores:
-        """The score of every item for one person, (items,) float32; not to be written into."""
+    def ask(self, person: str, request: Mapping[str, Any]) -> Evidence:
+        """What it knows for one request.
 
-    def scores(self, people: Texts) -> Scores:
-        """The score of every item for each person, (n, items) float32."""
-
-    def retrieve(self, people: Texts, k: int, seen: bool = True) -> tuple[Codes, Scores]:
-        """The k best items for each person, best first, ties by lower code: codes (n, k) int32, scores (n, k) float32.
-
-        Where there are fewer, the rest is −1 with score 0. k: at least 1. seen: whether items may come that the person
-        has in the log.
+        person: who asks, by the first column of the request; an empty text is nobody. request: its columns by name.
         """
 
-    def both_lists(self, people: Texts, k: int, unseen: int) -> Codes:
-        """The codes of `retrieve(people, k)`, and beside them of `retrieve(people, unseen, seen=False)`, in one pass.
+    def ask_all(self, people: Texts, requests: Sequence[Mapping[str, Any]]) -> Iterator[Evidence]:
+        """The same for many, to the bit that of each alone; each evidence is read before the next one is taken.
 
-        k, unseen: from 0. Gives (n, k + unseen) int32.
+        people: (n,). requests: (n,) their columns.
         """
 
     def save(self, folder: Path) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,7 @@ import pyarrow as pa
 from bottega.errors import DataError, DesignError
 from bottega.models.history import EMPTY, History
 from bottega.models.interactions import Interactions
-from bottega.models.protocols import Scores
+from bottega.models.protocols import Retriever, Scores
 from bottega.models.storage import new_folder, read_texts, write_texts
 from bottega.models.vocabulary import Codes, Texts, texts
 
@@ -44,6 +44,71 @@ def top_k(scores: npt.NDArray[np.floating], k: int, leave_out: Codes | None = No
     return codes[np.argsort(-found, kind="stable")].astype(np.int32)
 
 
+class Scored:
+    """Evidence that is a score of every item.
+
+    scores: (items,), not written into.
+    """
+
+    def __init__(self, scores: Scores) -> None:
+        self.scores = scores
+
+    def best(self, k: int, leave_out: Codes | None = None) -> Codes:
+        """The codes of the k best items with a score above 0, best first."""
+        return top_k(self.scores, k, leave_out)
+
+    def of(self, codes: Codes) -> Scores:
+        """The score of each item; 0 for −1."""
+        found: Scores = self.scores[codes]
+        return np.where(codes < 0, np.float32(0), found) if len(codes) and codes.min() < 0 else found
+
+
+def retrieved(
+    model: Retriever, people: Texts, k: int, seen: bool = True, requests: Sequence[Mapping[str, Any]] | None = None
+) -> tuple[Codes, Scores]:
+    """The k best items of a retriever for each person, best first: codes (n, k) int32, scores (n, k) float32.
+
+    Where there are fewer, the rest is −1 with score 0. k: at least 1. seen: whether items may come that the person has
+    in the log. requests: (n,) the columns of each; nothing: there are no others than the person.
+    """
+    if k < 1:
+        raise DesignError("k", k, "1 or more", "k=100")
+    names = texts(people).to_pylist()
+    codes = np.full((len(names), k), -1, dtype=np.int32)
+    scores = np.zeros((len(names), k), dtype=np.float32)
+    for row, (person, one) in enumerate(zip(names, model.ask_all(names, requests or [{}] * len(names)), strict=True)):
+        best = one.best(k, None if seen else model.history.of_person(person)[0])
+        codes[row, : len(best)] = best
+        scores[row, : len(best)] = one.of(best)
+    return codes, scores
+
+
+def scores_of(model: Retriever, people: Texts, requests: Sequence[Mapping[str, Any]] | None = None) -> Scores:
+    """The score of every item for each person, (n, items) float32; requests as for `retrieved`."""
+    names = texts(people).to_pylist()
+    every = np.arange(len(model.items), dtype=np.int32)
+    rows = [one.of(every) for one in model.ask_all(names, requests or [{}] * len(names))]
+    return np.array(rows, np.float32).reshape(len(names), len(every))
+
+
+def both_lists(model: Retriever, people: Texts, requests: Sequence[Mapping[str, Any]], k: int, unseen: int) -> Codes:
+    """The k best items for each request, and beside them the best among what the person never took, in one pass.
+
+    people: (n,) who asks. requests: (n,) their columns. k, unseen: lengths of the lists, from 0. Gives codes
+    (n, k + unseen), −1 where a list has ended.
+    """
+    names = texts(people).to_pylist()
+    codes = np.full((len(names), k + unseen), -1, dtype=np.int32)
+    for row, (person, one) in enumerate(zip(names, model.ask_all(names, requests), strict=True)):
+        if k:
+            best = one.best(k)
+            codes[row, : len(best)] = best
+        if unseen:
+            best = one.best(unseen, model.history.of_person(person)[0])
+            codes[row, k : k + len(best)] = best
+    return codes
+
+
 class ScoredCatalogue(ABC, Generic[Setting]):
     """A retriever that scores every item for a person: a model adds `learn`, `person_scores`, `store`, `restore`."""
 
@@ -66,47 +131,23 @@ class ScoredCatalogue(ABC, Generic[Setting]):
         self.learn(past, at)
 
     def scores(self, people: Texts) -> Scores:
-        """The score of every item for each person, (n, items)."""
+        """The score of every item for each person, (n, items): to the bit that of each alone."""
         names = texts(people).to_pylist()
         rows = np.empty((len(names), len(self.items)), dtype=np.float32)
         for row, person in zip(rows, names, strict=True):
             row[:] = self.person_scores(person)
         return rows
 
-    def retrieve(self, people: Texts, k: int, seen: bool = True) -> tuple[Codes, Scores]:
-        """The k best items for each person: codes (n, k), −1 where fewer; scores (n, k)."""
-        if k < 1:
-            raise DesignError("k", k, "1 or more", "k=100")
+    def ask(self, person: str, request: Mapping[str, Any]) -> Scored:  # noqa: ARG002
+        """The score of every item for one person."""
+        return Scored(self.person_scores(person))
+
+    def ask_all(self, people: Texts, requests: Sequence[Mapping[str, Any]]) -> Iterator[Scored]:  # noqa: ARG002
+        """The same for many people, scored some at once."""
         names = texts(people)
-        codes = np.full((len(names), k), -1, dtype=np.int32)
-        scores = np.zeros((len(names), k), dtype=np.float32)
-        for row, every, taken in self._each(names):
-            best = top_k(every, k, None if seen else taken)
-            codes[row, : len(best)] = best
-            scores[row, : len(best)] = every[best]
-        return codes, scores
-
-    def both_lists(self, people: Texts, k: int, unseen: int) -> Codes:
-        """The k best items for each person, and beside them the best among what the person never took, in one pass.
-
-        k, unseen: lengths of the lists, from 0. Gives codes (n, k + unseen), −1 where a list has ended.
-        """
-        names = texts(people)
-        codes = np.full((len(names), k + unseen), -1, dtype=np.int32)
-        for row, every, taken in self._each(names):
-            for low, length, leave_out in ((0, k, None), (k, unseen, taken)):
-                if length:
-                    best = top_k(every, length, leave_out)
-                    codes[row, low : low + len(best)] = best
-        return codes
-
-    def _each(self, names: pa.StringArray) -> Iterator[tuple[int, Scores, Codes]]:
-        """The row of each person, the scores of every item, and what the person took."""
         step = max(1, _CELLS // max(1, len(self.items)))
         for low in range(0, len(names), step):
-            block = names.slice(low, step)
-            for row, (person, every) in enumerate(zip(block.to_pylist(), self.scores(block), strict=True), start=low):
-                yield row, every, self.history.of_person(person)[0]
+            yield from map(Scored, self.scores(names.slice(low, step)))
 
     def save(self, folder: Path) -> None:
         """Write items, people, history and what the model adds into a new folder."""

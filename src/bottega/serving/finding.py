@@ -12,8 +12,7 @@ import numpy as np
 from bottega.design.serving import Retrieve
 from bottega.features.frame import Values
 from bottega.features.words import Known, TextColumn
-from bottega.models.protocols import Retriever, Scores
-from bottega.models.retrieving import top_k
+from bottega.models.protocols import Evidence, Retriever, Scores
 from bottega.models.union import union
 from bottega.models.vocabulary import Codes, code_of
 from bottega.serving.asking import Asked
@@ -78,31 +77,29 @@ class Finder:
         budget = self.stage.budget_ms if self.stage is not None and limited else None
         row = None if self._people is None else code_of(self._people, person)
         known = False
-        scores: dict[str, Scores] = {}
+        told: dict[str, Evidence] = {}
         for name, model in self.retrievers.items():
             if budget is not None and (gone := milliseconds(begin)) > budget:
                 asked.degradations.append(f"{name}: left out, {gone:.1f} of {budget:g} ms were gone")
                 continue
-            scores[name] = every = model.person_scores(person or "")
+            told[name] = evidence = model.ask(person or "", asked.columns)
             seen = (model.history.of_row(code_of(model.history.people, person) if row is None else row))[0]
             known = known or len(seen) > 0
             if asked.given is None:
-                found.lists.append((name, top_k(every, model.setting.k)))
+                found.lists.append((name, evidence.best(model.setting.k)))
                 if model.setting.unseen:
-                    found.lists.append((name, top_k(every, model.setting.unseen, seen)))
-        if person is not None and scores and not known:
+                    found.lists.append((name, evidence.best(model.setting.unseen, seen)))
+        if person is not None and told and not known:
             asked.degradations.append(f"{field_name}: unknown")
         if asked.given is None:
             found.codes = self._merged(found.lists)
             found.ids = [self._ids[code] for code in found.codes.tolist()]
-            found.scores = {name: column[found.codes] for name, column in scores.items()}
         else:
             found.codes, found.ids = self._codes(asked.given), asked.given
             strange = found.codes < 0
             if self._ids and (unknown := int(strange.sum())):
                 asked.degradations.append(f"candidates: {unknown} unknown")
-            for name, column in scores.items():
-                found.scores[name] = np.where(strange, np.float32(0), column[found.codes])
+        found.scores = {name: evidence.of(found.codes) for name, evidence in told.items()}
         found.stage_ms["retrieve"] = milliseconds(begin)
 
     def column(self, found: Candidacy) -> TextColumn:

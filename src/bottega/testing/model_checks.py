@@ -23,6 +23,7 @@ from bottega.files import sha256
 from bottega.models.inputs import Inputs
 from bottega.models.interactions import Interactions
 from bottega.models.protocols import Retriever, Scorer
+from bottega.models.retrieving import retrieved, scores_of
 from bottega.testing.model_examples import AT, DAY, ITEMS, PEOPLE, STRANGER, rows, shop
 
 MakeRetriever = Callable[[], Retriever]
@@ -93,9 +94,11 @@ def check_reads_back(make: MakeRetriever) -> None:
         model.save(Path(home) / "model")
         read = type(model).load(Path(home) / "model", model.setting)
         _hold(make, "check_reads_back", read.items.equals(model.items), "other items")
-        _hold(make, "check_reads_back", np.array_equal(read.scores(people), model.scores(people)), "other scores")
+        _hold(
+            make, "check_reads_back", np.array_equal(scores_of(read, people), scores_of(model, people)), "other scores"
+        )
         for seen in (True, False):
-            for a, b in zip(read.retrieve(people, 7, seen), model.retrieve(people, 7, seen), strict=True):
+            for a, b in zip(retrieved(read, people, 7, seen), retrieved(model, people, 7, seen), strict=True):
                 _hold(make, "check_reads_back", np.array_equal(a, b), "other lists")
 
 
@@ -110,9 +113,9 @@ def check_answers_are_pure(make: MakeRetriever) -> None:
     model.fit(log, AT)
     with tempfile.TemporaryDirectory() as home:
         first = _saved(model, Path(home) / "first")
-        codes, scores = model.retrieve(people, 9, seen=False)
+        codes, scores = retrieved(model, people, 9, seen=False)
         for row in np.random.default_rng(0).permutation(len(people)):
-            one = model.retrieve([people[row]], 9, seen=False)
+            one = retrieved(model, [people[row]], 9, seen=False)
             same = np.array_equal(one[0][0], codes[row]) and np.array_equal(one[1][0], scores[row])
             _hold(make, "check_answers_are_pure", same, f"another answer for {people[row]} alone, or asked again")
         again = _saved(model, Path(home) / "again")
@@ -128,8 +131,8 @@ def check_lists(make: MakeRetriever) -> None:
     model = _fitted(make)
     people = [*_people(), STRANGER, ""]
     for k in (1, 5, ITEMS * 3):
-        codes, scores = model.retrieve(people, k)
-        all_scores = model.scores(people)
+        codes, scores = retrieved(model, people, k)
+        all_scores = scores_of(model, people)
         name = f"check_lists (k={k})"
         _hold(make, name, codes.shape == scores.shape == (len(people), k), f"shapes {codes.shape}, {scores.shape}")
         _hold(make, name, codes.dtype == np.int32 and scores.dtype == np.float32, f"{codes.dtype}, {scores.dtype}")
@@ -141,8 +144,9 @@ def check_lists(make: MakeRetriever) -> None:
             _hold(make, name, np.array_equal(score[: len(right)], every[right]), f"{person}: scores of other items")
             ended = (row[len(right) :] == -1).all() and not score[len(right) :].any()
             _hold(make, name, bool(ended), f"{person}: the list goes on after its end")
-            _hold(make, name, np.array_equal(model.person_scores(person), every), f"{person}: person_scores differ")
-    codes, scores = model.retrieve([], 4)
+            lost = model.ask(person, {}).of(np.array([-1], np.int32)).tolist()
+            _hold(make, name, lost == [0], f"{person}: {lost} for an item that it does not know")
+    codes, scores = retrieved(model, [], 4)
     _hold(make, "check_lists", codes.shape == scores.shape == (0, 4), f"shapes {codes.shape} for nobody")
 
 
@@ -152,26 +156,26 @@ def check_unseen(make: MakeRetriever) -> None:
     model, people = _fitted(make), [*_people(), STRANGER]
     taken = set(zip(_names(log.people, log.person), _names(log.items, log.item), strict=True))
     names = model.items.to_pylist()
-    every, fresh = model.retrieve(people, ITEMS)[0], model.retrieve(people, ITEMS, seen=False)[0]
+    every, fresh = retrieved(model, people, ITEMS)[0], retrieved(model, people, ITEMS, seen=False)[0]
     for person, with_seen, without in zip(people, every, fresh, strict=True):
         right = [code for code in with_seen if code >= 0 and (person, names[code]) not in taken]
         found = without[without >= 0].tolist()
         _hold(make, "check_unseen", found == right, f"{person}: {found}, not {right}")
 
 
-def check_both_lists(make: MakeRetriever) -> None:
-    """Both lists in one pass are those of `retrieve`, also where one of them has no place."""
-    model, people = _fitted(make), [*_people(), STRANGER]
-    for k, unseen in ((4, 6), (5, 0), (0, ITEMS)):
-        apart = [model.retrieve(people, n, seen)[0] for n, seen in ((k, True), (unseen, False)) if n]
-        same = np.array_equal(model.both_lists(people, k, unseen), np.hstack(apart))
-        _hold(make, f"check_both_lists ({k}, {unseen})", same, "other lists than one by one")
+def check_asked_together(make: MakeRetriever) -> None:
+    """Asked for many people at once it knows what it knows of each alone."""
+    model, people = _fitted(make), [*_people(), STRANGER, ""]
+    codes = np.arange(len(model.items), dtype=np.int32)
+    for person, one in zip(people, model.ask_all(people, [{}] * len(people)), strict=True):
+        same = np.array_equal(model.ask(person, {}).of(codes), one.of(codes))
+        _hold(make, "check_asked_together", same, f"{person}: other scores than alone")
 
 
 def check_refusals(make: MakeRetriever) -> None:
     """A k of 0, and a log without a row before the cut, are refused by an error of ours."""
     log, _ = shop()
-    _refuses(make, "check_refusals (k=0)", lambda: _fitted(make).retrieve(_people(), 0))
+    _refuses(make, "check_refusals (k=0)", lambda: retrieved(_fitted(make), _people(), 0))
     _refuses(make, "check_refusals (no rows)", lambda: make().fit(log, int(log.time.min())))
 
 
@@ -184,7 +188,7 @@ def check_finds_what_comes(make: MakeRetriever) -> None:
     names = model.items.to_pylist()
     found = {
         (p, names[code])
-        for p, row in zip(people, model.retrieve(people, 6)[0], strict=True)
+        for p, row in zip(people, retrieved(model, people, 6)[0], strict=True)
         for code in row
         if code >= 0
     }
@@ -298,7 +302,7 @@ RETRIEVER_CHECKS: tuple[Callable[[MakeRetriever], None], ...] = (
     check_answers_are_pure,
     check_lists,
     check_unseen,
-    check_both_lists,
+    check_asked_together,
     check_refusals,
     check_finds_what_comes,
 )

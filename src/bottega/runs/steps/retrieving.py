@@ -11,6 +11,7 @@ import pyarrow as pa
 from bottega.design.models import Model, rung_name
 from bottega.models.making import make_retriever, retriever_class
 from bottega.models.protocols import Retriever
+from bottega.models.retrieving import both_lists
 from bottega.models.vocabulary import codes_of
 from bottega.runs.step import Result
 from bottega.runs.steps.examples import Examples, read_examples, read_requests
@@ -18,7 +19,6 @@ from bottega.runs.steps.job import Job, slug
 
 _CODE = ("bottega.models", "bottega.data", "bottega.runs.steps.retrieving")
 _LIBRARIES = ("numpy", "scipy", "implicit", "pyarrow", "numba")
-_PEOPLE = 256  # scored at once: a few MB
 
 
 def retrieve(job: Job, requests: Result) -> dict[str, Result]:
@@ -27,16 +27,16 @@ def retrieve(job: Job, requests: Result) -> dict[str, Result]:
     for setting in job.design.models.get("retrieve", ()):
         name = rung_name(setting)
 
-        def work(folder: Path, _log: Result, asked: Result, setting: Model = setting) -> str:
-            wanted = read_requests(asked.folder)
+        def work(folder: Path, _log: Result, made: Result, setting: Model = setting) -> str:
+            wanted = read_requests(made.folder)
             cuts = np.unique(wanted.time)
             found = 0
             for place, at in enumerate(cuts):
                 model = make_retriever(setting)
                 model.fit(job.interactions(int(at)), int(at))
                 model.save(folder / f"cut-{place}")
-                people = wanted.columns.column(job.person).combine_chunks().filter(pa.array(wanted.time == at))
-                lists = found_lists(model, people)
+                asked = wanted.columns.filter(pa.array(wanted.time == at))
+                lists = found_lists(model, asked, job.person)
                 np.save(folder / f"lists-{place}.npy", lists)
                 found += int((lists >= 0).sum())
                 job.runner.progress.advance(place + 1, len(cuts))
@@ -57,12 +57,14 @@ def retrieve(job: Job, requests: Result) -> dict[str, Result]:
     return done
 
 
-def found_lists(model: Retriever, people: pa.StringArray) -> np.ndarray:
-    """Give what a retriever offers each person: its best, then its best among what the person never took.
+def found_lists(model: Retriever, asked: pa.Table, person: str) -> np.ndarray:
+    """Give what a retriever offers each request: its best, then its best among what the person never took.
 
-    Both lists are as long as its setting says; returns (n, k + unseen) int32 codes, -1 where a list has ended.
+    asked: the requests' columns. person: the one that names who asks. Both lists are as long as the model's setting
+    says; returns (n, k + unseen) int32 codes, -1 where a list has ended.
     """
-    return model.both_lists(people, model.setting.k, model.setting.unseen)
+    setting = model.setting
+    return both_lists(model, asked.column(person), asked.to_pylist(), setting.k, setting.unseen)
 
 
 def score(job: Job, retrievers: Mapping[str, Result], examples: Result) -> dict[str, Result]:
@@ -91,16 +93,13 @@ def scored(setting: Model, folder: Path, rows: Examples, person: str) -> np.ndar
     """Give the score of each example by the retriever of its cut, (n,) float32; 0 for an item it does not know."""
     result = np.zeros(len(rows.group), np.float32)
     bounds = np.searchsorted(rows.group, np.arange(len(rows.requests) + 1))
-    people = rows.requests.columns.column(person).to_pylist()
     for place, at in enumerate(np.unique(rows.requests.time)):
         model = retriever_class(setting).load(folder / f"cut-{place}", setting)
         known = codes_of(model.items, rows.candidate.dictionary)
-        asked = np.flatnonzero(rows.requests.time == at)
-        for low in range(0, len(asked), _PEOPLE):
-            block = asked[low : low + _PEOPLE]
-            for request, every in zip(block, model.scores([people[request] for request in block]), strict=True):
-                part = slice(bounds[request], bounds[request + 1])
-                codes = known[rows.codes[part]]
-                found = codes >= 0
-                result[part][found] = every[codes[found]]
+        chosen = np.flatnonzero(rows.requests.time == at)
+        asked = rows.requests.columns.take(pa.array(chosen))
+        told = model.ask_all(asked.column(person), asked.to_pylist())
+        for request, evidence in zip(chosen, told, strict=True):
+            part = slice(bounds[request], bounds[request + 1])
+            result[part] = evidence.of(known[rows.codes[part]])
     return result

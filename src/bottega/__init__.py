@@ -6,26 +6,21 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from bottega.design.data import (
-    Cuts,
     Data,
     Downsample,
-    FromPositives,
     GivenSplit,
     GroupSplit,
     InversePropensity,
     Label,
-    Logged,
     PositionFeature,
     RandomSplit,
-    Retrieved,
-    SameValue,
-    Sampled,
     TimeSplit,
     Upsample,
 )
 from bottega.design.design import Design
 from bottega.design.encoders import ImageEncoder
 from bottega.design.evaluation import Evaluation, Experiment, Goal, View
+from bottega.design.examples import Cuts, FromPositives, Judged, Logged, Retrieved, SameValue, Sampled
 from bottega.design.features import Categories, Cross, Expression, Image, Lookup, TargetRate, Window
 from bottega.design.monitoring import Canary, Monitoring, Retrain, Shadow, Watch
 from bottega.design.reading import load as load_design
@@ -94,6 +89,7 @@ __all__ = [
     "Image",
     "ImageEncoder",
     "InversePropensity",
+    "Judged",
     "Label",
     "Limits",
     "Logged",

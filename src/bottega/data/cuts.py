@@ -9,8 +9,9 @@ import numpy as np
 from bottega.data.examples import TEST, TRAIN, VALIDATE
 from bottega.data.log import Log
 from bottega.data.times import iso, moment
-from bottega.design.data import FromPositives, TimeSplit
+from bottega.design.data import TimeSplit
 from bottega.design.design import Design
+from bottega.design.examples import FromPositives
 from bottega.design.part import microseconds
 from bottega.errors import DataError
 

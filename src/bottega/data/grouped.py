@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from bottega.data.keys import as_text, combined, encode
 from bottega.data.labels import column_of
 from bottega.data.log import Log
-from bottega.design.data import Logged
+from bottega.design.examples import Logged
 
 
 def in_requests(

@@ -9,8 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from bottega.design.data import FromPositives, GroupSplit, Logged
+from bottega.design.data import GroupSplit
 from bottega.design.design import Design
+from bottega.design.examples import FromPositives, Logged
 from bottega.design.features import Expression
 
 _ROOM = 2**62  # numbers

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from bottega.data.checks import numbers
 from bottega.data.log import Log
 from bottega.data.times import Times, parse
-from bottega.design.data import Label, Logged
+from bottega.design.data import Label
 from bottega.design.design import Design
+from bottega.design.examples import Logged
 from bottega.design.part import microseconds
 from bottega.design.tables import Table
 from bottega.errors import DataError, nearest

@@ -14,8 +14,9 @@ from bottega.data.keys import combined, encode
 from bottega.data.positions import propensities, propensity_weights
 from bottega.data.ripeness import Share, label_of, learnable, share_within, values_of
 from bottega.data.sampling import kept, sampling_weight, standing
-from bottega.design.data import InversePropensity, Label, Logged
+from bottega.design.data import InversePropensity, Label
 from bottega.design.design import Design
+from bottega.design.examples import Logged
 from bottega.errors import DataError
 
 _ENOUGH = 1000  # clicks of cells that stood in several places, with which no coarser cells are asked

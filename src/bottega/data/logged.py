@@ -21,12 +21,12 @@ from bottega.design.data import (
     GroupSplit,
     InversePropensity,
     Label,
-    Logged,
     PositionFeature,
     RandomSplit,
     TimeSplit,
 )
 from bottega.design.design import Design
+from bottega.design.examples import Logged
 from bottega.design.part import microseconds
 from bottega.errors import DataError
 

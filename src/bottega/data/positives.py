@@ -13,8 +13,8 @@ from bottega.data.examples import PART_NAMES, Requests
 from bottega.data.keys import as_text, encode, identifiers
 from bottega.data.log import Log
 from bottega.data.times import iso
-from bottega.design.data import FromPositives
 from bottega.design.design import Design
+from bottega.design.examples import FromPositives
 from bottega.errors import DataError
 
 

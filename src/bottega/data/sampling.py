@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from bottega.data.examples import TRAIN, Examples, Requests
 from bottega.data.keys import encode
 from bottega.data.log import Log
-from bottega.design.data import Downsample, Sampled, Upsample
+from bottega.design.data import Downsample, Upsample
+from bottega.design.examples import Sampled
 from bottega.errors import DataError
 
 _ROUNDS = 64  # of drawing again what was relevant; who still lacks some is drawn exactly, one by one

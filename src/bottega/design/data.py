@@ -1,95 +1,13 @@
-"""Step 2, data: what one example is, its label, the split and the sampling."""
+"""Step 2, data: the label, the split, the sampling, and all of the step together."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Literal
 
+from bottega.design.examples import FromPositives, Judged, Logged, SameValue
 from bottega.design.part import Choice, Part, microseconds
 from bottega.design.tables import Table
-
-
-class Cuts(Choice, frozen=True):
-    """Requests at fixed moments: everybody with a history asks once at each cut, from the test backwards."""
-
-    slices: int = 3
-    """How many cuts the models learn from, before the one for validation, at least 1; larger is slower and steadier."""
-    every: str | None = None
-    """Distance between cuts, as a span; nothing: the horizon. Smaller gives overlapping horizons; labels
-    still end before the part that follows."""
-
-    def check(self) -> None:
-        self.check_range("slices", 1, 1000)
-        self.check_span("every")
-
-
-class Retrieved(Choice, frozen=True):
-    """Candidates are what the path's retrievers return at the request's time: what serving will rank."""
-
-    negatives: int | None = 60
-    """Negatives to learn from for each request, drawn at random among its candidates with the weight that undoes the
-    draw; nothing: all. Larger is slower. Validation and test always keep all candidates."""
-
-    def check(self) -> None:
-        self.check_range("negatives", 1, 1e6)
-
-
-class Sampled(Choice, frozen=True):
-    """Candidates are the positives and negatives drawn at random, each with the weight that undoes the draw."""
-
-    negatives: int = 20
-    """Negatives drawn for each positive, at least 1; larger is slower and nearer to the whole catalogue."""
-    by: Literal["uniform", "popularity"] = "uniform"
-    """Draw each candidate alike, or by how often it occurred before the request."""
-
-    def check(self) -> None:
-        self.check_range("negatives", 1, 1e6)
-
-
-class Logged(Choice, frozen=True):
-    """Examples are rows of a log: each row is one candidate shown, or one event to decide on."""
-
-    table: str
-    """The table with a row for each example; it holds the labels' columns."""
-    request: Sequence[str]
-    """The columns that describe the request: equal values at an equal time are one request."""
-    candidate: str | None = None
-    """The column that names the candidate; nothing: there is none, and the event itself is scored."""
-    propensity: str | None = None
-    """The column with the probability by which the candidate was shown, above 0 to 1: kept beside the predictions, for
-    estimates of what another policy would have earned."""
-
-
-class FromPositives(Choice, frozen=True):
-    """Examples are made from a log of positives: who asks, what could be shown, and until when it counts."""
-
-    table: str
-    """The table with a row for each positive event."""
-    request: Sequence[str]
-    """The columns that describe the request, the person first: `["customer"]`."""
-    candidate: str
-    """The column that names the candidate: `product`."""
-    horizon: str
-    """How long after the request a positive still counts, as a span; larger finds more positives and matures later."""
-    requests: Cuts = Cuts()
-    """When requests are made."""
-    candidates: Retrieved | Sampled = Retrieved()
-    """What is offered beside the positives."""
-
-    def check(self) -> None:
-        self.check_span("horizon")
-        if not self.request:
-            raise self.refuse("request", "no column", "at least one column", 'request=["customer"]')
-
-
-class SameValue(Choice, frozen=True):
-    """Examples are pairs of items: relevant to each other where a column has the same value in both."""
-
-    table: str
-    """The table of items; its `key` names them."""
-    column: str
-    """The column whose equality makes two items relevant: a class, a product, a place."""
 
 
 class Label(Part, frozen=True):
@@ -182,15 +100,22 @@ class GivenSplit(Choice, frozen=True):
     """The column with the part's name."""
     train: str = "train"
     """The value that means: learn from it."""
-    validate: str = "validate"
-    """The value that means: choose on it."""
+    validate: str | float = "validate"
+    """The value that means: choose on it; or the share of the training requests, above 0 to 0.9, that is held out for
+    it, by the hash of each."""
     test: str = "test"
     """The value that means: test on it, once."""
+    otherwise: float | None = None
+    """Where the table has no such column, the share of the requests, above 0 to 0.4, that are held out for each of
+    validation and test, by the hash of each; nothing: that is an error."""
     calibrate: float = 0.1
     """Share of what is learnt from that calibrators learn on and models do not, above 0 to 0.5."""
 
     def check(self) -> None:
         self.check_range("calibrate", 0, 0.5, low_open=True)
+        self.check_range("otherwise", 0, 0.4, low_open=True)
+        if not isinstance(self.validate, str):
+            self.check_range("validate", 0, 0.9, low_open=True)
 
 
 class Downsample(Choice, frozen=True):
@@ -275,7 +200,7 @@ class Data(Part, frozen=True):
 
     tables: Sequence[Table]
     """The tables, each with a name of its own."""
-    examples: Logged | FromPositives | SameValue
+    examples: Logged | FromPositives | Judged | SameValue
     """What one example is."""
     labels: Sequence[Label]
     """What is predicted; the first one is the main label."""

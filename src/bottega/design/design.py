@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 
-from bottega.design.data import Data, FromPositives, Retrieved, SameValue, TimeSplit
+from bottega.design.data import Data, TimeSplit
 from bottega.design.evaluation import Evaluation
+from bottega.design.examples import FromPositives, Retrieved, SameValue
 from bottega.design.features import Feature, Lookup, Window
 from bottega.design.models import Ladder, rung_name
 from bottega.design.monitoring import Monitoring

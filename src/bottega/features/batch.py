@@ -12,8 +12,8 @@ import numpy as np
 import pyarrow as pa
 
 from bottega.data.log import Log
-from bottega.design.data import Logged
 from bottega.design.design import Design
+from bottega.design.examples import Logged
 from bottega.design.features import Categories, Cross, Expression, Feature, Image, Lookup, TargetRate, Window
 from bottega.errors import BuildError, DesignError, nearest
 from bottega.features.entities import by_columns

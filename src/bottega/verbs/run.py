@@ -12,8 +12,8 @@ from typing import Any
 
 from bottega.data.source import Place
 from bottega.data.warehouse import masked
-from bottega.design.data import FromPositives
 from bottega.design.design import Design
+from bottega.design.examples import FromPositives
 from bottega.design.serving import Auction, Candidates, Pace, Rank, Retrieve, Show
 from bottega.errors import BuildError
 from bottega.evaluation.estimating import check

@@ -12,8 +12,8 @@ import pyarrow as pa
 from bottega.data.examples import TEST, Requests
 from bottega.data.keys import encode
 from bottega.data.source import Place
-from bottega.design.data import FromPositives
 from bottega.design.design import Design
+from bottega.design.examples import FromPositives
 from bottega.design.part import microseconds
 from bottega.errors import BuildError, DataError, DesignError, nearest
 from bottega.evaluation.bounds import bounded

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bottega.design.data import Logged
 from bottega.design.design import Design
+from bottega.design.examples import Logged
 from bottega.design.serving import Auction
 from bottega.reporting import numbers
 from bottega.reporting.blocks import Block, Bullets, Heading, Paragraph, Section

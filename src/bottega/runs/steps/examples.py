@@ -19,7 +19,7 @@ from bottega.data.examples import PART_NAMES, TEST, TRAIN, Requests, flatten, wi
 from bottega.data.logged import logged
 from bottega.data.positives import requests
 from bottega.data.sampling import sampled
-from bottega.design.data import FromPositives, Logged, Retrieved
+from bottega.design.examples import FromPositives, Logged, Retrieved
 from bottega.design.models import rung_name
 from bottega.design.serving import Retrieve
 from bottega.errors import BuildError, DataError

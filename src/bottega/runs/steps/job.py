@@ -15,8 +15,8 @@ from bottega.data.ingest import read_log
 from bottega.data.keys import as_text
 from bottega.data.log import Log
 from bottega.data.source import Place
-from bottega.design.data import FromPositives
 from bottega.design.design import Design
+from bottega.design.examples import FromPositives
 from bottega.design.retrievers import TextSimilarity
 from bottega.design.tables import Table
 from bottega.errors import DataError

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from bottega.design.data import FromPositives, Logged
 from bottega.design.design import Design
+from bottega.design.examples import FromPositives, Logged
 from bottega.design.features import Categories, Lookup, TargetRate, Window
 from bottega.design.models import rung_name
 from bottega.design.serving import Auction, Candidates

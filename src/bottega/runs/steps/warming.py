@@ -11,7 +11,8 @@ import msgspec
 import numpy as np
 
 from bottega.data.times import iso
-from bottega.design.data import FromPositives, Label
+from bottega.design.data import Label
+from bottega.design.examples import FromPositives
 from bottega.design.models import Model, rung_name
 from bottega.design.scorers import BoostedTrees
 from bottega.errors import ServeError

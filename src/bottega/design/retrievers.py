@@ -1,0 +1,121 @@
+"""Step 4, models that retrieve: each finds candidates for a request among all items."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from bottega.design.part import Choice
+
+
+class Popularity(Choice, frozen=True):
+    """Retrieve what most people took lately."""
+
+    span: str | None = "30d"
+    """How far back it counts, as a span; nothing: for ever. Larger is steadier and slower to follow a trend."""
+    k: int = 100
+    """Candidates to retrieve for a request, at least 1; larger finds more and costs more."""
+    unseen: int = 100
+    """Candidates to retrieve besides among what the person never took, 0 or more; larger finds more that is new."""
+    name: str | None = None
+    """How the scorecard calls it; nothing: its kind. Two of one kind in a ladder need names of their own."""
+
+    def check(self) -> None:
+        self.check_span("span")
+        self.check_range("k", 1, 1e6)
+        self.check_range("unseen", 0, 1e6)
+
+
+class PersonalHistory(Choice, frozen=True):
+    """Retrieve what this person took before, newer and more often first, equals by the people of the last 30 days;
+    whatever else it is asked to order comes after, by the same."""
+
+    half_life: str = "120d"
+    """Time in which an event loses half of its weight, as a span; larger remembers longer."""
+    k: int = 100
+    """Candidates to retrieve for a request, at least 1."""
+    unseen: int = 0
+    """Candidates to retrieve besides among what the person never took, 0 or more; larger finds more that is new."""
+    name: str | None = None
+    """How the scorecard calls it; nothing: its kind. Two of one kind in a ladder need names of their own."""
+
+    def check(self) -> None:
+        self.check_span("half_life")
+        self.check_range("k", 1, 1e6)
+        self.check_range("unseen", 0, 1e6)
+
+
+class CoPurchase(Choice, frozen=True):
+    """Retrieve what is taken together with what this person took: item–item similarity."""
+
+    neighbours: int = 10
+    """Similar items kept for each item, at least 1; larger finds more for small histories, and more noise for long
+    ones, and needs more memory."""
+    shrinkage: float = 10.0
+    """Added to the denominator of the similarity, 0 or more; larger distrusts pairs that were seen seldom."""
+    half_life: str | None = "120d"
+    """Decay of the person's own events, as a span; nothing: none."""
+    k: int = 100
+    """Candidates to retrieve for a request, at least 1."""
+    unseen: int = 100
+    """Candidates to retrieve besides among what the person never took, 0 or more; larger finds more that is new."""
+    name: str | None = None
+    """How the scorecard calls it; nothing: its kind. Two of one kind in a ladder need names of their own."""
+
+    def check(self) -> None:
+        self.check_span("half_life")
+        self.check_range("neighbours", 1, 1e6)
+        self.check_range("shrinkage", 0, 1e9)
+        self.check_range("k", 1, 1e6)
+        self.check_range("unseen", 0, 1e6)
+
+
+class Factorization(Choice, frozen=True):
+    """Retrieve by a low-rank or linear model of who took what."""
+
+    method: Literal["auto", "als", "ease"] = "auto"
+    """`ease` solves a catalogue-wide linear model in closed form (items² memory), `als` factorises; `auto` takes
+    `ease` up to 5,000 items."""
+    factors: int = 64
+    """Length of the vectors of `als`, at least 1; larger fits more and costs more."""
+    reg: float | None = None
+    """Penalty, above 0; larger is smoother. Nothing: a default of the method."""
+    iterations: int = 15
+    """Passes of `als`, at least 1."""
+    half_life: str | None = "120d"
+    """Decay of events, as a span: a pair counts min(1, Σ 2^(−age / half_life)); nothing: 1. Larger remembers longer."""
+    k: int = 100
+    """Candidates to retrieve for a request, at least 1."""
+    unseen: int = 100
+    """Candidates to retrieve besides among what the person never took, 0 or more; larger finds more that is new."""
+    seed: int = 0
+    """Another seed starts `als` elsewhere."""
+    name: str | None = None
+    """How the scorecard calls it; nothing: its kind. Two of one kind in a ladder need names of their own."""
+
+    def check(self) -> None:
+        self.check_range("factors", 1, 4096)
+        self.check_range("reg", 0, 1e12, low_open=True)
+        self.check_range("iterations", 1, 1000)
+        self.check_span("half_life")
+        self.check_range("k", 1, 1e6)
+        self.check_range("unseen", 0, 1e6)
+
+
+class TextSimilarity(Choice, frozen=True):
+    """Retrieve what is described like what this person took: cosine of TF-IDF vectors of the texts."""
+
+    column: str
+    """The column of the examples' table with the candidate's text; its newest text counts."""
+    half_life: str | None = "120d"
+    """Decay of the person's own events, as a span; nothing: none."""
+    k: int = 100
+    """Candidates to retrieve for a request, at least 1."""
+    unseen: int = 100
+    """Candidates to retrieve besides among what the person never took, 0 or more; larger finds more that is new."""
+    name: str | None = None
+    """How the scorecard calls it; nothing: its kind. Two of one kind in a ladder need names of their own."""
+
+    def check(self) -> None:
+        self.check_span("half_life")
+        self.check_range("k", 1, 1e6)
+        self.check_range("unseen", 0, 1e6)

@@ -24,9 +24,9 @@ from bottega.design.examples import Cuts, FromPositives, Judged, Logged, Retriev
 from bottega.design.features import Categories, Cross, Expression, Image, Lookup, TargetRate, Window
 from bottega.design.monitoring import Canary, Monitoring, Retrain, Shadow, Watch
 from bottega.design.reading import load as load_design
-from bottega.design.retrievers import CoPurchase, Factorization, PersonalHistory, Popularity, TextSimilarity
+from bottega.design.retrievers import BM25, CoPurchase, Factorization, PersonalHistory, Popularity, TextSimilarity
 from bottega.design.scope import Limits, Objective, Scope, Traffic
-from bottega.design.scorers import DCN, DLRM, BoostedTrees, DeepFM, HistoricalRate, Logistic
+from bottega.design.scorers import DCN, DLRM, BoostedTrees, DeepFM, Fusion, HistoricalRate, Logistic
 from bottega.design.serving import (
     Auction,
     Candidates,
@@ -60,6 +60,7 @@ if TYPE_CHECKING:
 _VERBS = ("consistency", "explain", "flink", "load", "release", "report", "rollback", "run", "serve", "stream")
 
 __all__ = [
+    "BM25",
     "DCN",
     "DLRM",
     "Allowed",
@@ -82,6 +83,7 @@ __all__ = [
     "Expression",
     "Factorization",
     "FromPositives",
+    "Fusion",
     "GivenSplit",
     "Goal",
     "GroupSplit",

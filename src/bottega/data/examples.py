@@ -47,6 +47,8 @@ class Requests:
     """(p,) the request of each relevant candidate, ascending."""
     positives_candidate: pa.StringArray
     """(p,) the relevant candidates, distinct within a request, sorted there."""
+    positives_grade: NDArray[np.float32] | None = None
+    """(p,) how relevant each is, above 0; nothing: all alike, 1."""
 
     def __len__(self) -> int:
         return len(self.time)
@@ -65,6 +67,7 @@ class Requests:
             self.part[chosen],
             number[self.positives_request[kept]].astype(np.int32),
             self.positives_candidate.filter(pa.array(kept)),
+            None if self.positives_grade is None else self.positives_grade[kept],
         )
 
     def in_part(self, part: int) -> Requests:
@@ -137,7 +140,7 @@ class Examples:
 
 
 def with_candidates(requests: Requests, group: NDArray[np.int32], candidate: pa.Array | pa.ChunkedArray) -> Examples:
-    """Label the candidates of requests: 1 where the candidate is relevant to its request, else 0; weights are 1.
+    """Label the candidates of requests by how relevant each is to its request, 0 where it is not; weights are 1.
 
     Relevant candidates that nobody proposes make no row; `requests.relevant()` still counts them, so that recall can
     be measured against all of them.
@@ -150,7 +153,12 @@ def with_candidates(requests: Requests, group: NDArray[np.int32], candidate: pa.
     size = len(vocabulary) + 1
     pairs = group.astype(np.int64) * size + codes + 1  # (n,) the code −1, an id relevant to nobody, matches nothing
     relevant = requests.positives_request.astype(np.int64) * size + known + 1  # (p,)
-    label = np.isin(pairs, relevant).astype(np.float32)
+    order = np.argsort(relevant, kind="stable")
+    place = np.minimum(np.searchsorted(relevant, pairs, sorter=order), max(len(relevant) - 1, 0))
+    grade = np.ones(len(relevant), np.float32) if requests.positives_grade is None else requests.positives_grade
+    label = np.zeros(len(pairs), np.float32)
+    if len(relevant):
+        label = np.where(relevant[order][place] == pairs, grade[order][place], np.float32(0))
     return Examples(requests, group.astype(np.int32), as_text(candidate), label, np.ones(len(label), np.float32))
 
 

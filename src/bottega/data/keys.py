@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from bottega.design.data import GroupSplit
 from bottega.design.design import Design
-from bottega.design.examples import FromPositives, Logged
+from bottega.design.examples import FromPositives, Judged, Logged
 from bottega.design.features import Expression
 
 _ROOM = 2**62  # numbers
@@ -112,6 +112,8 @@ def identifiers(design: Design) -> frozenset[str]:
     found.update(_names(getattr(examples, "candidate", None)))
     if isinstance(examples, (FromPositives, Logged)):
         found.add(examples.request[0])
+    if isinstance(examples, Judged):
+        found.add(examples.query)
     if isinstance(data.split, GroupSplit):
         found.add(data.split.by)
     for part in [*design.features, *(rung for ladder in design.models.values() for rung in ladder)]:

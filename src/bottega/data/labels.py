@@ -14,16 +14,16 @@ from bottega.data.log import Log
 from bottega.data.times import Times, parse
 from bottega.design.data import Label
 from bottega.design.design import Design
-from bottega.design.examples import Logged
+from bottega.design.examples import Judged, Logged
 from bottega.design.part import microseconds
 from bottega.design.tables import Table
 from bottega.errors import DataError, nearest
 
 
 def label_columns(design: Design, table: str) -> list[str]:
-    """Name the labels that a table may have columns of: those of logged examples, in the table that they come from."""
+    """Name the labels that a table may have columns of: those of logged or judged examples, in their own table."""
     examples = design.data.examples
-    logged = isinstance(examples, Logged) and examples.table == table
+    logged = isinstance(examples, (Logged, Judged)) and examples.table == table
     return [label.name for label in design.data.labels] if logged else []
 
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from bottega.design.data import Data, TimeSplit
 from bottega.design.evaluation import Evaluation
-from bottega.design.examples import FromPositives, Retrieved, SameValue
+from bottega.design.examples import FromPositives, Judged, Retrieved, SameValue
 from bottega.design.features import Feature, Lookup, Window
 from bottega.design.models import Ladder, rung_name
 from bottega.design.monitoring import Monitoring
@@ -43,6 +43,10 @@ class Design(Part, frozen=True):
             raise self.refuse("name", f"{self.name!r}", "lower-case letters, digits and dashes")
         tables = {table.name: table for table in self.data.tables}
         self._known("data.examples.table", self.data.examples.table, tables)
+        for field in ("requests", "catalogue"):
+            name = getattr(self.data.examples, field, None)
+            if isinstance(name, str):
+                self._known(f"data.examples.{field}", name, tables)
         for place, feature in enumerate(self.features):
             if isinstance(feature, (Window, Lookup)):
                 self._known(f"features[{place}].table", feature.table, tables)
@@ -145,8 +149,10 @@ class Design(Part, frozen=True):
                 "a path with Retrieve()",
                 "add bt.Retrieve() to the path, or use bt.Sampled()",
             )
-        if isinstance(examples, SameValue) and isinstance(split, TimeSplit):
-            raise DesignError("data.split", "TimeSplit", "GroupSplit or GivenSplit for pairs of items")
+        if isinstance(examples, Judged) and not retrieves:
+            raise DesignError("serving.path", "judged examples, and nothing retrieves", "bt.Retrieve() as its first")
+        if isinstance(examples, (SameValue, Judged)) and isinstance(split, TimeSplit):
+            raise DesignError("data.split", "TimeSplit", "GroupSplit or GivenSplit: these examples have no time")
 
     def _known(self, where: str, name: str, known: Collection[str]) -> None:
         if name not in known:

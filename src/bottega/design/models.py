@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bottega.design.encoders import ImageEncoder
-from bottega.design.retrievers import CoPurchase, Factorization, PersonalHistory, Popularity, TextSimilarity
-from bottega.design.scorers import DCN, DLRM, BoostedTrees, DeepFM, HistoricalRate, Logistic
+from bottega.design.retrievers import BM25, CoPurchase, Factorization, PersonalHistory, Popularity, TextSimilarity
+from bottega.design.scorers import DCN, DLRM, BoostedTrees, DeepFM, Fusion, HistoricalRate, Logistic
 
-Retriever = Popularity | PersonalHistory | CoPurchase | Factorization | TextSimilarity
-Scorer = HistoricalRate | Logistic | BoostedTrees | DCN | DeepFM | DLRM
+Retriever = Popularity | PersonalHistory | CoPurchase | Factorization | TextSimilarity | BM25
+Scorer = HistoricalRate | Fusion | Logistic | BoostedTrees | DCN | DeepFM | DLRM
 Model = Retriever | Scorer | ImageEncoder
 Ladder = Sequence[Model]
 
@@ -21,3 +21,13 @@ def rung_name(model: Model) -> str:
     ('Popularity', 'Trending')
     """
     return model.name or type(model).__name__
+
+
+def texts_read(model: Model) -> tuple[str, ...]:
+    """Name the columns with a candidate's text that a retriever learns from.
+
+    >>> texts_read(TextSimilarity("name")), texts_read(BM25(query="text", over=["title", "body"]))
+    (('name',), ('title', 'body'))
+    """
+    over = getattr(model, "over", ()) if not isinstance(model, Fusion) else ()
+    return tuple(name for name in (getattr(model, "column", None), getattr(model, "text", None), *over) if name)

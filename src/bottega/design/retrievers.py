@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from bottega.design.part import Choice
@@ -119,3 +120,33 @@ class TextSimilarity(Choice, frozen=True):
         self.check_span("half_life")
         self.check_range("k", 1, 1e6)
         self.check_range("unseen", 0, 1e6)
+
+
+class BM25(Choice, frozen=True):
+    """Retrieve what shares words with the request's text, the rare words counting most."""
+
+    query: str
+    """The column of the request with the text that is searched for."""
+    over: Sequence[str]
+    """Columns of the catalogue with the candidate's text, read one after the other."""
+    k1: float | None = None
+    """How much more a word counts that stands there often, 0 to 10; 0: no more than once. Nothing: the best of a few
+    on the training requests, where they are judged, else 1.5."""
+    b: float | None = None
+    """How much less words count in long texts, 0 to 1. Nothing: the best of a few, as `k1`; else 0.75."""
+    language: str | None = "english"
+    """Whose endings and stop words are taken off, as Snowball names it; nothing: words count as they are written."""
+    k: int = 100
+    """Candidates to retrieve for a request, at least 1."""
+    unseen: int = 0
+    """Candidates to retrieve besides among what the person never took, 0 or more; larger finds more that is new."""
+    name: str | None = None
+    """How the scorecard calls it; nothing: its kind. Two of one kind in a ladder need names of their own."""
+
+    def check(self) -> None:
+        self.check_range("k1", 0, 10)
+        self.check_range("b", 0, 1)
+        self.check_range("k", 1, 1e6)
+        self.check_range("unseen", 0, 1e6)
+        if not self.over:
+            raise self.refuse("over", "no column", "at least one column of the catalogue", 'over=["title", "text"]')

@@ -24,6 +24,27 @@ class _Scoring(Choice, frozen=True, kw_only=True):
     """How the scorecard calls it; nothing: its kind. Two of one kind in a ladder need names of their own."""
 
 
+class Fusion(_Scoring, frozen=True):
+    """Score by the places that a candidate has in several orders: reciprocal rank fusion."""
+
+    over: Sequence[str]
+    """The features that give an order each, larger is better; 0 or less, or none, gives no place:
+    `["bm25_score", "lsa_score"]`."""
+    weights: Sequence[float] = ()
+    """How much each order counts, above 0; nothing: all alike."""
+    constant: float = 60.0
+    """Added to every place, 0 or more; larger lets the first places count less beside the later ones."""
+
+    def check(self) -> None:
+        self.check_range("constant", 0, 1e9)
+        if not self.over:
+            raise self.refuse("over", "no feature", "at least one", 'over=["bm25_score"]')
+        if self.weights and (len(self.weights) != len(self.over) or not all(0 < w < 1e9 for w in self.weights)):
+            raise self.refuse("weights", f"{self.weights}", f"{len(self.over)} numbers above 0, one for each of over")
+        if self.calibrate == "beta":
+            raise self.refuse("calibrate", "'beta' for an order, which is no probability", "platt or isotonic")
+
+
 class HistoricalRate(_Scoring, frozen=True):
     """Score by the smoothed rate of the label for each value of a column."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -29,7 +29,9 @@ class Interactions:
     of later people and items.
 
     people: sorted distinct ids. items: the same. person, item: (n,) codes into them. time: (n,) microseconds, UTC.
-    texts: by name, a text for each row (n,), such as the item's description at that time.
+    texts: by name, a text for each row (n,), such as the item's description at that time. catalogue: by name, a text
+    for each item (items,), where there is a table of them; then items may stand here that nobody took. who: the column
+    of a request that names people.
 
     >>> log = Interactions.of(["ann", "bob", "ann"], ["tea", "tea", "cup"], [10, 20, 30])
     >>> log.items.to_pylist(), log.item.tolist()
@@ -44,6 +46,10 @@ class Interactions:
     item: Codes
     time: Times
     texts: Mapping[str, pa.DictionaryArray] = field(default_factory=dict)
+    catalogue: Mapping[str, pa.StringArray] = field(default_factory=dict)
+    known: Times | None = None
+    """(items,) from when each item stands in the catalogue, microseconds, UTC; the largest number where it does not."""
+    who: str = ""
 
     @classmethod
     def of(
@@ -83,12 +89,49 @@ class Interactions:
         whole = (person >= 0) & (item >= 0)
         return log if whole.all() else log._where(whole)
 
+    def with_catalogue(
+        self, items: Texts, columns: Mapping[str, Texts], known: npt.ArrayLike | None = None
+    ) -> Interactions:
+        """Add all items that could be taken, also those that nobody took.
+
+        items: (m,) ids; of equal ones the last counts, one without an id is left out. columns: by name, their texts
+        (m,). known: (m,) from when each is there, microseconds; nothing: always.
+
+        >>> log = Interactions.of(["ann"], ["tea"], [10]).with_catalogue(["cup", "tea"], {"name": ["Cup", "Tea"]})
+        >>> log.items.to_pylist(), log.item.tolist(), log.newest("name").to_pylist()
+        (['cup', 'tea'], [1], ['Cup', 'Tea'])
+        """
+        ids = as_texts(items)
+        codes, every = encode(pa.concat_arrays([self.items, ids]))
+        listed = codes[len(self.items) :]
+        there = np.flatnonzero(listed >= 0)
+        row = np.full(len(every), -1, np.int64)
+        row[listed[there]] = there  # the last one stays
+        since = np.zeros(len(ids), np.int64) if known is None else np.asarray(known, np.int64)
+        begin = np.full(len(every), np.iinfo(np.int64).max)
+        np.minimum.at(begin, listed[there], since[there])
+        place = pa.array(row, mask=row < 0)
+        return replace(
+            self,
+            items=every,
+            item=codes[: len(self.items)][self.item],
+            catalogue={name: as_texts(column).take(place) for name, column in columns.items()},
+            known=begin,
+        )
+
+    def asked_by(self, column: str) -> Interactions:
+        """Say which column of a request names people."""
+        return replace(self, who=column)
+
     def __len__(self) -> int:
         return len(self.time)
 
     def before(self, at: int) -> Interactions:
-        """The rows with time < at, with vocabularies of their own; the order of the rows stays."""
-        return self._where(self.time < at)
+        """The rows with time < at, with vocabularies of their own; the order of the rows stays.
+
+        Of a catalogue those items stay that stood in it by then.
+        """
+        return self._where(self.time < at, at)
 
     def matrix(
         self, weights: Literal["binary", "counts", "decayed"] = "binary", *, at: int = 0, half_life: int = 0
@@ -122,18 +165,23 @@ class Interactions:
     def newest(self, name: str) -> pa.StringArray:
         """The newest text of each item, (items,), null where no row has one; of one time, that of the later row.
 
+        The catalogue's text counts where it has such a column.
+
         name: of a column of texts. Raises `DataError` where there is none.
 
         >>> log = Interactions.of(["ann", "bob"], ["tea", "tea"], [5, 9], {"label": ["Tea", "Tea, green"]})
         >>> log.newest("label").to_pylist()
         ['Tea, green']
         """
+        if name in self.catalogue:
+            return self.catalogue[name]
         if name not in self.texts:
+            known = [*self.catalogue, *self.texts]
             raise DataError(
                 "interactions.texts",
                 f"no column {name!r}",
-                f"one of {list(self.texts)}" if self.texts else "a text for each row",
-                nearest(name, self.texts) or f"Interactions.of(…, texts={{{name!r}: column}})",
+                f"one of {known}" if known else "a text for each row",
+                nearest(name, known) or f"Interactions.of(…, texts={{{name!r}: column}})",
             )
         column = self.texts[name]
         order = np.argsort(self.time, kind="stable")
@@ -142,16 +190,30 @@ class Interactions:
         place[self.item[order]] = order  # the last one stays
         return column.take(pa.array(place, mask=place < 0)).cast(pa.string())
 
-    def _where(self, keep: npt.NDArray[np.bool_]) -> Interactions:
-        person, people = _kept(self.person[keep], self.people)
-        item, items = _kept(self.item[keep], self.items)
-        mask = pa.array(keep)
-        texts = {name: column.filter(mask) for name, column in self.texts.items()}
-        return Interactions(people, items, person, item, self.time[keep], texts)
+    def _where(self, keep: npt.NDArray[np.bool_], at: int | None = None) -> Interactions:
+        """The rows of a mask (n,), and the items of the catalogue that stood in it before a moment; nothing: all."""
+        listed = np.zeros(len(self.items), np.bool_)
+        if self.known is not None:
+            listed = self.known < (np.iinfo(np.int64).max if at is None else max(at, 1))
+        person, people = _kept(self.person[keep], np.zeros(len(self.people), np.bool_))
+        item, items = _kept(self.item[keep], listed)
+        mask, stay = pa.array(keep), pa.array(items)
+        return Interactions(
+            self.people.take(pa.array(people)),
+            self.items.take(stay),
+            person,
+            item,
+            self.time[keep],
+            {name: column.filter(mask) for name, column in self.texts.items()},
+            {name: column.take(stay) for name, column in self.catalogue.items()},
+            None if self.known is None else self.known[items],
+            self.who,
+        )
 
 
-def _kept(codes: Codes, vocabulary: pa.StringArray) -> tuple[Codes, pa.StringArray]:
-    used = np.zeros(len(vocabulary), dtype=bool)
+def _kept(codes: Codes, listed: npt.NDArray[np.bool_]) -> tuple[Codes, npt.NDArray[np.int64]]:
+    """Number codes (n,) anew among those that are used or listed; gives them, and the old places of the new ones."""
+    used = listed.copy()
     used[codes] = True
     place = np.cumsum(used, dtype=np.int32) - np.int32(1)
-    return place[codes], vocabulary.take(pa.array(np.flatnonzero(used)))
+    return place[codes], np.flatnonzero(used)

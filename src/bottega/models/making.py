@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from bottega.design.models import Model
-from bottega.design.retrievers import CoPurchase, Factorization, PersonalHistory, Popularity, TextSimilarity
-from bottega.design.scorers import DCN, DLRM, BoostedTrees, DeepFM, HistoricalRate, Logistic
+from bottega.design.retrievers import BM25, CoPurchase, Factorization, PersonalHistory, Popularity, TextSimilarity
+from bottega.design.scorers import DCN, DLRM, BoostedTrees, DeepFM, Fusion, HistoricalRate, Logistic
 from bottega.errors import BuildError
+from bottega.models.bm25 import BM25Model
 from bottega.models.boosted_trees import BoostedTreesModel
 from bottega.models.co_purchase import CoPurchaseModel
 from bottega.models.factorization import FactorizationModel
+from bottega.models.fusion import FusionModel
 from bottega.models.historical_rate import HistoricalRateModel
 from bottega.models.logistic import LogisticModel
 from bottega.models.networks.network import NetworkModel
@@ -35,7 +37,9 @@ def make_retriever(setting: Model) -> Retriever:
             return FactorizationModel(setting)
         case TextSimilarity():
             return TextSimilarityModel(setting)
-    raise _refused(setting, "retriever", "Popularity, PersonalHistory, CoPurchase, Factorization, TextSimilarity")
+        case BM25():
+            return BM25Model(setting)
+    raise _refused(setting, "retriever", "Popularity, PersonalHistory, CoPurchase, Factorization, TextSimilarity, BM25")
 
 
 def make_scorer(setting: Model) -> Scorer:
@@ -47,13 +51,15 @@ def make_scorer(setting: Model) -> Scorer:
     match setting:
         case HistoricalRate():
             return HistoricalRateModel(setting)
+        case Fusion():
+            return FusionModel(setting)
         case Logistic():
             return LogisticModel(setting)
         case BoostedTrees():
             return BoostedTreesModel(setting)
         case DCN() | DeepFM() | DLRM():
             return NetworkModel(setting)
-    raise _refused(setting, "scorer", "HistoricalRate, Logistic, BoostedTrees, DCN, DeepFM, DLRM")
+    raise _refused(setting, "scorer", "HistoricalRate, Fusion, Logistic, BoostedTrees, DCN, DeepFM, DLRM")
 
 
 def retriever_class(setting: Model) -> type[Retriever]:

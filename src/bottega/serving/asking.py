@@ -13,6 +13,7 @@ from bottega.design.serving import Candidates, Show
 from bottega.serving.wire import Id, RequestError, as_id
 
 LONGEST_ID = 1024  # characters; nothing that names an entity is longer
+LONGEST_TEXT = 32_768  # characters that are searched for
 
 
 class Asked(msgspec.Struct):
@@ -86,6 +87,10 @@ def _numbers(given: list[Any], name: str, rows: list[int] | None) -> np.ndarray:
 def _read(name: str, value: Any, kind: str) -> Any:
     if kind == "id":
         return _checked_id(name, value)
+    if kind == "text":
+        if value is not None and len(value) > LONGEST_TEXT:
+            raise RequestError(name, f"{len(value):,} characters", f"at most {LONGEST_TEXT:,}")
+        return value or None
     if kind != "time" or value is None:
         return value
     try:

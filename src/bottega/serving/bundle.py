@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -187,16 +187,25 @@ def catalogue(bundle: Bundle) -> pa.StringArray:
     return pa.array([], pa.string())
 
 
-def fields_of(schema: pa.Schema) -> dict[str, str]:
+def fields_of(schema: pa.Schema, texts: Collection[str] = ()) -> dict[str, str]:
     """Say what each column of a request is: texts name entities, of which ids are; the others are numbers or times.
 
-    >>> fields_of(pa.schema({"customer": pa.string(), "amount": pa.float64()}))
-    {'customer': 'id', 'amount': 'number'}
+    texts: columns that name nothing, but are read.
+
+    >>> fields_of(pa.schema({"customer": pa.string(), "amount": pa.float64(), "query": pa.string()}), ["query"])
+    {'customer': 'id', 'amount': 'number', 'query': 'text'}
     """
     kinds = {}
     for field in schema:
         if pa.types.is_floating(field.type) or pa.types.is_integer(field.type) or pa.types.is_decimal(field.type):
             kinds[field.name] = "number"
+        elif pa.types.is_temporal(field.type):
+            kinds[field.name] = "time"
         else:
-            kinds[field.name] = "time" if pa.types.is_temporal(field.type) else "id"
+            kinds[field.name] = "text" if field.name in texts else "id"
     return kinds
+
+
+def texts_asked(design: Design) -> set[str]:
+    """Name the columns of a request that are texts to be read, and no ids."""
+    return {query for rung in design.models.get("retrieve", ()) if (query := getattr(rung, "query", None)) is not None}

@@ -56,6 +56,7 @@ class Finder:
         self.stage = stage
         self._ids: list[str] = catalogue(bundle).to_pylist()
         self._known = Known()
+        self._names = bundle.facts.fields
         everybody = [model.history.people for model in self.retrievers.values()]
         self._people = everybody[0] if everybody and all(one.equals(everybody[0]) for one in everybody) else None
 
@@ -89,7 +90,7 @@ class Finder:
                 found.lists.append((name, evidence.best(model.setting.k)))
                 if model.setting.unseen:
                     found.lists.append((name, evidence.best(model.setting.unseen, seen)))
-        if person is not None and told and not known:
+        if person is not None and told and not known and self._names.get(field_name) == "id":
             asked.degradations.append(f"{field_name}: unknown")
         if asked.given is None:
             found.codes = self._merged(found.lists)

@@ -13,7 +13,7 @@ from typing import Any
 from bottega.data.source import Place
 from bottega.data.warehouse import masked
 from bottega.design.design import Design
-from bottega.design.examples import FromPositives
+from bottega.design.examples import FromPositives, Judged
 from bottega.design.serving import Auction, Candidates, Pace, Rank, Retrieve, Show
 from bottega.errors import BuildError
 from bottega.evaluation.estimating import check
@@ -139,18 +139,18 @@ def check_path(design: Design) -> None:
             f"one Rank() or more, and beside it {', '.join(kind.__name__ for kind in SERVED if kind is not Rank)}",
             f"nothing builds {', '.join(unknown)} yet" if unknown else "give the path one Rank()",
         )
-    if not isinstance(design.data.examples, FromPositives) and "retrieve" in design.models:
+    if not isinstance(design.data.examples, (FromPositives, Judged)) and "retrieve" in design.models:
         raise BuildError(
             "models.retrieve",
             f"retrievers, and examples from {type(design.data.examples).__name__}",
-            "FromPositives where candidates are retrieved",
+            "FromPositives or Judged where candidates are retrieved",
             "leave the ladder out: the request brings its candidates, bt.Candidates()",
         )
 
 
 def _steps(job: Job, world: Result | None, warm_start: bool) -> dict[str, Result | Mapping[str, Any]]:
     counts = ingest_tables(job)
-    asked = make_requests(job) if isinstance(job.design.data.examples, FromPositives) else None
+    asked = make_requests(job) if isinstance(job.design.data.examples, (FromPositives, Judged)) else None
     retrievers = retrieve(job, asked) if asked is not None else {}
     examples = make_examples(job, asked, retrievers)
     lessons = make_lessons(job, examples)

@@ -13,7 +13,7 @@ from bottega.data.examples import TEST, Requests
 from bottega.data.keys import encode
 from bottega.data.source import Place
 from bottega.design.design import Design
-from bottega.design.examples import FromPositives
+from bottega.design.examples import FromPositives, Judged
 from bottega.design.part import microseconds
 from bottega.errors import BuildError, DataError, DesignError, nearest
 from bottega.evaluation.bounds import bounded
@@ -23,7 +23,8 @@ from bottega.metrics import Predictions, Ranking, metric
 from bottega.models.vocabulary import codes_of
 from bottega.runs.runner import Runner
 from bottega.runs.step import Result
-from bottega.runs.steps.examples import read_examples, read_requests
+from bottega.runs.steps.asked import read_requests
+from bottega.runs.steps.examples import read_examples
 from bottega.runs.steps.job import Job
 from bottega.runs.steps.lessons import FINAL, lesson_of
 from bottega.runs.steps.replaying import Truth
@@ -77,6 +78,8 @@ def find_ceiling(job: Job, made: Result, asked: Result | None, examples: Result,
     prediction that sees the same fields, of the first ladder's label.
     """
     plan, spec, world = job.design.evaluation, job.design.data.examples, str(job.design.data.world)
+    if isinstance(spec, Judged):
+        return None
     if not isinstance(spec, FromPositives):
         return find_limit(job, world, made, examples, lessons)
     if asked is None:

@@ -37,6 +37,7 @@ from bottega.serving.bundle import (
     fields_of,
     model_folder,
     rates_folder,
+    texts_asked,
     words_folder,
     write_schemas,
 )  # fmt: skip
@@ -52,7 +53,7 @@ def refresh(job: Job) -> dict[str, Result]:
     for setting in job.design.models.get("retrieve", ()):
         name = rung_name(setting)
 
-        def work(folder: Path, _: Result, setting: Model = setting) -> None:
+        def work(folder: Path, *_: Result, setting: Model = setting) -> None:
             at = end(job)
             model = make_retriever(setting)
             model.fit(job.interactions(at), at)
@@ -62,7 +63,7 @@ def refresh(job: Job) -> dict[str, Result]:
             f"refresh-{slug(name)}",
             work,
             inputs={"setting": setting, "examples": job.design.data.examples},
-            needs=[job.ingested[job.design.data.examples.table]],
+            needs=job.learnt_from(),
             code=("bottega.models", "bottega.runs.steps.bundling"),
             libraries=("numpy", "scipy", "implicit"),
             note=name,
@@ -151,7 +152,7 @@ def make_bundle(
             shutil.copytree(source / "background", folder / "background" / ladder.name)
             keep_champion(folder, job, ladder, champion, source, compressed=model is not source)
             shutil.copytree(source / WORDS, words_folder(folder, ladder.name))
-        facts = Facts(ranked, fields_of(rows.requests.columns.schema), groups, FORMAT)
+        facts = Facts(ranked, fields_of(rows.requests.columns.schema, texts_asked(job.design)), groups, FORMAT)
         (folder / "design.json").write_bytes(to_json(job.design))
         write_json(folder / "serving.json", msgspec.to_builtins(facts))
         for setting in job.design.models.get("retrieve", ()):

@@ -16,16 +16,18 @@ import pyarrow.parquet as pq
 from bottega.data import examples as made
 from bottega.data.cuts import cuts
 from bottega.data.examples import PART_NAMES, TEST, TRAIN, Requests, flatten, with_candidates
+from bottega.data.judged import judged
 from bottega.data.logged import logged
 from bottega.data.positives import requests
 from bottega.data.sampling import sampled
-from bottega.design.examples import FromPositives, Logged, Retrieved
+from bottega.design.examples import FromPositives, Judged, Logged, Retrieved
 from bottega.design.models import rung_name
 from bottega.design.serving import Retrieve
 from bottega.errors import BuildError, DataError
 from bottega.features.frame import codes, text
 from bottega.models.union import union
 from bottega.runs.step import Result
+from bottega.runs.steps.asked import read_requests, write_requests
 from bottega.runs.steps.job import Job
 from bottega.runs.steps.logged import read_logged, write_logged
 
@@ -63,33 +65,38 @@ class Examples:
 def make_requests(job: Job) -> Result:
     """Find who asks at each cut, and what turned out to be relevant to them."""
     examples = job.design.data.examples
-    if not isinstance(examples, FromPositives):
-        raise TypeError("only a log of positives needs its requests made")
+    if not isinstance(examples, (FromPositives, Judged)):
+        raise TypeError("only positives and judgements need their requests made")
+    tables = [examples.table, *([examples.requests] if isinstance(examples, Judged) else [])]
 
-    def work(folder: Path, _: Result) -> str:
+    def work(folder: Path, *_: Result) -> str:
         log = job.log(examples.table)
-        found = requests(job.design, log, cuts(job.design, log))
+        if isinstance(examples, Judged):
+            found = judged(job.design, log, job.log(examples.requests))
+        else:
+            found = requests(job.design, log, cuts(job.design, log))
         write_requests(found, folder)
         return counts(found)
 
     data = job.design.data
-    return job.runner.step(
+    job.asked = job.runner.step(
         "requests",
         work,
         inputs={"examples": examples, "labels": data.labels, "split": data.split, "tables": data.tables},
-        needs=[job.ingested[examples.table]],
+        needs=[job.ingested[name] for name in tables],
         code=_CODE,
         libraries=_LIBRARIES,
     )
+    return job.asked
 
 
 def make_examples(job: Job, asked: Result | None, retrievers: Mapping[str, Result]) -> Result:
     """Give each request its candidates and their labels: retrieved, sampled, or as they were logged."""
     data = job.design.data
     examples = data.examples
-    if not isinstance(examples, (Logged, FromPositives)):
+    if not isinstance(examples, (Logged, FromPositives, Judged)):
         raise BuildError(
-            "data.examples", type(examples).__name__, "Logged or FromPositives", "nothing builds these yet"
+            "data.examples", type(examples).__name__, "Logged, FromPositives or Judged", "nothing builds these yet"
         )
     path = job.design.serving.path
 
@@ -188,8 +195,10 @@ def _with_missed(rows: Examples) -> Examples:
     group = np.concatenate([rows.group, asked.positives_request[missed]])
     order = np.argsort(group, kind="stable")
 
-    def joined(column: np.ndarray, value: float) -> np.ndarray:
-        return np.concatenate([column, np.full(extra, value, column.dtype)])[order]
+    def joined(column: np.ndarray, value: float | np.ndarray) -> np.ndarray:
+        return np.concatenate([column, np.broadcast_to(np.asarray(value, column.dtype), extra)])[order]
+
+    grade = 1 if asked.positives_grade is None else asked.positives_grade[missed]
 
     indices = np.concatenate([here, taken[missed]])[order].astype(np.int32)
     return Examples(
@@ -197,7 +206,7 @@ def _with_missed(rows: Examples) -> Examples:
         rows.name,
         group[order].astype(np.int32),
         pa.DictionaryArray.from_arrays(pa.array(indices), known.dictionary),
-        joined(rows.label, 1),
+        joined(rows.label, grade),
         joined(rows.weight, 1),
         joined(rows.retrieved, False),
         joined(rows.learn, False),
@@ -248,31 +257,6 @@ def counts(asked: Requests) -> str:
     """Say how many requests each part has."""
     return (
         ", ".join(f"{PART_NAMES[part]} {int((asked.part == part).sum()):,}" for part in range(TEST + 1)) + " requests"
-    )
-
-
-def write_requests(asked: Requests, folder: Path) -> None:
-    """Write requests and what was relevant to them as Parquet; truth values are texts, and times in UTC, as served."""
-    columns = asked.columns
-    for place, field in enumerate(columns.schema):
-        if pa.types.is_boolean(field.type):
-            columns = columns.set_column(place, field.name, columns.column(place).cast(pa.string()))
-        elif pa.types.is_temporal(field.type):
-            columns = columns.set_column(place, field.name, columns.column(place).cast(pa.timestamp("us")))
-    table = columns.append_column("_time", pa.array(asked.time)).append_column("_part", pa.array(asked.part))
-    pq.write_table(table, folder / "requests.parquet")
-    positives = {"request": asked.positives_request, "candidate": asked.positives_candidate}
-    pq.write_table(pa.table(positives), folder / "positives.parquet")
-
-
-def read_requests(folder: Path) -> Requests:
-    """Read what `write_requests` wrote."""
-    table = pq.read_table(folder / "requests.parquet")
-    positives = pq.read_table(folder / "positives.parquet")
-    time, part = (table.column(name).to_numpy() for name in ("_time", "_part"))
-    columns = table.drop_columns(["_time", "_part"])
-    return Requests(
-        columns, time, part, positives["request"].to_numpy(), positives["candidate"].combine_chunks().cast(pa.string())
     )
 
 

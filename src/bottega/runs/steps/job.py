@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, TypeVar
 
 from bottega.data.engine_names import distributed, engine_name
 from bottega.data.ingest import read_log
-from bottega.data.keys import as_text
 from bottega.data.log import Log
 from bottega.data.source import Place
 from bottega.design.design import Design
-from bottega.design.examples import FromPositives
-from bottega.design.retrievers import TextSimilarity
+from bottega.design.examples import FromPositives, Judged
+from bottega.design.models import texts_read
 from bottega.design.tables import Table
-from bottega.errors import DataError
 from bottega.models.interactions import Interactions
 from bottega.runs.runner import Runner
 from bottega.runs.step import Result
+from bottega.runs.steps.asked import read_requests
+from bottega.runs.steps.interactions import judged_right, taken
 from bottega.runs.steps.ladders import Ladder, ladders
 
 if TYPE_CHECKING:
@@ -45,6 +45,8 @@ class Job:
     seed: int = 0
     models: Sequence[str] = ()
     ingested: dict[str, Result] = field(default_factory=dict)
+    asked: Result | None = None
+    """The requests, once they are made."""
     _kept: dict[object, object] = field(default_factory=dict)
 
     @cached_property
@@ -61,7 +63,7 @@ class Job:
     def person(self) -> str:
         """Give the column that names who asks: the first of the request."""
         examples = self.design.data.examples
-        return examples.request[0] if isinstance(examples, FromPositives) else ""
+        return examples.request[0] if isinstance(examples, (FromPositives, Judged)) else ""
 
     def log(self, name: str) -> Log:
         """Give the accepted rows of a table, read once a run."""
@@ -95,21 +97,26 @@ class Job:
         return {} if url is None or not distributed(url) else {"engine": engine_name(url)}
 
     def interactions(self, at: int) -> Interactions:
-        """Give who took what before a moment: what retrievers learn from."""
+        """Give what retrievers learn from: who took what before a moment, or of judged examples those of training."""
+        return self.once(("interactions", at), lambda: self._interactions(at))
+
+    def _interactions(self, at: int) -> Interactions:
         examples = self.design.data.examples
+        rungs = self.design.models.get("retrieve", ())
+        columns = sorted({name for rung in rungs for name in texts_read(rung)})
+        if isinstance(examples, Judged) and self.asked is not None:
+            return judged_right(examples, read_requests(self.asked.folder), self.log(examples.catalogue), columns)
         if not isinstance(examples, FromPositives):
-            raise TypeError("only a log of positives has interactions")
+            raise TypeError("only positives and judgements have interactions")
+        catalogue = None if examples.catalogue is None else self.log(examples.catalogue)
+        return taken(examples, self.log(examples.table), catalogue, columns, at)
 
-        def make() -> Interactions:
-            log = self.log(examples.table).before(at)
-            if log.time is None:
-                raise DataError(f"data.tables[{log.name}].time", "no time", "a table of events with a time")
-            people, items = (as_text(log.column(name)) for name in (examples.request[0], examples.candidate))
-            ladder = self.design.models.get("retrieve", ())
-            names = sorted({rung.column for rung in ladder if isinstance(rung, TextSimilarity)})
-            return Interactions.of(people, items, log.time, {name: as_text(log.column(name)) for name in names})
-
-        return self.once(("interactions", at), make)
+    def learnt_from(self) -> list[Result]:
+        """Give what retrievers learn from: the log, or of judged examples the requests; and the catalogue."""
+        examples = self.design.data.examples
+        names = [examples.table, getattr(examples, "catalogue", None)]
+        asked = [self.asked] if isinstance(examples, Judged) and self.asked is not None else []
+        return [*asked, *(self.ingested[name] for name in names if name is not None)]
 
     def once(self, key: object, make: Callable[[], T]) -> T:
         """Give what was made under this key in this run, or make it."""

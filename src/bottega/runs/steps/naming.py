@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from bottega.design.design import Design
-from bottega.design.examples import FromPositives, Logged
+from bottega.design.examples import FromPositives, Judged, Logged
 from bottega.design.features import Categories, Lookup, TargetRate, Window
 from bottega.design.models import rung_name
+from bottega.design.scorers import Fusion
 from bottega.design.serving import Auction, Candidates
 from bottega.errors import DesignError, nearest
 from bottega.features.batch import names, needs, score_name, time_name
@@ -23,7 +24,7 @@ def check_names(design: Design) -> None:
     Columns of tables are held against the data later. Errors: `DesignError` with the place and the nearest name.
     """
     examples = design.data.examples
-    if not isinstance(examples, (Logged, FromPositives)):
+    if not isinstance(examples, (Logged, FromPositives, Judged)):
         return
     asked = {*examples.request, *([examples.candidate] if examples.candidate else [])}
     scores = {score_name(rung_name(rung)) for rung in design.models.get("retrieve", ())}
@@ -38,6 +39,10 @@ def check_names(design: Design) -> None:
         for place, rung in enumerate(rungs):
             if (by := getattr(rung, "by", None)) is not None:
                 _known(f"models.{ladder}[{place}].by", by, asked)
+            if (query := getattr(rung, "query", None)) is not None:
+                _known(f"models.{ladder}[{place}].query", query, examples.request)
+            for name in getattr(rung, "over", ()) if isinstance(rung, Fusion) else ():
+                _known(f"models.{ladder}[{place}].over", name, made | scores)
             for name in getattr(rung, "without", ()):
                 _known(f"models.{ladder}[{place}].without", name, made | scores)
     _check_auction(design, made)

@@ -26,7 +26,7 @@ from bottega.runs.steps.job import Job
 from bottega.runs.steps.rated import Rated
 from bottega.runs.steps.replayed import Replay, replaying
 from bottega.runs.steps.resting import Resting
-from bottega.serving.bundle import fields_of, rates_folder
+from bottega.serving.bundle import fields_of, rates_folder, texts_asked
 from bottega.serving.parity import Parity, exact_columns, excused, summarise, together
 from bottega.serving.parity_reading import Asked, Reading, Spec
 
@@ -107,7 +107,9 @@ def compare(
     begin, events = sliced(job, rows.requests.time[rows.group[chosen]])
     resting = Resting(groups, design, logs, trained, rows)
     served = _Served()
-    spec = Spec(design, tuple(groups), fields_of(rows.requests.columns.schema), f"lmdb:{folder / 'store'}")
+    spec = Spec(
+        design, tuple(groups), fields_of(rows.requests.columns.schema, texts_asked(design)), f"lmdb:{folder / 'store'}"
+    )
     times = rows.requests.time[rows.group[chosen]]
     with replaying(design, logs, groups, begin, events, folder) as replay, Reading(spec, folder) as reading:
         for number, at in enumerate(np.unique(times).tolist()):

@@ -14,7 +14,8 @@ from bottega.models.protocols import Retriever
 from bottega.models.retrieving import both_lists
 from bottega.models.vocabulary import codes_of
 from bottega.runs.step import Result
-from bottega.runs.steps.examples import Examples, read_examples, read_requests
+from bottega.runs.steps.asked import read_requests
+from bottega.runs.steps.examples import Examples, read_examples
 from bottega.runs.steps.job import Job, slug
 
 _CODE = ("bottega.models", "bottega.data", "bottega.runs.steps.retrieving")
@@ -27,7 +28,7 @@ def retrieve(job: Job, requests: Result) -> dict[str, Result]:
     for setting in job.design.models.get("retrieve", ()):
         name = rung_name(setting)
 
-        def work(folder: Path, _log: Result, made: Result, setting: Model = setting) -> str:
+        def work(folder: Path, made: Result, *_: Result, setting: Model = setting) -> str:
             wanted = read_requests(made.folder)
             cuts = np.unique(wanted.time)
             found = 0
@@ -44,12 +45,11 @@ def retrieve(job: Job, requests: Result) -> dict[str, Result]:
                 f"{rung_name(setting)}: {len(cuts)} cuts, {found / max(len(wanted.time), 1):,.0f} candidates a request"
             )
 
-        log = job.ingested[job.design.data.examples.table]
         done[name] = job.runner.step(
             f"retrieve-{slug(name)}",
             work,
             inputs={"setting": setting, "examples": job.design.data.examples, "seed": job.seed},
-            needs=[log, requests],
+            needs=[requests, *job.learnt_from()],
             code=_CODE,
             libraries=_LIBRARIES,
             note=name,

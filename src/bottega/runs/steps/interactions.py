@@ -1,0 +1,49 @@
+"""What retrievers learn from: who took what in a log of positives, or what was judged right, with the catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from bottega.data.examples import TRAIN, Requests
+from bottega.data.keys import as_text
+from bottega.data.log import Log
+from bottega.design.examples import FromPositives, Judged
+from bottega.errors import DataError
+from bottega.models.interactions import Interactions
+
+
+def taken(examples: FromPositives, log: Log, catalogue: Log | None, columns: Sequence[str], at: int) -> Interactions:
+    """Give who took what before a moment, and what else could have been taken then.
+
+    log: of the examples' table. catalogue: of the table of candidates. columns: with texts that retrievers read, of the
+    catalogue where it has them, else of the log. at: microseconds since 1970 UTC.
+    """
+    if log.time is None:
+        raise DataError(f"data.tables[{log.name}].time", "no time", "a table of events with a time")
+    past = log.before(at)
+    people, items = (as_text(past.column(name)) for name in (examples.request[0], examples.candidate))
+    own = [name for name in columns if catalogue is None or name not in catalogue.rows.column_names]
+    times = np.zeros(0, np.int64) if past.time is None else past.time
+    found = Interactions.of(people, items, times, {name: as_text(past.column(name)) for name in own})
+    rest = [name for name in columns if name not in own]
+    return found if catalogue is None else _with(found, examples.candidate, catalogue, rest, at)
+
+
+def judged_right(examples: Judged, asked: Requests, catalogue: Log, columns: Sequence[str]) -> Interactions:
+    """Give the right candidates of the training requests, each request named by its text, and the whole catalogue."""
+    here = asked.in_part(TRAIN)
+    names = as_text(here.columns.column(examples.request[0]))
+    people = names.take(here.positives_request)
+    before = np.full(len(people), -1, np.int64)  # all examples stand at 0
+    found = Interactions.of(people, here.positives_candidate, before)
+    found = _with(found, examples.candidate, catalogue, columns, 0)
+    return found.asked_by(examples.request[0])
+
+
+def _with(found: Interactions, key: str, catalogue: Log, columns: Sequence[str], at: int) -> Interactions:
+    rows = catalogue.before(at)
+    known = rows.known if rows.known is not None else rows.time
+    texts = {name: as_text(rows.column(name)) for name in columns}
+    return found.with_catalogue(as_text(rows.column(key)), texts, known)

@@ -7,6 +7,7 @@ import json
 import math
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path as Folder
+from threading import Event
 from typing import Any
 
 import msgspec
@@ -187,14 +188,63 @@ def test_the_order_of_given_candidates_does_not_matter(path: Path, person: str, 
     assert told(ask(path, customer=person, candidates=shuffled)) == told(ask(path, customer=person, candidates=given))
 
 
-def test_retrieval_over_its_budget_leaves_the_late_ones_out(path: Path, person: str) -> None:
-    late = with_stages(path, bt.Retrieve(k=60, budget_ms=1e-9), bt.Rank(), bt.Show())
+def test_retrieval_over_its_budget_leaves_the_late_one_out(path: Path, person: str) -> None:
+    hold = Event()
+    slow = Waiting(path.bundle.retrievers["CoPurchase"], hold)
+    bundle = dataclasses.replace(path.bundle, retrievers={**path.bundle.retrievers, "CoPurchase": slow})
+    path = Path(bundle)
+    late = with_stages(path, bt.Retrieve(k=60, budget_ms=200), bt.Rank(), bt.Show())
     answer = ask(late, customer=person)
-    assert answer.items == []
-    assert [name.split(":")[0] for name in answer.degradations] == [*path.bundle.retrievers, "k"]
+    assert answer.degradations == ["CoPurchase: left out, not there after 200 ms"]
+    assert len(answer.items) == 20
+    assert all(item.stages["CoPurchase"] is None and item.score is not None for item in answer.items)
     given = ask(late, customer=person, candidates=["10125", "nothing"])
     assert len(given.items) == 2
-    assert all(item.stages["CoPurchase"] is None and item.score is not None for item in given.items)
+    hold.set()
+
+
+class Waiting:
+    """A retriever that answers when it is told to."""
+
+    def __init__(self, model: Any, until: Event) -> None:
+        self.model, self.until = model, until
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.model, name)
+
+    def ask(self, person: str, request: Any) -> Any:
+        self.until.wait()
+        return self.model.ask(person, request)
+
+
+UNSEEN = "coalesce(customer_product_times_all, 0) = 0"
+
+
+def test_what_may_not_be_found_is_replaced_by_what_may(path: Path, person: str) -> None:
+    """With a condition that leaves out half of all, lists are as long as before, and all in them may be found."""
+    unseen = with_stages(path, bt.Retrieve(k=60, where=UNSEEN), bt.Rank(), bt.Show(k=30))
+    popular = unseen.bundle.retrievers["Popularity"]
+    mine = set(ask_history(unseen, person))
+    answer = ask(unseen, customer=person)
+    assert len(answer.items) == 30
+    assert not mine & {item.id for item in answer.items}
+    everybody = [popular.items[int(code)].as_py() for code in retrieved(popular, [person], 10_000)[0][0] if code >= 0]
+    allowed = [name for name in everybody if name not in mine][: popular.setting.k]
+    found = unseen.explain(unseen.request_type(customer=person, k=1000))
+    listed = {one.id: one.sources["Popularity"] for one in found if "Popularity" in one.sources}
+    for name, place in listed.items():
+        assert name in allowed
+        assert place == allowed.index(name) + 1
+    given = ask(unseen, customer=person, candidates=[*sorted(mine)[:2], allowed[0]])
+    assert [item.id for item in given.items] == [allowed[0]]
+    assert given.degradations[0] == "candidates: 2 not allowed"
+
+
+def test_where_nothing_may_be_found_the_answer_is_empty(path: Path, person: str) -> None:
+    nothing = with_stages(path, bt.Retrieve(k=60, where="customer_product_times_all > 1e9"), bt.Rank(), bt.Show())
+    answer = ask(nothing, customer=person)
+    assert answer.items == []
+    assert answer.degradations == ["k: 0 of 20 found"]
 
 
 def test_ranking_over_its_budget_leaves_the_order_of_retrieval(path: Path, person: str) -> None:

@@ -100,6 +100,8 @@ class Design(Part, frozen=True):
                 self._known(f"{where}.encoder", stage.encoder, self.models)
             elif isinstance(stage, Retrieve):
                 self._known(where, "retrieve", self.models)
+                for name in stage.quotas:
+                    self._known(f"{where}.quotas", name, [rung_name(rung) for rung in self.models["retrieve"]])
             elif isinstance(stage, Pace) and not any(isinstance(later, Auction) for later in path[place + 1 :]):
                 raise DesignError(where, "Pace() without an auction after it", "Pace(), then Auction()")
             elif isinstance(stage, Auction):

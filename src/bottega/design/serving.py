@@ -28,14 +28,23 @@ class Retrieve(Choice, frozen=True):
     """The union of what the retrievers of the ladder find; each one gives its own k."""
 
     k: int = 400
-    """Candidates kept at most, taken in turn from each retriever's list, at least 1; larger loses less here and
-    costs more in ranking."""
+    """Candidates kept at most, at least 1; larger loses less here and costs more in ranking."""
     budget_ms: float | None = None
-    """Milliseconds that it may take; a retriever that comes later is left out, by name."""
+    """Milliseconds that it may take; a retriever that has not answered by then is left out, by name."""
+    merge: Literal["turns", "rrf"] = "turns"
+    """How lists become one: `turns` takes the first of each, then the second of each; `rrf` orders by reciprocal rank
+    fusion, Σ 1 ÷ (60 + place), so that what several find comes first."""
+    quotas: Mapping[str, int] = {}
+    """For a retriever how many of its first candidates stay for sure, whatever the others find."""
+    where: str | None = None
+    """A condition in SQL over features and the request's columns, without scores: only candidates for which it holds
+    are found: `in_stock = 1`. Lists are as long as without it, as long as there are candidates."""
 
     def check(self) -> None:
         self.check_range("k", 1, 1e6)
         self.check_range("budget_ms", 0, 1e7, low_open=True)
+        if any(places < 1 for places in self.quotas.values()) or sum(self.quotas.values()) > self.k:
+            raise self.refuse("quotas", f"{dict(self.quotas)}", f"numbers from 1, together at most k={self.k}")
 
 
 class Rank(Choice, frozen=True):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -17,7 +18,11 @@ from bottega.models.union import union
 from bottega.models.vocabulary import Codes, code_of
 from bottega.serving.asking import Asked
 from bottega.serving.bundle import Bundle, catalogue
+from bottega.serving.filtering import Allowed, best_allowed
+from bottega.serving.gathering import Gatherer
 
+May = Callable[[Sequence[str]], np.ndarray]
+"""From ids of candidates to which of them may be found, (n,) bool."""
 _NOBODY = np.zeros(0, np.int32)
 
 
@@ -45,6 +50,15 @@ class Candidacy:
         return found
 
 
+@dataclass(frozen=True)
+class _Source:
+    """What one retriever says of a request: its evidence, its lists, and whether it knows the person."""
+
+    evidence: Evidence
+    lists: list[Codes]
+    knows: bool
+
+
 class Finder:
     """Finds candidates, or scores those that a request brought; it learns nothing, and threads may share it.
 
@@ -59,6 +73,8 @@ class Finder:
         self._names = bundle.facts.fields
         everybody = [model.history.people for model in self.retrievers.values()]
         self._people = everybody[0] if everybody and all(one.equals(everybody[0]) for one in everybody) else None
+        timed = stage is not None and stage.budget_ms is not None
+        self._gatherer = Gatherer(len(self.retrievers)) if timed else None
 
     def somebody(self) -> str | None:
         """Give a person with a history, if there is one."""
@@ -67,50 +83,71 @@ class Finder:
                 return str(model.history.people[0].as_py())
         return None
 
-    def find(self, found: Candidacy, limited: bool = True) -> None:
-        """Let each retriever score the catalogue; where the request brought no candidates, merge their lists.
+    def find(self, found: Candidacy, limited: bool = True, may: May | None = None) -> None:
+        """Ask each retriever; where the request brought no candidates, merge their lists.
 
-        limited: whether the stage's budget holds.
+        limited: whether the stage's budget holds. may: of candidates' ids, which of them may be found; nothing: all.
         """
         begin = time.perf_counter()
         asked = found.asked
         field_name, person = next(iter(asked.columns.items()), ("", None))
-        budget = self.stage.budget_ms if self.stage is not None and limited else None
         row = None if self._people is None else code_of(self._people, person)
-        known = False
-        told: dict[str, Evidence] = {}
-        for name, model in self.retrievers.items():
-            if budget is not None and (gone := milliseconds(begin)) > budget:
-                asked.degradations.append(f"{name}: left out, {gone:.1f} of {budget:g} ms were gone")
-                continue
-            told[name] = evidence = model.ask(person or "", asked.columns)
-            seen = (model.history.of_row(code_of(model.history.people, person) if row is None else row))[0]
-            known = known or len(seen) > 0
-            if asked.given is None:
-                found.lists.append((name, evidence.best(model.setting.k)))
-                if model.setting.unseen:
-                    found.lists.append((name, evidence.best(model.setting.unseen, seen)))
+        allowed = None if may is None else self._allowed(may)
+        jobs = {name: partial(self._ask, one, person, row, asked, allowed) for name, one in self.retrievers.items()}
+        if limited and self._gatherer is not None and self.stage is not None and self.stage.budget_ms is not None:
+            told, late = self._gatherer.gather(jobs, self.stage.budget_ms)
+            asked.degradations += [f"{name}: {reason}" for name, reason in late.items()]
+        else:
+            told = {name: job() for name, job in jobs.items()}
+        known = any(source.knows for source in told.values())
         if person is not None and told and not known and self._names.get(field_name) == "id":
             asked.degradations.append(f"{field_name}: unknown")
         if asked.given is None:
+            found.lists = [(name, listed) for name, source in told.items() for listed in source.lists]
             found.codes = self._merged(found.lists)
             found.ids = [self._ids[code] for code in found.codes.tolist()]
         else:
-            found.codes, found.ids = self._codes(asked.given), asked.given
-            strange = found.codes < 0
-            if self._ids and (unknown := int(strange.sum())):
-                asked.degradations.append(f"candidates: {unknown} unknown")
-        found.scores = {name: evidence.of(found.codes) for name, evidence in told.items()}
+            self._take(found, asked.given, may)
+        found.scores = {name: source.evidence.of(found.codes) for name, source in told.items()}
         found.stage_ms["retrieve"] = milliseconds(begin)
 
-    def column(self, found: Candidacy) -> TextColumn:
-        """Give the candidates' ids as a column of features."""
-        return self._known.column(found.ids)
+    def _ask(
+        self, model: Retriever, person: str | None, row: int | None, asked: Asked, allowed: Allowed | None
+    ) -> _Source:
+        evidence = model.ask(person or "", asked.columns)
+        seen = model.history.of_row(code_of(model.history.people, person) if row is None else row)[0]
+        lists = []
+        if asked.given is None:
+            for length, leave_out in ((model.setting.k, None), (model.setting.unseen, seen)):
+                if length and allowed is None:
+                    lists.append(evidence.best(length, leave_out))
+                elif length and allowed is not None:
+                    lists.append(best_allowed(evidence, length, leave_out, allowed, len(self._ids)))
+        return _Source(evidence, lists, len(seen) > 0)
+
+    def _allowed(self, may: May) -> Allowed:
+        return lambda codes: may([self._ids[code] for code in codes.tolist()])
+
+    def _take(self, found: Candidacy, given: list[str], may: May | None) -> None:
+        """Take the candidates that the request brought, less those that may not be found."""
+        if may is not None and given and not (mask := may(given)).all():
+            found.asked.degradations.append(f"candidates: {int((~mask).sum())} not allowed")
+            given = [name for name, stays in zip(given, mask.tolist(), strict=True) if stays]
+            found.asked.travelling = {name: column[mask] for name, column in found.asked.travelling.items()}
+        found.codes, found.ids = self._codes(given), given
+        if self._ids and (unknown := int((found.codes < 0).sum())):
+            found.asked.degradations.append(f"candidates: {unknown} unknown")
+
+    def column(self, ids: Sequence[str]) -> TextColumn:
+        """Give candidates' ids as a column of features."""
+        return self._known.column(ids)
 
     def _merged(self, lists: Sequence[tuple[str, Codes]]) -> Codes:
         if not lists or self.stage is None:
             return _NOBODY
-        codes: Codes = union([listed[None] for _, listed in lists], self.stage.k)[0]
+        left = dict(self.stage.quotas)
+        sure = [left.pop(name, 0) for name, _ in lists]  # of the first list of each
+        codes: Codes = union([listed[None] for _, listed in lists], self.stage.k, self.stage.merge, sure)[0]
         return codes[codes >= 0]
 
     def _codes(self, ids: Sequence[str]) -> Codes:

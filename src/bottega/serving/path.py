@@ -17,7 +17,8 @@ from bottega.models.contributions import contributions, load_background
 from bottega.models.inputs import Inputs
 from bottega.serving.asking import Asked, read_request
 from bottega.serving.bundle import Bundle
-from bottega.serving.finding import Candidacy, Finder, milliseconds
+from bottega.serving.filtering import Filter
+from bottega.serving.finding import Candidacy, Finder, May, milliseconds
 from bottega.serving.ordering import best
 from bottega.serving.parity import readable
 from bottega.serving.reading import Reading
@@ -52,7 +53,10 @@ class Path:
         self._titles = _titles(bundle)
         self._show, self._limit = self._stage(Show) or Show(), self._stage(Candidates) or Candidates()
         self.request_type = request_type(bundle.facts.fields, self._limit.columns)
-        self._finder, self._reading = Finder(bundle, self._stage(Retrieve)), Reading(bundle)
+        retrieval = self._stage(Retrieve)
+        self._finder, self._reading = Finder(bundle, retrieval), Reading(bundle)
+        where = None if retrieval is None else retrieval.where
+        self._filter = None if where is None else Filter(where, bundle)
         self._seller: Seller | None = None
         self._accounts: Spending | None = None
         if (auction := self._stage(Auction)) is not None:
@@ -159,9 +163,10 @@ class Path:
         asked = found.asked
         if asked.given is None and self._finder.stage is None:
             raise RequestError("candidates", "none", "a list of ids, which this design does not find by itself")
-        self._finder.find(found, limited)
+        moment = self._moment() if at is None else at
+        self._finder.find(found, limited, self._may(asked.columns, moment))
         begin = time.perf_counter()
-        frame = self._frame(found, self._moment() if at is None else at)
+        frame = self._frame(found, moment)
         found.values = self._reading.values(frame, found.scores)
         if not self._finder.retrievers:  # they say themselves whom they do not know
             for name, count in found.values.unknown.items():
@@ -236,7 +241,13 @@ class Path:
         return self.bundle.reader.as_of if clock is None else clock()
 
     def _frame(self, found: Candidacy, at: int) -> Frame:
-        return self._reading.frame(found.asked.columns, at, self._finder.column(found))
+        return self._reading.frame(found.asked.columns, at, self._finder.column(found.ids))
+
+    def _may(self, columns: dict[str, Any], at: int) -> May | None:
+        """Give what says of candidates whether the condition of retrieval holds for them at a moment."""
+        if (limit := self._filter) is None:
+            return None
+        return lambda ids: limit.holds(self._reading.frame(columns, at, self._finder.column(ids)))
 
     def _stage(self, kind: type[Kind]) -> Kind | None:
         return next((stage for stage in self.design.serving.path if isinstance(stage, kind)), None)

@@ -144,9 +144,13 @@ def _retrieved(job: Job, asked: Requests, retrievers: Mapping[str, Result]) -> E
     groups, names = [], []
     for place, at in enumerate(np.unique(asked.time)):
         lists = [np.load(result.folder / f"lists-{place}.npy") for result in retrievers.values()]
-        parts = [part for found, name in zip(lists, retrievers, strict=True) for part in _halves(job, name, found)]
+        parts, sure = [], []
+        for found, name in zip(lists, retrievers, strict=True):
+            halves = _halves(job, name, found)
+            parts += halves
+            sure += [stage.quotas.get(name, 0), 0][: len(halves)]
         items = job.interactions(int(at)).items
-        group, candidate = flatten(union(parts, stage.k), items)
+        group, candidate = flatten(union(parts, stage.k, stage.merge, sure), items)
         groups.append(np.flatnonzero(asked.time == at)[group])
         names.append(candidate)
     group = np.concatenate(groups)

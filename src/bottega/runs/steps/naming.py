@@ -9,9 +9,10 @@ from bottega.design.examples import FromPositives, Judged, Logged
 from bottega.design.features import Categories, Lookup, TargetRate, Window
 from bottega.design.models import rung_name
 from bottega.design.scorers import Fusion
-from bottega.design.serving import Auction, Candidates
+from bottega.design.serving import Auction, Candidates, Retrieve
 from bottega.errors import DesignError, nearest
 from bottega.features.batch import names, needs, score_name, time_name
+from bottega.features.conditions import Condition
 from bottega.features.expressions import parse
 
 _FIELDS = {Window: "by", Lookup: "by", Categories: "columns", TargetRate: "columns"}
@@ -46,6 +47,7 @@ def check_names(design: Design) -> None:
             for name in getattr(rung, "without", ()):
                 _known(f"models.{ladder}[{place}].without", name, made | scores)
     _check_auction(design, made)
+    _check_where(design, made | set(examples.request))
     for place, name in enumerate(design.serving.approximate):
         _known(f"serving.approximate[{place}]", name, made)
     for place, view in enumerate(design.evaluation.views):
@@ -71,6 +73,22 @@ def _check_auction(design: Design, made: set[str]) -> None:
             for field in ("bid", "budget", "advertiser"):
                 if (name := getattr(stage, field)) is not None:
                     _known(f"serving.path[{place}].{field}", name, made | travelling)
+
+
+def _check_where(design: Design, known: set[str]) -> None:
+    """Hold the condition of retrieval against the features, and refuse those that need candidates to be found first."""
+    for place, stage in enumerate(design.serving.path):
+        if not isinstance(stage, Retrieve) or stage.where is None:
+            continue
+        where = f"serving.path[{place}].where"
+        for name in sorted(parse(stage.where, where=where).columns):
+            _known(where, name, known)
+        condition = Condition(stage.where, where, design.features)
+        scores = {score_name(rung_name(rung)) for rung in design.models.get("retrieve", ())}
+        late = sorted(condition.columns & scores)
+        if late or any(isinstance(part, TargetRate) for part in condition.features):
+            found = f"{late[0]!r}" if late else "a TargetRate"
+            raise DesignError(where, f"{found}, which is known of candidates that were found", "other features")
 
 
 def _of_request(design: Design, known: set[str]) -> set[str]:

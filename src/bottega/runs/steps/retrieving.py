@@ -16,15 +16,25 @@ from bottega.models.vocabulary import codes_of
 from bottega.runs.step import Result
 from bottega.runs.steps.asked import read_requests
 from bottega.runs.steps.examples import Examples, read_examples
+from bottega.runs.steps.filtering import allowed_at, allowed_lists, condition_of
 from bottega.runs.steps.job import Job, slug
 
-_CODE = ("bottega.models", "bottega.data", "bottega.runs.steps.retrieving")
+_CODE = (
+    "bottega.models",
+    "bottega.data",
+    "bottega.features.conditions",
+    "bottega.runs.steps.filtering",
+    "bottega.runs.steps.interactions",
+    "bottega.runs.steps.retrieving",
+)
 _LIBRARIES = ("numpy", "scipy", "implicit", "pyarrow", "numba")
 
 
 def retrieve(job: Job, requests: Result) -> dict[str, Result]:
     """Fit each retriever at each cut, and keep the model and the lists it gives to that cut's requests."""
     done = {}
+    condition = condition_of(job)
+    read = [] if condition is None else sorted({part.table for part in condition.features if hasattr(part, "table")})
     for setting in job.design.models.get("retrieve", ()):
         name = rung_name(setting)
 
@@ -37,7 +47,11 @@ def retrieve(job: Job, requests: Result) -> dict[str, Result]:
                 model.fit(job.interactions(int(at)), int(at))
                 model.save(folder / f"cut-{place}")
                 asked = wanted.columns.filter(pa.array(wanted.time == at))
-                lists = found_lists(model, asked, job.person)
+                if condition is None:
+                    lists = found_lists(model, asked, job.person)
+                else:
+                    allowed = allowed_at(job, condition, asked, int(at), model.items)
+                    lists = allowed_lists(model, asked, job.person, allowed)
                 np.save(folder / f"lists-{place}.npy", lists)
                 found += int((lists >= 0).sum())
                 job.runner.progress.advance(place + 1, len(cuts))
@@ -48,8 +62,13 @@ def retrieve(job: Job, requests: Result) -> dict[str, Result]:
         done[name] = job.runner.step(
             f"retrieve-{slug(name)}",
             work,
-            inputs={"setting": setting, "examples": job.design.data.examples, "seed": job.seed},
-            needs=[requests, *job.learnt_from()],
+            inputs={
+                "setting": setting,
+                "examples": job.design.data.examples,
+                "seed": job.seed,
+                **({} if condition is None else {"where": condition.where, "features": condition.features}),
+            },
+            needs=[requests, *job.learnt_from(), *(job.ingested[table] for table in read)],
             code=_CODE,
             libraries=_LIBRARIES,
             note=name,

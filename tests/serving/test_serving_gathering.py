@@ -1,0 +1,63 @@
+"""Sources that are asked side by side: those in time answer, the others are named and hold nobody up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from threading import Event
+
+import pytest
+
+from bottega.errors import ServeError
+from bottega.serving.gathering import Gatherer
+
+LONG, SHORT = 30_000, 20  # milliseconds
+
+
+@pytest.fixture
+def hold() -> Iterator[Event]:
+    """What a slow source waits for; released at the end."""
+    event = Event()
+    yield event
+    event.set()
+
+
+def test_the_late_one_is_left_out_and_the_rest_answers(hold: Event) -> None:
+    gatherer = Gatherer(3)
+    jobs = {"a": lambda: 1, "slow": lambda: int(hold.wait()), "b": lambda: 2}
+    found, late = gatherer.gather(jobs, SHORT)
+    assert found == {"a": 1, "b": 2}
+    assert late == {"slow": "left out, not there after 20 ms"}
+
+
+def test_a_source_that_hangs_is_not_asked_for_ever(hold: Event) -> None:
+    gatherer = Gatherer(2)
+    calls = []
+
+    def slow() -> int:
+        calls.append(1)
+        hold.wait()
+        return 0
+
+    told = [gatherer.gather({"slow": slow, "quick": lambda: 1}, SHORT) for _ in range(7)]
+    assert all(found == {"quick": 1} for found, _ in told)
+    assert len(calls) == 4
+    assert told[-1][1] == {"slow": "left out, 4 earlier requests still wait for it"}
+    hold.set()
+    found, late = gatherer.gather({"quick": lambda: 1}, LONG)
+    while "slow" not in found:  # its threads come back one after the other
+        found, late = gatherer.gather({"slow": lambda: 5}, LONG)
+    assert (found, late) == ({"slow": 5}, {})
+
+
+def test_what_a_source_raises() -> None:
+    def away() -> int:
+        raise ServeError("index", "is not there", "an index", "look for it")
+
+    def broken() -> int:
+        raise ValueError("a defect")
+
+    found, late = Gatherer(2).gather({"a": lambda: 1, "away": away}, LONG)
+    assert found == {"a": 1}
+    assert late == {"away": "left out, index: is not there"}
+    with pytest.raises(ValueError, match="a defect"):
+        Gatherer(1).gather({"broken": broken}, LONG)

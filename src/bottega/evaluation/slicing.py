@@ -40,3 +40,16 @@ def cold(history: npt.ArrayLike) -> dict[str, Mask]:
     """
     warm = np.asarray(history, dtype=np.float64) > COLD
     return {"cold": ~warm, "warm": warm}
+
+
+def by_interactions(history: npt.ArrayLike) -> dict[str, Mask]:
+    """Part people or items by the events that they had before: none, one to five, more; a part without any is left out.
+
+    history: (n,) events; nan, for what was never seen, is none.
+
+    >>> {value: mask.tolist() for value, mask in by_interactions([0, 5, 6]).items()}
+    {'0': [True, False, False], '1 to 5': [False, True, False], 'over 5': [False, False, True]}
+    """
+    events = np.nan_to_num(np.asarray(history, dtype=np.float64))
+    parts = {"0": events <= 0, "1 to 5": (events > 0) & (events <= COLD), f"over {COLD}": events > COLD}
+    return {name: mask for name, mask in parts.items() if mask.any()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +15,23 @@ import pyarrow.compute as pc
 from bottega.data.examples import TEST
 from bottega.data.keys import encode
 from bottega.design.evaluation import Evaluation, Goal
+from bottega.design.examples import FromPositives
 from bottega.design.models import rung_name
 from bottega.design.serving import Show
 from bottega.errors import DesignError, nearest
+from bottega.evaluation.ablation import Without, ablation, as_retrieved
 from bottega.evaluation.champion import choose
 from bottega.evaluation.comparing import compare
 from bottega.evaluation.funnel import funnel
 from bottega.evaluation.goals import judge_goals, limit_of
 from bottega.evaluation.judging import judge
 from bottega.evaluation.outcome import Outcome, Rung
-from bottega.evaluation.slicing import by_value, cold
+from bottega.evaluation.slicing import by_interactions, by_value, cold
 from bottega.features.expressions import evaluate, parse
 from bottega.features.frame import Values, objects, taken
 from bottega.files import read_json, write_json
 from bottega.models.probability import probable
+from bottega.models.vocabulary import codes_of
 from bottega.runs.step import Result
 from bottega.runs.steps import counting
 from bottega.runs.steps.examples import Examples, read_examples
@@ -39,6 +43,8 @@ from bottega.runs.steps.predictions import Judged, write_predictions
 from bottega.runs.steps.reliability import calibration
 from bottega.runs.steps.training import TIMING, TRAINING, Trained, merged
 
+INTERACTIONS = "interactions"
+"""The slices of people by their events before a request: none, one to five, more."""
 REQUEST = "request"
 """The unit of intervals where each request stands for itself."""
 _CODE = (
@@ -68,7 +74,7 @@ def evaluate_ladders(
         rows = job.once(("examples", made.key), lambda: read_examples(made.folder))
         values = load(features)
         found: dict[str, Any] = {"ladders": {ladder.name: ladder.label for ladder in job.ladders}}
-        found |= {name: [] for name in ("models", "comparisons", "goals", "funnel")}
+        found |= {name: [] for name in ("models", "comparisons", "goals", "funnel", "ablation")}
         found |= {name: {} for name in ("champions", "choice", "calibration", "training")}
         tests: dict[str, Judged] = {}
         seconds = {name: result.work_seconds for name, result in retrievers.items()}
@@ -81,6 +87,8 @@ def evaluate_ladders(
             masks, offered = sources(job, rows, retrievers)
             champion = next(iter(found["champions"].values()))
             found["funnel"] = funnel(first.outcome, champion, show.k, masks, offered, job.seed)
+            served, parts = without(first.outcome, champion, masks)
+            found["ablation"] = ablation(first.outcome, served, parts, job.design.evaluation.primary, job.seed)
         found |= {"labels": counting.labels(job, rows, lessons), "position": counting.position(job, rows, lessons)}
         found["categories"] = counting.categories(job, rows, values)
         found["crosses"] = counting.crosses(job, frame(rows, list(scores.items())), values, rows.part)
@@ -132,7 +140,12 @@ def _ladder(
     goals = told_goals(job, ladder, test, champion.name)
     if len(job.ladders) > 1:
         comparisons = [{**each, **{side: f"{ladder.name}.{each[side]}" for side in "ab"}} for each in comparisons]
-    found["models"] += judge(test, plan, job.seed)
+    judged = judge(test, plan, job.seed)
+    if masks := _by_item(job, rows, chosen[FINAL]):
+        parts = replace(test, views=masks, slices={})
+        for told, entry in zip(judged, judge(parts, msgspec.structs.replace(plan, metrics=[]), job.seed), strict=True):
+            told["items"] = entry["views"]
+    found["models"] += judged
     found["comparisons"] += comparisons
     found["goals"] += goals
     found["champions"][ladder.name] = champion.name
@@ -245,6 +258,21 @@ def _persons(rows: Examples, unit: str | None) -> np.ndarray:
     return encode(column)[0]
 
 
+def without(outcome: Outcome, champion: str, masks: Mapping[str, np.ndarray]) -> tuple[Rung, list[Without]]:
+    """Give the order in which the path shows candidates, and what it would be without each source and stage.
+
+    masks: source to (m,) rows of the outcome that it finds.
+    """
+    served = outcome.rung(champion)
+    parts = []
+    for name in masks if len(masks) > 1 else ():
+        others = np.any([mask for other, mask in masks.items() if other != name], axis=0)
+        parts.append(Without("source", name, served, others))
+    if masks:
+        parts.append(Without("stage", f"rank ({champion})", as_retrieved(outcome)))
+    return served, parts
+
+
 def sources(
     job: Job, rows: Examples, retrievers: Mapping[str, Result]
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
@@ -298,18 +326,33 @@ def _views(job: Job, rows: Examples, values: Values) -> list[tuple[Any, np.ndarr
 
 def _slices(job: Job) -> list[str]:
     plan = job.design.evaluation
-    return list(dict.fromkeys([*plan.slices, *(name for goal in plan.goals for name in goal.slices)]))
+    always = [INTERACTIONS] if isinstance(job.design.data.examples, FromPositives) else []
+    return list(dict.fromkeys([*plan.slices, *(name for goal in plan.goals for name in goal.slices), *always]))
+
+
+def _by_item(job: Job, rows: Examples, chosen: np.ndarray) -> dict[str, np.ndarray]:
+    """Part rows (m,) by the events that their candidate had before the request; nothing without a log of positives."""
+    if not isinstance(job.design.data.examples, FromPositives):
+        return {}
+    events = np.zeros(len(chosen))
+    moment = rows.requests.time[rows.group[chosen]]
+    for at in np.unique(moment):
+        log = job.interactions(int(at))
+        here = np.flatnonzero(moment == at)
+        codes = codes_of(log.items, rows.candidate.dictionary)[rows.codes[chosen[here]]]
+        events[here] = np.where(codes < 0, 0, np.bincount(log.item, minlength=len(log.items))[codes])
+    return by_interactions(events)
 
 
 def _slice(job: Job, rows: Examples, values: Values, name: str, asked: np.ndarray) -> dict[str, np.ndarray]:
-    if name == "cold":
-        return cold(_history(job, rows)[asked])
+    if name in ("cold", INTERACTIONS):
+        return (cold if name == "cold" else by_interactions)(_history(job, rows)[asked])
     if name in rows.requests.columns.column_names:
         return by_value(rows.requests.columns.column(name).combine_chunks().take(pa.array(asked)))
     if name in values.request:
         column = taken(values.request[name], asked)
         return by_value(column.dictionary_decode() if isinstance(column, pa.DictionaryArray) else pa.array(column))
-    known = ["cold", *rows.requests.columns.column_names, *values.request]
+    known = ["cold", INTERACTIONS, *rows.requests.columns.column_names, *values.request]
     raise DesignError("evaluation.slices", repr(name), f"one of {', '.join(known)}", nearest(name, known))
 
 

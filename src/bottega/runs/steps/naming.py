@@ -56,7 +56,7 @@ def check_names(design: Design) -> None:
             _known(where, name, made)
     if (unit := design.evaluation.unit) is not None:
         _known("evaluation.unit", unit, {"request", *examples.request})
-    slices = {"cold", *_of_request(design, set(examples.request))}
+    slices = {"cold", "interactions", *_of_request(design, set(examples.request))}
     for place, name in enumerate(design.evaluation.slices):
         _known(f"evaluation.slices[{place}]", name, slices)
     for place, goal in enumerate(design.evaluation.goals):

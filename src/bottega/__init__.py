@@ -20,11 +20,20 @@ from bottega.design.data import (
 from bottega.design.design import Design
 from bottega.design.encoders import ImageEncoder
 from bottega.design.evaluation import Evaluation, Experiment, Goal, View
-from bottega.design.examples import Cuts, FromPositives, Judged, Logged, Retrieved, SameValue, Sampled
+from bottega.design.examples import Cuts, Each, FromPositives, Judged, Logged, Retrieved, SameValue, Sampled
 from bottega.design.features import Categories, Cross, Expression, Image, Lookup, TargetRate, Window
 from bottega.design.monitoring import Canary, Monitoring, Retrain, Shadow, Watch
 from bottega.design.reading import load as load_design
-from bottega.design.retrievers import BM25, CoPurchase, Factorization, PersonalHistory, Popularity, TextSimilarity
+from bottega.design.retrievers import (
+    BM25,
+    CoPurchase,
+    Factorization,
+    Newest,
+    PersonalHistory,
+    Popularity,
+    TextSimilarity,
+    Trending,
+)
 from bottega.design.scope import Limits, Objective, Scope, Traffic
 from bottega.design.scorers import DCN, DLRM, BoostedTrees, DeepFM, Fusion, HistoricalRate, Logistic
 from bottega.design.serving import (
@@ -78,6 +87,7 @@ __all__ = [
     "Design",
     "Distill",
     "Downsample",
+    "Each",
     "Evaluation",
     "Experiment",
     "Expression",
@@ -100,6 +110,7 @@ __all__ = [
     "Monitoring",
     "MonotoneTime",
     "Nearest",
+    "Newest",
     "NotNull",
     "Objective",
     "Pace",
@@ -127,6 +138,7 @@ __all__ = [
     "TextSimilarity",
     "TimeSplit",
     "Traffic",
+    "Trending",
     "Unique",
     "Upsample",
     "View",

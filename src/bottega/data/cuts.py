@@ -11,7 +11,7 @@ from bottega.data.log import Log
 from bottega.data.times import iso, moment
 from bottega.design.data import TimeSplit
 from bottega.design.design import Design
-from bottega.design.examples import FromPositives
+from bottega.design.examples import Cuts, FromPositives
 from bottega.design.part import microseconds
 from bottega.errors import DataError
 
@@ -61,9 +61,13 @@ def cuts(design: Design, log: Log) -> list[Cut]:
     Raises `DataError`: the test's labels are not final when the log ends; not even one training slice fits.
     """
     examples, split = design.data.examples, design.data.split
-    if not isinstance(examples, FromPositives) or not isinstance(split, TimeSplit):
+    if (
+        not isinstance(examples, FromPositives)
+        or not isinstance(split, TimeSplit)
+        or not isinstance(examples.requests, Cuts)
+    ):
         raise DataError(
-            "data.examples", f"{type(examples).__name__}, {type(split).__name__}", "FromPositives with TimeSplit"
+            "data.examples", f"{type(examples).__name__}, {type(split).__name__}", "FromPositives at Cuts, and TimeSplit"
         )
     horizon = microseconds(examples.horizon)
     maturity = max(horizon, *(microseconds(label.matures_after) for label in design.data.labels))

@@ -73,11 +73,12 @@ def ingest(
     timestamp[us, UTC]. `folder/quarantined.parquet`: the columns as the source has them, and `reason` (`_reason`
     where the source has one). `folder/ingested.json`: the counts. The same data give the same bytes.
 
-    table: as the design has it; place: where its source is; text: columns that CSV must keep as text. labels:
+    table: as the design has it; place: where its source is; text: columns of ids, which CSV must keep as text; so are
+    ids that are whole numbers which no float64 holds. labels:
     columns that may not be infinite, where they are there.
     Raises `DataError`: what `read` refuses, a column that a check names and that is not there, no row left.
     """
-    rows = read(table, place, text)
+    rows = _exact(read(table, place, text), text)
     times = {
         name: parse(rows.column(name), f"data.tables[{table.name}].{field}", table.timezone, table.time_format)
         for field, name in (("time", table.time), ("created", table.created))
@@ -211,3 +212,13 @@ def _nothing_left(table: Table, offered: int, reasons: dict[str, int]) -> DataEr
         "at least one row that passes time and checks",
         "look whether the columns, the units and the checks of the table are meant so",
     )
+
+
+def _exact(rows: pa.Table, ids: Collection[str]) -> pa.Table:
+    """Write ids that are whole numbers beyond 2^53 as text: as numbers, two of them could become one."""
+    for place, field in enumerate(rows.schema):
+        if field.name in ids and pa.types.is_integer(field.type):
+            ends = pc.min_max(rows.column(place)).as_py()
+            if ends["max"] is not None and max(-ends["min"], ends["max"]) > 2**53:
+                rows = rows.set_column(place, field.name, rows.column(place).cast(pa.string()))
+    return rows

@@ -22,10 +22,11 @@ def requests(design: Design, log: Log, cuts: Sequence[Cut]) -> Requests:
     """Make the requests of each cut, and what was relevant to each.
 
     A person (the first column of the request) asks once at a cut if the log had an event of theirs that was known at
-    the cut, and they took at least one candidate in [at, until); who took nothing teaches a ranker nothing, and has no
-    recall either, so the same rule holds in training, validation and test. Relevant are the distinct candidates taken
-    there, also those never taken before. The request's other columns have the value of the person's newest row before
-    the cut, by event time, then by arrival. Rows without person or candidate are passed over.
+    the cut, or the examples take newcomers, and they took at least one candidate in [at, until); who took nothing
+    teaches a ranker nothing, and has no recall either, so the same rule holds in training, validation and test.
+    Relevant are the distinct candidates taken there, also those never taken before. The request's other columns have
+    the value of the person's newest row before the cut, by event time, then by arrival. Rows without person or
+    candidate are passed over.
 
     It is wrong where those who take nothing matter: the metrics speak of people who did take something.
 
@@ -50,7 +51,8 @@ def requests(design: Design, log: Log, cuts: Sequence[Cut]) -> Requests:
         after = named & (log.time >= cut.at) & (log.time < cut.until)
         if log.known is not None:
             after &= log.known <= cut.known_by
-        after[after] = history[person[after]]
+        if not examples.newcomers:
+            after[after] = history[person[after]]
         pairs = np.unique(person[after].astype(np.int64) * len(items) + item[after])  # sorted by person, then candidate
         asking, owner = np.unique(pairs // max(len(items), 1), return_inverse=True)
         who.append(asking)
@@ -62,7 +64,7 @@ def requests(design: Design, log: Log, cuts: Sequence[Cut]) -> Requests:
         if others:
             newest = _newest(person, order[before[order]], len(people))[asking]
             for name, column in others.items():
-                columns[name].append(column.take(pa.array(newest)))
+                columns[name].append(column.take(pa.array(newest, mask=newest < 0)))
     made = Requests(
         pa.table(
             {
@@ -86,7 +88,7 @@ def _other(log: Log, name: str, ids: frozenset[str]) -> pa.Array:
 
 
 def _newest(person: NDArray[np.int32], rows: NDArray[np.int64], people: int) -> NDArray[np.int64]:
-    newest = np.zeros(people, np.int64)
+    newest = np.full(people, -1, np.int64)
     newest[person[rows]] = rows  # rows come in the order of time: the last one stays
     return newest
 

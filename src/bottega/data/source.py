@@ -1,4 +1,4 @@
-"""Where tables are, and how one is read: Parquet and CSV files, or a table of a warehouse."""
+"""Where tables are, and how one is read: Parquet, CSV and other files, or a table of a warehouse."""
 
 from __future__ import annotations
 
@@ -10,14 +10,20 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from bottega.data import idx, svmlight
 from bottega.data.csv_files import read_csv
 from bottega.data.warehouse import read_warehouse
 from bottega.design.tables import Pattern, Table
 from bottega.errors import DataError, nearest
 from bottega.files import sha256
 
-_PARQUET = (".parquet", ".pq")
-_KINDS = (".parquet", ".pq", ".csv", ".csv.gz")
+_ENDINGS = {
+    "parquet": (".parquet", ".pq"),
+    "csv": (".csv", ".csv.gz"),
+    "svmlight": (".svm", ".svm.gz", ".libsvm", ".libsvm.gz", ".svmlight", ".svmlight.gz"),
+    "idx": ("-idx3-ubyte", "-idx3-ubyte.gz", ".idx3-ubyte", ".idx3-ubyte.gz"),
+}
+_KINDS = tuple(ending for endings in _ENDINGS.values() for ending in endings)
 _SHOWN = 12  # names in a message
 
 
@@ -38,7 +44,8 @@ def read(table: Table, place: Place, text: Collection[str] = ()) -> pa.Table:
     the order in which it gives them, which is that of insertion for DuckDB and is promised by few others. Columns that
     name rows (`key`, `event_id`), that have a `Pattern`, or that are in `text`, are read from CSV as text; the types of
     the others are inferred (see `read_csv`), over all files together: where files disagree, numbers become floats and
-    all else text. Times of CSV files stay text until ingestion reads them. Parquet keeps its types.
+    all else text. Times of CSV files stay text until ingestion reads them. Parquet keeps its types. `read_svmlight` and
+    `read_idx` say which columns ranking sets and pictures have.
 
     text: further columns, by our names, that CSV must not turn into numbers.
     Gives (n,) rows with all columns of the source. Raises `DataError`: no such file or table (with the nearest one), a
@@ -69,7 +76,9 @@ def fingerprint(table: Table, place: Place) -> str:
         pq.write_table(whole, sink, compression="none")
         digest.update(sink.getvalue())
         return digest.hexdigest()
-    for path in files(table, place):
+    paths = files(table, place)
+    beside = [item for path in paths if (item := _beside(path, table)) is not None]
+    for path in paths + beside:
         inside = place.folder is not None and path.is_relative_to(place.folder)
         name = path.relative_to(place.folder).as_posix() if inside and place.folder is not None else path.name
         digest.update(f"{name}\0{sha256(path)}\0".encode())
@@ -79,8 +88,9 @@ def fingerprint(table: Table, place: Place) -> str:
 def files(table: Table, place: Place) -> list[Path]:
     """Give the files of a table, sorted by name: of a file, a folder, a glob, or a name without its suffix.
 
-    A name without suffix takes the first that is there of `.parquet`, `.pq`, `.csv`, `.csv.gz`. A folder gives its
-    files of these kinds, but none that begins with `_` or a dot.
+    A name without suffix takes the first that is there of `.parquet`, `.pq`, `.csv`, `.csv.gz` and the others. A folder
+    gives its files of these kinds, or of the table's format, but none that begins with `_` or a dot. Files that tell
+    something about the rows of another, such as labels of pictures, are none of a table's own.
     """
     where, source = f"data.tables[{table.name}].source", table.source or table.name
     if place.folder is None and not Path(source).is_absolute():
@@ -95,17 +105,19 @@ def files(table: Table, place: Place) -> list[Path]:
     if path.is_file():
         found = [path]
     elif path.is_dir():
-        found = [item for item in path.iterdir() if _kind(item) and item.is_file() and item.name[0] not in "._"]
+        found = [item for item in path.iterdir() if _fits(item, table) and item.is_file() and item.name[0] not in "._"]
     elif any((beside := path.with_name(path.name + kind)).is_file() for kind in _KINDS):
         found = [beside]
     else:
         root = Path(Path(source).anchor) if Path(source).is_absolute() else folder
-        found = [item for item in root.glob(str(path.relative_to(root))) if item.is_file()]
+        matched = [item for item in root.glob(str(path.relative_to(root))) if item.is_file()]
+        found = [item for item in matched if not (svmlight.belongs_to_another(item) or idx.belongs_to_another(item))]
     if not found:
         raise _missing(where, source, folder, path)
     for item in found:
-        if not _kind(item):
-            raise DataError(f"{where}", f"{item.name}: another kind of file", f"files that end in {', '.join(_KINDS)}")
+        if not _kind(item, table):
+            allowed = f"files that end in {', '.join(_KINDS)}, or a format"
+            raise DataError(where, f"{item.name}: another kind of file", allowed, "format='svmlight', if it is one")
     return sorted(found)
 
 
@@ -125,8 +137,21 @@ def _missing(where: str, source: str, folder: Path, path: Path) -> DataError:
     )
 
 
-def _kind(path: Path) -> bool:
-    return path.name.lower().endswith(_KINDS)
+def _kind(path: Path, table: Table) -> str | None:
+    """Give how a file is written: as the table says, else as the name does."""
+    name = path.name.lower()
+    return table.format or next((kind for kind, endings in _ENDINGS.items() if name.endswith(endings)), None)
+
+
+def _fits(path: Path, table: Table) -> bool:
+    """Say whether a folder's file is one of a table, by its name."""
+    return path.name.lower().endswith(_KINDS if table.format is None else _ENDINGS[table.format])
+
+
+def _beside(path: Path, table: Table) -> Path | None:
+    """Give the file that is read with another one."""
+    kind = _kind(path, table)
+    return svmlight.beside(path) if kind == "svmlight" else idx.beside(path) if kind == "idx" else None
 
 
 def _origin(paths: list[Path]) -> str:
@@ -134,13 +159,21 @@ def _origin(paths: list[Path]) -> str:
 
 
 def _concat(paths: list[Path], table: Table, text: Collection[str]) -> pa.Table:
+    kinds = {str(_kind(path, table)) for path in paths}
+    if kinds == {"svmlight"}:
+        return svmlight.read_svmlight(paths)
+    if kinds == {"idx"}:
+        return idx.read_idx(paths)
+    if not kinds <= {"parquet", "csv"}:
+        found, allowed = f"{_origin(paths)}: files of {' and '.join(sorted(kinds))}", "files of one kind"
+        raise DataError(f"data.tables[{table.name}].source", found, allowed, "name those of one kind")
     ours = {*text, *_names(table.key), *_names(table.event_id), *_names(table.time), *_names(table.created)}
     ours.update(check.column for check in table.checks if isinstance(check, Pattern))
     as_text = {table.columns.get(name, name) for name in ours}
-    parts = [_file(path, as_text, table.encoding) for path in paths]
+    parts = [_file(path, table, as_text) for path in paths]
     clash = _clashes(parts)
     if clash:  # files that infer different types of one column: read as text what is CSV
-        parts = [_file(path, as_text | clash, table.encoding) for path in paths]
+        parts = [_file(path, table, as_text | clash) for path in paths]
     try:
         return pa.concat_tables(parts, promote_options="permissive")
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
@@ -161,9 +194,9 @@ def _clashes(parts: list[pa.Table]) -> set[str]:
     return {name for name, found in kinds.items() if len(found) > 1 and not found <= numbers}
 
 
-def _file(path: Path, as_text: Collection[str], encoding: str) -> pa.Table:
-    if not path.name.lower().endswith(_PARQUET):
-        return read_csv(path, as_text, encoding)
+def _file(path: Path, table: Table, as_text: Collection[str]) -> pa.Table:
+    if _kind(path, table) == "csv":
+        return read_csv(path, as_text, table.encoding)
     try:
         with pq.ParquetFile(path, memory_map=True) as file:
             return file.read().replace_schema_metadata(None)

@@ -22,6 +22,25 @@ class Cuts(Choice, frozen=True):
         self.check_span("every")
 
 
+class Each(Choice, frozen=True):
+    """Each positive is a request of its own: at its own time, for what was taken then, as a feed is read.
+
+    With a horizon of `0s` that one alone is relevant; what has been taken before by the person is no candidate.
+    """
+
+    train: str | None = None
+    """How long before validation the requests to learn from begin, as a span; nothing: the whole log. Larger is slower
+    and steadier."""
+    warm_up: str = "0s"
+    """How long after the log's first event nobody is asked for yet, as a span; larger leaves out what nothing is known
+    for."""
+    refresh: str = "7d"
+    """How often retrievers that do not follow events learn anew, as a span; smaller is slower and fresher."""
+
+    def check(self) -> None:
+        self.check_span("train", "warm_up", "refresh")
+
+
 class Retrieved(Choice, frozen=True):
     """Candidates are what the path's retrievers return at the request's time: what serving will rank."""
 
@@ -70,13 +89,16 @@ class FromPositives(Choice, frozen=True):
     """The column that names the candidate: `product`."""
     horizon: str
     """How long after the request a positive still counts, as a span; larger finds more positives and matures later."""
-    requests: Cuts = Cuts()
+    requests: Cuts | Each = Cuts()
     """When requests are made."""
     candidates: Retrieved | Sampled = Retrieved()
     """What is offered beside the positives."""
     catalogue: str | None = None
     """The table of all candidates, its key the candidate: one can then be found before anybody took it. Nothing: the
     candidates are those of the log."""
+    newcomers: bool = False
+    """Whether people ask as well of whom nothing is known yet, and who took something then: the design is then judged
+    by its first answers too. Their other request columns are null."""
 
     def check(self) -> None:
         self.check_span("horizon")

@@ -5,10 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bottega.design.encoders import ImageEncoder
-from bottega.design.retrievers import BM25, CoPurchase, Factorization, PersonalHistory, Popularity, TextSimilarity
+from bottega.design.retrievers import (
+    BM25,
+    CoPurchase,
+    Factorization,
+    Newest,
+    PersonalHistory,
+    Popularity,
+    TextSimilarity,
+    Trending,
+)
 from bottega.design.scorers import DCN, DLRM, BoostedTrees, DeepFM, Fusion, HistoricalRate, Logistic
 
-Retriever = Popularity | PersonalHistory | CoPurchase | Factorization | TextSimilarity | BM25
+Retriever = Popularity | PersonalHistory | CoPurchase | Factorization | TextSimilarity | BM25 | Trending | Newest
 Scorer = HistoricalRate | Fusion | Logistic | BoostedTrees | DCN | DeepFM | DLRM
 Model = Retriever | Scorer | ImageEncoder
 Ladder = Sequence[Model]

@@ -8,13 +8,21 @@ from typing import Literal
 from bottega.design.part import Choice
 
 
+def _check_lists(part: Choice) -> None:
+    """Hold the lengths of a retriever's two lists against their ranges."""
+    part.check_range("k", 0, 1e6)
+    part.check_range("unseen", 0, 1e6)
+    if not getattr(part, "k", 0) and not getattr(part, "unseen", 0):
+        raise part.refuse("k", "0, and unseen 0: it retrieves nothing", "one of them above 0", "k=100")
+
+
 class Popularity(Choice, frozen=True):
     """Retrieve what most people took lately."""
 
     span: str | None = "30d"
     """How far back it counts, as a span; nothing: for ever. Larger is steadier and slower to follow a trend."""
     k: int = 100
-    """Candidates to retrieve for a request, at least 1; larger finds more and costs more."""
+    """Candidates to retrieve for a request, 0 or more; larger finds more and costs more."""
     unseen: int = 100
     """Candidates to retrieve besides among what the person never took, 0 or more; larger finds more that is new."""
     name: str | None = None
@@ -22,8 +30,38 @@ class Popularity(Choice, frozen=True):
 
     def check(self) -> None:
         self.check_span("span")
-        self.check_range("k", 1, 1e6)
-        self.check_range("unseen", 0, 1e6)
+        _check_lists(self)
+
+
+class Trending(Choice, frozen=True):
+    """Retrieve what is taken most right now, event by event: each weighs half after every half-life."""
+
+    half_life: str = "6h"
+    """Time in which an event loses half of its weight, as a span; larger is steadier and slower to follow."""
+    k: int = 100
+    """Candidates to retrieve for a request, 0 or more; larger finds more and costs more."""
+    unseen: int = 100
+    """Candidates to retrieve besides among what the person never took, 0 or more; larger finds more that is new."""
+    name: str | None = None
+    """How the scorecard calls it; nothing: its kind. Two of one kind in a ladder need names of their own."""
+
+    def check(self) -> None:
+        self.check_span("half_life")
+        _check_lists(self)
+
+
+class Newest(Choice, frozen=True):
+    """Retrieve what has come last: into the catalogue, or where there is none, by its first event."""
+
+    k: int = 100
+    """Candidates to retrieve for a request, 0 or more; larger finds more and costs more."""
+    unseen: int = 100
+    """Candidates to retrieve besides among what the person never took, 0 or more; larger finds more that is new."""
+    name: str | None = None
+    """How the scorecard calls it; nothing: its kind. Two of one kind in a ladder need names of their own."""
+
+    def check(self) -> None:
+        _check_lists(self)
 
 
 class PersonalHistory(Choice, frozen=True):
@@ -33,7 +71,7 @@ class PersonalHistory(Choice, frozen=True):
     half_life: str = "120d"
     """Time in which an event loses half of its weight, as a span; larger remembers longer."""
     k: int = 100
-    """Candidates to retrieve for a request, at least 1."""
+    """Candidates to retrieve for a request, 0 or more."""
     unseen: int = 0
     """Candidates to retrieve besides among what the person never took, 0 or more; larger finds more that is new."""
     name: str | None = None
@@ -41,8 +79,7 @@ class PersonalHistory(Choice, frozen=True):
 
     def check(self) -> None:
         self.check_span("half_life")
-        self.check_range("k", 1, 1e6)
-        self.check_range("unseen", 0, 1e6)
+        _check_lists(self)
 
 
 class CoPurchase(Choice, frozen=True):
@@ -56,7 +93,7 @@ class CoPurchase(Choice, frozen=True):
     half_life: str | None = "120d"
     """Decay of the person's own events, as a span; nothing: none."""
     k: int = 100
-    """Candidates to retrieve for a request, at least 1."""
+    """Candidates to retrieve for a request, 0 or more."""
     unseen: int = 100
     """Candidates to retrieve besides among what the person never took, 0 or more; larger finds more that is new."""
     name: str | None = None
@@ -66,8 +103,7 @@ class CoPurchase(Choice, frozen=True):
         self.check_span("half_life")
         self.check_range("neighbours", 1, 1e6)
         self.check_range("shrinkage", 0, 1e9)
-        self.check_range("k", 1, 1e6)
-        self.check_range("unseen", 0, 1e6)
+        _check_lists(self)
 
 
 class Factorization(Choice, frozen=True):
@@ -85,7 +121,7 @@ class Factorization(Choice, frozen=True):
     half_life: str | None = "120d"
     """Decay of events, as a span: a pair counts min(1, Σ 2^(−age / half_life)); nothing: 1. Larger remembers longer."""
     k: int = 100
-    """Candidates to retrieve for a request, at least 1."""
+    """Candidates to retrieve for a request, 0 or more."""
     unseen: int = 100
     """Candidates to retrieve besides among what the person never took, 0 or more; larger finds more that is new."""
     seed: int = 0
@@ -98,8 +134,7 @@ class Factorization(Choice, frozen=True):
         self.check_range("reg", 0, 1e12, low_open=True)
         self.check_range("iterations", 1, 1000)
         self.check_span("half_life")
-        self.check_range("k", 1, 1e6)
-        self.check_range("unseen", 0, 1e6)
+        _check_lists(self)
 
 
 class TextSimilarity(Choice, frozen=True):
@@ -110,7 +145,7 @@ class TextSimilarity(Choice, frozen=True):
     half_life: str | None = "120d"
     """Decay of the person's own events, as a span; nothing: none."""
     k: int = 100
-    """Candidates to retrieve for a request, at least 1."""
+    """Candidates to retrieve for a request, 0 or more."""
     unseen: int = 100
     """Candidates to retrieve besides among what the person never took, 0 or more; larger finds more that is new."""
     name: str | None = None
@@ -118,8 +153,7 @@ class TextSimilarity(Choice, frozen=True):
 
     def check(self) -> None:
         self.check_span("half_life")
-        self.check_range("k", 1, 1e6)
-        self.check_range("unseen", 0, 1e6)
+        _check_lists(self)
 
 
 class BM25(Choice, frozen=True):
@@ -137,7 +171,7 @@ class BM25(Choice, frozen=True):
     language: str | None = "english"
     """Whose endings and stop words are taken off, as Snowball names it; nothing: words count as they are written."""
     k: int = 100
-    """Candidates to retrieve for a request, at least 1."""
+    """Candidates to retrieve for a request, 0 or more."""
     unseen: int = 0
     """Candidates to retrieve besides among what the person never took, 0 or more; larger finds more that is new."""
     name: str | None = None
@@ -146,7 +180,48 @@ class BM25(Choice, frozen=True):
     def check(self) -> None:
         self.check_range("k1", 0, 10)
         self.check_range("b", 0, 1)
-        self.check_range("k", 1, 1e6)
-        self.check_range("unseen", 0, 1e6)
+        _check_lists(self)
+        if not self.over:
+            raise self.refuse("over", "no column", "at least one column of the catalogue", 'over=["title", "text"]')
+
+
+class Dense(Choice, frozen=True):
+    """Retrieve what says the like of the request's text, in other words too: by vectors of both."""
+
+    query: str
+    """The column of the request with the text that is searched for."""
+    over: Sequence[str]
+    """Columns of the catalogue with the candidate's text, read one after the other."""
+    encoder: str | None = None
+    """The folder of an encoder, as sentence-transformers, Optimum or model2vec save it; nothing is downloaded, and its
+    files go into the build. Nothing: one is learnt here from the catalogue, by latent semantic analysis."""
+    size: int = 512
+    """Length of the vectors that are learnt here, at least 1; larger tells more apart and costs memory. A folder's
+    encoder has its own."""
+    language: str | None = "english"
+    """Whose endings and stop words an encoder that is learnt here takes off, as Snowball names it; nothing: none."""
+    pooling: Literal["auto", "mean", "cls", "last"] = "auto"
+    """How the vectors of a text's tokens become one: as the folder says (else their mean), their mean, the first, or
+    the last."""
+    longest: int | None = None
+    """Tokens after which a text is cut, at least 8; larger reads on and costs time. Nothing: as the folder says."""
+    query_prefix: str | None = None
+    """Written before the request's text, for encoders that want it: `"query: "`. Nothing: what the folder says."""
+    text_prefix: str | None = None
+    """Written before each candidate's text: `"passage: "`. Nothing: what the folder says."""
+    batch: int = 32
+    """Texts encoded at once, at least 1; larger is faster to a point and needs more memory."""
+    k: int = 100
+    """Candidates to retrieve for a request, 0 or more."""
+    unseen: int = 0
+    """Candidates to retrieve besides among what the person never took, 0 or more; larger finds more that is new."""
+    name: str | None = None
+    """How the scorecard calls it; nothing: its kind. Two of one kind in a ladder need names of their own."""
+
+    def check(self) -> None:
+        self.check_range("size", 1, 65_536)
+        self.check_range("longest", 8, 1e6)
+        self.check_range("batch", 1, 65_536)
+        _check_lists(self)
         if not self.over:
             raise self.refuse("over", "no column", "at least one column of the catalogue", 'over=["title", "text"]')

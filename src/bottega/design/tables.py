@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from bottega.design.part import Choice, Part
 
@@ -81,8 +82,8 @@ class Table(Part, frozen=True):
     name: str
     """The name by which the design speaks of it."""
     source: str = ""
-    """A file or glob below the data folder (`orders/*.parquet`, `.csv`, `.csv.gz`), or the name of a table of the
-    warehouse; nothing: the table's own name in the warehouse."""
+    """A file, folder or glob below the data folder (`orders/*.parquet`, `.csv`, `.csv.gz`, `.svm`, `…-idx3-ubyte.gz`),
+    or the name of a table of the warehouse; nothing: the table's own name in the warehouse."""
     time: str | None = None
     """The column with the event's time; nothing: the table is static."""
     key: str | Sequence[str] | None = None
@@ -99,6 +100,8 @@ class Table(Part, frozen=True):
     """How a time that is text is written, as in `strptime`: `%m/%d/%Y %H:%M`. ISO 8601 needs none."""
     encoding: str = "utf-8"
     """The encoding of CSV files: `latin-1` for many that a spreadsheet wrote."""
+    format: Literal["parquet", "csv", "svmlight", "idx"] | None = None
+    """How the files are written where their names do not say: `svmlight` for ranking sets in `rank.train.gz`."""
     columns: Mapping[str, str] = {}
     """Names to use for columns of the source, `{ours: theirs}`; columns not named keep theirs."""
     checks: Sequence[Check] = ()

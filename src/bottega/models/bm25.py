@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from bottega.design.retrievers import BM25
-from bottega.errors import DataError, DesignError, nearest
+from bottega.errors import DataError
 from bottega.files import write_json
 from bottega.metrics import Ranking, metric
 from bottega.models.history import EMPTY, History
@@ -20,6 +20,7 @@ from bottega.models.interactions import Interactions
 from bottega.models.protocols import Scores
 from bottega.models.retrieving import Scored, top_k
 from bottega.models.storage import new_folder, read_array, read_facts, read_texts, write_arrays, write_texts
+from bottega.models.texts.stems import words_of
 from bottega.models.vocabulary import Codes, Texts, texts
 
 _DEFAULT = 1.5, 0.75
@@ -195,32 +196,3 @@ def _some(size: int, needed: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
         return np.arange(size)
     drawn = np.random.default_rng(0).choice(size, _AMONG, replace=False)
     return np.union1d(drawn, needed)
-
-
-def words_of(given: Sequence[str], language: str | None) -> list[list[str]]:
-    """Part texts into words in lower case; with a language without its stop words and endings.
-
-    language: as Snowball names it, `english`; nothing: words as they are. Raises `DesignError` for an unknown one.
-
-    >>> words_of(["The cats were running!"], "english")
-    [['cat', 'were', 'run']]
-    """
-    import bm25s
-    import Stemmer
-
-    stemmer, stop = None, None
-    if language is not None:
-        if language not in Stemmer.algorithms():
-            known = sorted(Stemmer.algorithms())
-            raise DesignError("BM25.language", repr(language), f"one of {', '.join(known)}", nearest(language, known))
-        stemmer, stop = Stemmer.Stemmer(language), _STOP.get(language)
-    found: list[list[str]] = bm25s.tokenize(
-        list(given), stopwords=stop or [], stemmer=stemmer, return_ids=False, show_progress=False
-    )
-    return found
-
-
-_STOP = {
-    "english": "en", "german": "de", "dutch": "nl", "french": "fr", "spanish": "es", "portuguese": "pt",
-    "italian": "it", "russian": "ru", "swedish": "sv", "norwegian": "no",
-}  # fmt: skip

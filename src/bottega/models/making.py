@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Any, get_args
+
 from bottega.design.models import Model
-from bottega.design.retrievers import BM25, CoPurchase, Factorization, PersonalHistory, Popularity, TextSimilarity
+from bottega.design.models import Retriever as Retrieving
+from bottega.design.models import Scorer as Scoring
+from bottega.design.retrievers import (
+    BM25,
+    CoPurchase,
+    Dense,
+    Factorization,
+    Newest,
+    PersonalHistory,
+    Popularity,
+    TextSimilarity,
+    Trending,
+)
 from bottega.design.scorers import DCN, DLRM, BoostedTrees, DeepFM, Fusion, HistoricalRate, Logistic
 from bottega.errors import BuildError
 from bottega.models.bm25 import BM25Model
 from bottega.models.boosted_trees import BoostedTreesModel
 from bottega.models.co_purchase import CoPurchaseModel
+from bottega.models.dense import DenseModel
 from bottega.models.factorization import FactorizationModel
 from bottega.models.fusion import FusionModel
 from bottega.models.historical_rate import HistoricalRateModel
@@ -18,6 +33,7 @@ from bottega.models.personal_history import PersonalHistoryModel
 from bottega.models.popularity import PopularityModel
 from bottega.models.protocols import Retriever, Scorer
 from bottega.models.text_similarity import TextSimilarityModel
+from bottega.models.trending import NewestModel, TrendingModel
 
 
 def make_retriever(setting: Model) -> Retriever:
@@ -39,7 +55,13 @@ def make_retriever(setting: Model) -> Retriever:
             return TextSimilarityModel(setting)
         case BM25():
             return BM25Model(setting)
-    raise _refused(setting, "retriever", "Popularity, PersonalHistory, CoPurchase, Factorization, TextSimilarity, BM25")
+        case Trending():
+            return TrendingModel(setting)
+        case Newest():
+            return NewestModel(setting)
+        case Dense():
+            return DenseModel(setting)
+    raise _refused(setting, "retriever", Retrieving)
 
 
 def make_scorer(setting: Model) -> Scorer:
@@ -59,7 +81,7 @@ def make_scorer(setting: Model) -> Scorer:
             return BoostedTreesModel(setting)
         case DCN() | DeepFM() | DLRM():
             return NetworkModel(setting)
-    raise _refused(setting, "scorer", "HistoricalRate, Fusion, Logistic, BoostedTrees, DCN, DeepFM, DLRM")
+    raise _refused(setting, "scorer", Scoring)
 
 
 def retriever_class(setting: Model) -> type[Retriever]:
@@ -72,11 +94,11 @@ def scorer_class(setting: Model) -> type[Scorer]:
     return type(make_scorer(setting))
 
 
-def _refused(setting: Model, role: str, known: str) -> BuildError:
+def _refused(setting: Model, role: str, kinds: Any) -> BuildError:
     name = type(setting).__name__
     return BuildError(
         f"models: {name}",
         f"nothing builds {name} as a {role} yet",
-        f"one of {known}",
+        f"one of {', '.join(kind.__name__ for kind in get_args(kinds))}",
         "take the model out of this ladder",
     )

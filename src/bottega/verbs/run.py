@@ -39,7 +39,7 @@ from bottega.runs.steps.measuring import measure
 from bottega.runs.steps.naming import check_names
 from bottega.runs.steps.parity import check_parity
 from bottega.runs.steps.replaying import replay
-from bottega.runs.steps.retrieving import retrieve, score
+from bottega.runs.steps.retrieving import as_inputs, retrieve, score
 from bottega.runs.steps.tables import ingest_tables
 from bottega.runs.steps.training import train
 from bottega.runs.steps.warming import beginnings, data_of, find_starts, warm_of
@@ -154,13 +154,14 @@ def _steps(job: Job, world: Result | None, warm_start: bool) -> dict[str, Result
     retrievers = retrieve(job, asked) if asked is not None else {}
     examples = make_examples(job, asked, retrievers)
     lessons = make_lessons(job, examples)
-    scores = score(job, retrievers, examples)
+    every = score(job, retrievers, examples)
+    scores = as_inputs(job, every)
     features = compute_features(job, examples, scores)
     starts = find_starts(job, lessons) if warm_start else {}
     for line in beginnings(starts):
         job.runner.progress.say(f"    {line}")
     trained = train(job, examples, lessons, scores, features, starts)
-    judged = evaluate_ladders(job, examples, lessons, retrievers, scores, trained, features[FINAL])
+    judged = evaluate_ladders(job, examples, lessons, retrievers, every, trained, features[FINAL])
     compressed = compress(job, examples, lessons, scores, features, trained, judged)
     parity = check_parity(job, examples, retrievers, scores, features[FINAL])
     job.forget("interactions")

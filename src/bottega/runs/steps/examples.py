@@ -15,12 +15,13 @@ import pyarrow.parquet as pq
 
 from bottega.data import examples as made
 from bottega.data.cuts import cuts
+from bottega.data.each import each
 from bottega.data.examples import PART_NAMES, TEST, TRAIN, Requests, flatten, with_candidates
 from bottega.data.judged import judged
 from bottega.data.logged import logged
 from bottega.data.positives import requests
 from bottega.data.sampling import sampled
-from bottega.design.examples import FromPositives, Judged, Logged, Retrieved
+from bottega.design.examples import Cuts, FromPositives, Judged, Logged, Retrieved
 from bottega.design.models import rung_name
 from bottega.design.serving import Retrieve
 from bottega.errors import BuildError, DataError
@@ -74,7 +75,8 @@ def make_requests(job: Job) -> Result:
         if isinstance(examples, Judged):
             found = judged(job.design, log, job.log(examples.requests))
         else:
-            found = requests(job.design, log, cuts(job.design, log))
+            made_at_cuts = isinstance(examples.requests, Cuts)
+            found = requests(job.design, log, cuts(job.design, log)) if made_at_cuts else each(job.design, log)
         write_requests(found, folder)
         return counts(found)
 
@@ -141,21 +143,13 @@ def _retrieved(job: Job, asked: Requests, retrievers: Mapping[str, Result]) -> E
     """Merge the retrievers' lists at each cut; what they missed is kept too, so that the loss can be seen by views."""
     spec = job.design.data.examples
     stage = next(part for part in job.design.serving.path if isinstance(part, Retrieve))
-    groups, names = [], []
-    for place, at in enumerate(np.unique(asked.time)):
-        lists = [np.load(result.folder / f"lists-{place}.npy") for result in retrievers.values()]
-        parts, sure = [], []
-        for found, name in zip(lists, retrievers, strict=True):
-            halves = _halves(job, name, found)
-            parts += halves
-            sure += [stage.quotas.get(name, 0), 0][: len(halves)]
-        items = job.interactions(int(at)).items
-        group, candidate = flatten(union(parts, stage.k, stage.merge, sure), items)
-        groups.append(np.flatnonzero(asked.time == at)[group])
-        names.append(candidate)
-    group = np.concatenate(groups)
-    order = np.argsort(group, kind="stable")
-    labelled = with_candidates(asked, group[order].astype(np.int32), pa.concat_arrays(names).take(pa.array(order)))
+    parts, sure = [], []
+    for name, result in retrievers.items():
+        halves = _halves(job, name, np.load(result.folder / "lists.npy"))
+        parts += halves
+        sure += [stage.quotas.get(name, 0), 0][: len(halves)]
+    group, candidate = flatten(union(parts, stage.k, stage.merge, sure), job.vocabulary)
+    labelled = with_candidates(asked, group, candidate)
     rows = _whole(labelled, spec.candidate, np.ones(len(labelled), bool))  # type: ignore[union-attr]
     rows = _learning(rows, spec.candidates.negatives, job.seed)  # type: ignore[union-attr]
     return _with_missed(rows)

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import pyarrow as pa
 
 from bottega.data.examples import TRAIN, Requests
-from bottega.data.keys import as_text
+from bottega.data.keys import as_text, encode
 from bottega.data.log import Log
 from bottega.design.examples import FromPositives, Judged
 from bottega.errors import DataError
+from bottega.models.following import NEVER, Events
 from bottega.models.interactions import Interactions
+from bottega.models.vocabulary import codes_of
 
 
 def taken(examples: FromPositives, log: Log, catalogue: Log | None, columns: Sequence[str], at: int) -> Interactions:
@@ -47,3 +50,25 @@ def _with(found: Interactions, key: str, catalogue: Log, columns: Sequence[str],
     known = rows.known if rows.known is not None else rows.time
     texts = {name: as_text(rows.column(name)) for name in columns}
     return found.with_catalogue(as_text(rows.column(key)), texts, known)
+
+
+def followed_events(examples: FromPositives, log: Log, catalogue: Log | None, items: pa.StringArray) -> Events:
+    """Give the whole log as events in the order in which they could be known, and when each item is in the catalogue.
+
+    items: all that ever come, sorted.
+    """
+    if log.time is None:
+        raise DataError(f"data.tables[{log.name}].time", "no time", "a table of events with a time")
+    person, people = encode(log.column(examples.request[0]))
+    item = codes_of(items, as_text(log.column(examples.candidate)))
+    since = log.time + 1 if log.known is None else np.maximum(log.time + 1, log.known)  # not at its own time yet
+    order = np.argsort(since, kind="stable")
+    order = order[(person[order] >= 0) & (item[order] >= 0)]
+    listed = np.full(len(items), NEVER)
+    if catalogue is not None:
+        there = codes_of(items, as_text(catalogue.column(examples.candidate)))
+        known = catalogue.known if catalogue.known is not None else catalogue.time
+        np.minimum.at(
+            listed, there[there >= 0], (np.zeros(len(there), np.int64) if known is None else known)[there >= 0]
+        )
+    return Events(people, items, person[order], item[order], log.time[order], since[order], listed)

@@ -10,19 +10,23 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
+import pyarrow as pa
+
 from bottega.data.engine_names import distributed, engine_name
 from bottega.data.ingest import read_log
+from bottega.data.keys import as_text, encode
 from bottega.data.log import Log
 from bottega.data.source import Place
 from bottega.design.design import Design
-from bottega.design.examples import FromPositives, Judged
+from bottega.design.examples import Each, FromPositives, Judged
 from bottega.design.models import texts_read
 from bottega.design.tables import Table
+from bottega.models.following import Events
 from bottega.models.interactions import Interactions
 from bottega.runs.runner import Runner
 from bottega.runs.step import Result
 from bottega.runs.steps.asked import read_requests
-from bottega.runs.steps.interactions import judged_right, taken
+from bottega.runs.steps.interactions import followed_events, judged_right, taken
 from bottega.runs.steps.ladders import Ladder, ladders
 
 if TYPE_CHECKING:
@@ -110,6 +114,34 @@ class Job:
             raise TypeError("only positives and judgements have interactions")
         catalogue = None if examples.catalogue is None else self.log(examples.catalogue)
         return taken(examples, self.log(examples.table), catalogue, columns, at)
+
+    @cached_property
+    def vocabulary(self) -> pa.StringArray:
+        """Give all candidates that ever come, sorted: in it lists of several cuts have one code for each."""
+        examples = self.design.data.examples
+        names = [examples.table, getattr(examples, "catalogue", None)]
+        columns = [as_text(self.log(name).column(str(self.candidate))) for name in names if name is not None]
+        return encode(pa.concat_arrays(columns))[1]
+
+    @property
+    def candidate(self) -> str | None:
+        """Give the column that names candidates; nothing where there are none."""
+        return getattr(self.design.data.examples, "candidate", None)
+
+    def events(self) -> Events:
+        """Give everything that ever happened, for retrievers that follow it; items are those of `vocabulary`."""
+        examples = self.design.data.examples
+        if not isinstance(examples, FromPositives):
+            raise TypeError("only a log of positives has events")
+        catalogue = None if examples.catalogue is None else self.log(examples.catalogue)
+        return self.once(
+            ("interactions",), lambda: followed_events(examples, self.log(examples.table), catalogue, self.vocabulary)
+        )
+
+    def forget_interactions(self, at: int) -> None:
+        """Let go of what was known at a moment, where there are too many moments to keep all."""
+        if isinstance(getattr(self.design.data.examples, "requests", None), Each):
+            self._kept.pop(("interactions", at), None)
 
     def learnt_from(self) -> list[Result]:
         """Give what retrievers learn from: the log, or of judged examples the requests; and the catalogue."""

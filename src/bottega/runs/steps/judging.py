@@ -10,10 +10,10 @@ from typing import Any
 import msgspec
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from bottega.data.examples import TEST
 from bottega.data.keys import encode
+from bottega.data.log import Log
 from bottega.design.evaluation import Evaluation, Goal
 from bottega.design.examples import FromPositives
 from bottega.design.models import rung_name
@@ -41,6 +41,7 @@ from bottega.runs.steps.ladders import Ladder
 from bottega.runs.steps.lessons import CHOICE, FINAL, FITS, lesson_of
 from bottega.runs.steps.predictions import Judged, write_predictions
 from bottega.runs.steps.reliability import calibration
+from bottega.runs.steps.retrieving import LISTS
 from bottega.runs.steps.training import TIMING, TRAINING, Trained, merged
 
 INTERACTIONS = "interactions"
@@ -282,27 +283,17 @@ def sources(
     test = rows.requests.part == TEST
     chosen = np.flatnonzero(rows.part == TEST)
     asked = np.flatnonzero(test)
-    masks = {name: np.zeros(len(chosen), bool) for name in retrievers}
-    offered = {name: np.zeros(len(asked)) for name in retrievers}
-    cuts = np.unique(rows.requests.time)
-    words = rows.candidate.dictionary
-    for place, at in enumerate(cuts):
-        here = np.flatnonzero(rows.requests.time == at)
-        if not test[here].any():
-            continue
-        items = job.interactions(int(at)).items
-        size = len(items)
-        known = pc.index_in(words, items).fill_null(-1).to_numpy()[rows.codes[chosen]]
-        number = np.full(len(test), -1)
-        number[here] = np.arange(len(here))
-        pairs = number[rows.group[chosen]].astype(np.int64) * size + known
-        valid = (known >= 0) & (number[rows.group[chosen]] >= 0)
-        for name, result in retrievers.items():
-            lists = np.load(result.folder / f"lists-{place}.npy")
-            row, column = np.nonzero(lists >= 0)
-            listed = np.unique(row.astype(np.int64) * size + lists[row, column])
-            masks[name] |= valid & np.isin(pairs, listed)
-            offered[name][np.searchsorted(asked, here)] = np.bincount(listed // size, minlength=len(here))
+    size = len(job.vocabulary)
+    number = np.cumsum(test) - 1
+    known = codes_of(job.vocabulary, rows.candidate.dictionary)[rows.codes[chosen]].astype(np.int64)
+    pairs = np.where(known < 0, -1, number[rows.group[chosen]] * size + known)
+    masks, offered = {}, {}
+    for name, result in retrievers.items():
+        lists = np.load(result.folder / LISTS)[asked]
+        row, column = np.nonzero(lists >= 0)
+        listed = np.unique(row.astype(np.int64) * size + lists[row, column])
+        masks[name] = np.isin(pairs, listed)
+        offered[name] = np.bincount(listed // size, minlength=len(asked)).astype(np.float64)
     return masks, offered
 
 
@@ -334,14 +325,12 @@ def _by_item(job: Job, rows: Examples, chosen: np.ndarray) -> dict[str, np.ndarr
     """Part rows (m,) by the events that their candidate had before the request; nothing without a log of positives."""
     if not isinstance(job.design.data.examples, FromPositives):
         return {}
-    events = np.zeros(len(chosen))
-    moment = rows.requests.time[rows.group[chosen]]
-    for at in np.unique(moment):
-        log = job.interactions(int(at))
-        here = np.flatnonzero(moment == at)
-        codes = codes_of(log.items, rows.candidate.dictionary)[rows.codes[chosen[here]]]
-        events[here] = np.where(codes < 0, 0, np.bincount(log.item, minlength=len(log.items))[codes])
-    return by_interactions(events)
+    log = job.log(job.design.data.examples.table)
+    times, place = np.unique(rows.requests.time[rows.group[chosen]], return_inverse=True)
+    every = rows.codes[chosen].astype(np.int64) * len(times) + place
+    asked, where = np.unique(every, return_inverse=True)  # few of the pairs of a candidate and a time
+    ids = rows.candidate.dictionary.take(pa.array(asked // len(times)))
+    return by_interactions(_events_before(log, str(rows.name), ids, times[asked % len(times)])[where])
 
 
 def _slice(job: Job, rows: Examples, values: Values, name: str, asked: np.ndarray) -> dict[str, np.ndarray]:
@@ -358,17 +347,22 @@ def _slice(job: Job, rows: Examples, values: Values, name: str, asked: np.ndarra
 
 def _history(job: Job, rows: Examples) -> np.ndarray:
     """Count the events of each request's person that could be known before it, (r,)."""
-    log = job.log(job.design.data.examples.table)
-    person, people = encode(log.column(rows.requests.columns.column_names[0]))
-    asking = encode(rows.requests.columns.column(0), people)[0].astype(np.int64)
+    log, name = job.log(job.design.data.examples.table), rows.requests.columns.column_names[0]
+    return _events_before(log, name, rows.requests.columns.column(0), rows.requests.time)
+
+
+def _events_before(log: Log, name: str, ids: pa.Array | pa.ChunkedArray, times: np.ndarray) -> np.ndarray:
+    """Count the rows of a log with an id in a column that could be known before a time, for each id and time, (m,)."""
+    code, known = encode(log.column(name))
+    asking = encode(ids, known)[0].astype(np.int64)
     never = np.int64(np.iinfo(np.int64).min)
-    since = np.full(len(person), never) if log.time is None else log.time + 1  # an event at the request's time is out
+    since = np.full(len(code), never) if log.time is None else log.time + 1  # an event at the request's time is out
     since = since if log.known is None else np.maximum(since, log.known)
     moments = np.unique(since)
     size = len(moments) + 1
-    events = np.sort(person.astype(np.int64) * size + np.searchsorted(moments, since))
+    events = np.sort(code.astype(np.int64) * size + np.searchsorted(moments, since))
     begin = asking * size
-    until = begin + np.searchsorted(moments, rows.requests.time, side="right")
+    until = begin + np.searchsorted(moments, times, side="right")
     return np.where(asking < 0, 0, np.searchsorted(events, until) - np.searchsorted(events, begin))
 
 

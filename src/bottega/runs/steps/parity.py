@@ -26,6 +26,7 @@ from bottega.runs.steps.job import Job
 from bottega.runs.steps.rated import Rated
 from bottega.runs.steps.replayed import Replay, replaying
 from bottega.runs.steps.resting import Resting
+from bottega.runs.steps.retrieving import cuts_of
 from bottega.serving.bundle import fields_of, rates_folder, texts_asked
 from bottega.serving.parity import Parity, exact_columns, excused, summarise, together
 from bottega.serving.parity_reading import Asked, Reading, Spec
@@ -116,7 +117,7 @@ def compare(
             replay.advance(at)
             tables = _saved(folder / "rates" / str(number), rated, at)
             here = chosen[times == at]
-            models = _models(rows, retrievers, at)
+            models = _models(job, rows, retrievers, at)
             for request in np.unique(rows.group[here]).tolist():
                 mine = here[rows.group[here] == request]
                 asked = _asked(rows, request, mine, at, models, tables)
@@ -191,12 +192,14 @@ def _asked(
     return Asked(at, one.to_pylist()[0], candidates, models, None if rates is None else str(rates))
 
 
-def _models(rows: Examples, retrievers: Mapping[str, Result], at: int) -> dict[str, str]:
-    """Name the folder of each retriever as it was fitted for the cut of a moment."""
+def _models(job: Job, rows: Examples, retrievers: Mapping[str, Result], at: int) -> dict[str, str]:
+    """Name the folder of each retriever as it was fitted for the cut of a moment, where it was."""
     if not retrievers:
         return {}
-    cut = int(np.searchsorted(np.unique(rows.requests.time), at))
-    return {name: str(result.folder / f"cut-{cut}") for name, result in retrievers.items()}
+    times, _ = cuts_of(job, rows.requests)
+    cut = int(np.searchsorted(times, at, side="right")) - 1
+    folders = {name: result.folder / f"cut-{cut}" for name, result in retrievers.items()}
+    return {name: str(folder) for name, folder in folders.items() if folder.exists()}
 
 
 def _saved(folder: Path, rated: Rated, at: int) -> Path | None:

@@ -1,24 +1,30 @@
-"""Steps: each retriever learns from the log before each cut, finds candidates there, and scores their union."""
+"""Steps: each retriever learns from what was known, finds candidates for each request, and scores their union."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
+from bottega.data.examples import Requests
+from bottega.design.examples import Each
 from bottega.design.models import Model, rung_name
+from bottega.design.part import microseconds
+from bottega.models.following import Following, followed
 from bottega.models.making import make_retriever, retriever_class
-from bottega.models.protocols import Retriever
+from bottega.models.protocols import Evidence, Retriever
 from bottega.models.retrieving import both_lists
-from bottega.models.vocabulary import codes_of
+from bottega.models.vocabulary import Codes, codes_of
 from bottega.runs.step import Result
 from bottega.runs.steps.asked import read_requests
 from bottega.runs.steps.examples import Examples, read_examples
 from bottega.runs.steps.filtering import allowed_at, allowed_lists, condition_of
 from bottega.runs.steps.job import Job, slug
 
+LISTS = "lists.npy"
+"""(r, k + unseen) int32: for each request a retriever's two lists, as codes of `Job.vocabulary`, −1 where one ended."""
 _CODE = (
     "bottega.models",
     "bottega.data",
@@ -27,11 +33,11 @@ _CODE = (
     "bottega.runs.steps.interactions",
     "bottega.runs.steps.retrieving",
 )
-_LIBRARIES = ("numpy", "scipy", "implicit", "pyarrow", "numba")
+_LIBRARIES = ("numpy", "scipy", "implicit", "pyarrow", "numba", "bm25s")
 
 
 def retrieve(job: Job, requests: Result) -> dict[str, Result]:
-    """Fit each retriever at each cut, and keep the model and the lists it gives to that cut's requests."""
+    """Fit each retriever at each cut, keep the model, and the lists that it gives to the requests."""
     done = {}
     condition = condition_of(job)
     read = [] if condition is None else sorted({part.table for part in condition.features if hasattr(part, "table")})
@@ -39,25 +45,31 @@ def retrieve(job: Job, requests: Result) -> dict[str, Result]:
         name = rung_name(setting)
 
         def work(folder: Path, made: Result, *_: Result, setting: Model = setting) -> str:
-            wanted = read_requests(made.folder)
-            cuts = np.unique(wanted.time)
-            found = 0
-            for place, at in enumerate(cuts):
-                model = make_retriever(setting)
-                model.fit(job.interactions(int(at)), int(at))
-                model.save(folder / f"cut-{place}")
-                asked = wanted.columns.filter(pa.array(wanted.time == at))
-                if condition is None:
-                    lists = found_lists(model, asked, job.person)
-                else:
-                    allowed = allowed_at(job, condition, asked, int(at), model.items)
-                    lists = allowed_lists(model, asked, job.person, allowed)
-                np.save(folder / f"lists-{place}.npy", lists)
-                found += int((lists >= 0).sum())
-                job.runner.progress.advance(place + 1, len(cuts))
-            return (
-                f"{rung_name(setting)}: {len(cuts)} cuts, {found / max(len(wanted.time), 1):,.0f} candidates a request"
-            )
+            asked = read_requests(made.folder)
+            lists = np.full((len(asked), setting.k + setting.unseen), -1, np.int32)  # type: ignore[union-attr]
+            if follows(setting):
+                for row, (one, taken) in enumerate(_followed(job, setting, asked)):
+                    _fill(lists[row], one, taken, setting.k)  # type: ignore[union-attr]
+            else:
+                times, place = cuts_of(job, asked)
+                for number, at in enumerate(times.tolist()):
+                    here = np.flatnonzero(place == number)
+                    model = _fitted(job, setting, at)
+                    if model is None:
+                        continue
+                    model.save(folder / f"cut-{number}")
+                    columns = asked.columns.take(pa.array(here))
+                    if condition is None:
+                        found = found_lists(model, columns, job.person)
+                    else:
+                        found = allowed_lists(
+                            model, columns, job.person, allowed_at(job, condition, columns, at, model.items)
+                        )
+                    everywhere = np.append(codes_of(job.vocabulary, model.items), np.int32(-1))
+                    lists[here] = everywhere[found]
+                    job.runner.progress.advance(number + 1, len(times))
+            np.save(folder / LISTS, lists)
+            return f"{rung_name(setting)}: {(lists >= 0).sum() / max(len(asked), 1):,.0f} candidates a request"
 
         done[name] = job.runner.step(
             f"retrieve-{slug(name)}",
@@ -76,6 +88,22 @@ def retrieve(job: Job, requests: Result) -> dict[str, Result]:
     return done
 
 
+def follows(setting: Model) -> bool:
+    """Say whether a retriever follows events one by one, and so answers as of each request's own time."""
+    return issubclass(retriever_class(setting), Following)
+
+
+def cuts_of(job: Job, asked: Requests) -> tuple[np.ndarray, np.ndarray]:
+    """Give the moments at which retrievers are fitted, and which of them each request goes by, (r,)."""
+    requests = getattr(job.design.data.examples, "requests", None)
+    time = asked.time
+    if isinstance(requests, Each):
+        span = microseconds(requests.refresh)
+        time = time // span * span
+    times, place = np.unique(time, return_inverse=True)
+    return times, place
+
+
 def found_lists(model: Retriever, asked: pa.Table, person: str) -> np.ndarray:
     """Give what a retriever offers each request: its best, then its best among what the person never took.
 
@@ -86,15 +114,47 @@ def found_lists(model: Retriever, asked: pa.Table, person: str) -> np.ndarray:
     return both_lists(model, asked.column(person), asked.to_pylist(), setting.k, setting.unseen)
 
 
+def _fitted(job: Job, setting: Model, at: int) -> Retriever | None:
+    """Fit a retriever on what was known at a moment; nothing where that is nothing."""
+    past = job.interactions(at)
+    if not len(past) and past.known is None:
+        return None
+    model = make_retriever(setting)
+    model.fit(past, at)
+    job.forget_interactions(at)
+    return model
+
+
+def _followed(job: Job, setting: Model, asked: Requests) -> Iterator[tuple[Evidence, Codes]]:
+    """Give what a following retriever knows for each request, and what its person had taken; times are ascending."""
+    model = make_retriever(setting)
+    if not isinstance(model, Following):
+        raise TypeError("a retriever that follows events")
+    events = job.events()
+    people = codes_of(events.people, asked.columns.column(job.person))
+    order = np.argsort(asked.time, kind="stable")
+    if (order != np.arange(len(order))).any():
+        raise TypeError("requests in the order of time")
+    return followed(model, events, people, asked.time)
+
+
+def _fill(row: np.ndarray, one: Evidence, taken: Codes, k: int) -> None:
+    for low, length, leave_out in ((0, k, None), (k, len(row) - k, taken)):
+        if length:
+            best = one.best(length, leave_out)
+            row[low : low + len(best)] = best
+
+
 def score(job: Job, retrievers: Mapping[str, Result], examples: Result) -> dict[str, Result]:
-    """Score every example by every retriever, as it stood at the example's cut."""
+    """Score every example by every retriever, as it stood at the example's cut, or if it follows events, its time."""
     done = {}
     for setting in job.design.models.get("retrieve", ()):
         name = rung_name(setting)
 
-        def work(folder: Path, fitted: Result, made: Result, setting: Model = setting) -> None:
+        def work(folder: Path, fitted: Result, made: Result, *_: Result, setting: Model = setting) -> None:
             rows = read_examples(made.folder)
-            np.save(folder / "scores.npy", scored(setting, fitted.folder, rows, job.person))
+            scores = _scored_on_the_way(job, setting, rows) if follows(setting) else scored(job, setting, fitted, rows)
+            np.save(folder / "scores.npy", scores)
 
         done[name] = job.runner.step(
             f"score-{slug(name)}",
@@ -108,17 +168,36 @@ def score(job: Job, retrievers: Mapping[str, Result], examples: Result) -> dict[
     return done
 
 
-def scored(setting: Model, folder: Path, rows: Examples, person: str) -> np.ndarray:
+def as_inputs(job: Job, scores: Mapping[str, Result]) -> dict[str, Result]:
+    """Give the scores that rankers may read: those of retrievers that follow events are other ones a moment later."""
+    settings = {rung_name(setting): setting for setting in job.design.models.get("retrieve", ())}
+    return {name: result for name, result in scores.items() if not follows(settings[name])}
+
+
+def scored(job: Job, setting: Model, fitted: Result, rows: Examples) -> np.ndarray:
     """Give the score of each example by the retriever of its cut, (n,) float32; 0 for an item it does not know."""
     result = np.zeros(len(rows.group), np.float32)
     bounds = np.searchsorted(rows.group, np.arange(len(rows.requests) + 1))
-    for place, at in enumerate(np.unique(rows.requests.time)):
-        model = retriever_class(setting).load(folder / f"cut-{place}", setting)
+    times, place = cuts_of(job, rows.requests)
+    for number in range(len(times)):
+        if not (fitted.folder / f"cut-{number}").exists():
+            continue
+        model = retriever_class(setting).load(fitted.folder / f"cut-{number}", setting)
         known = codes_of(model.items, rows.candidate.dictionary)
-        chosen = np.flatnonzero(rows.requests.time == at)
+        chosen = np.flatnonzero(place == number)
         asked = rows.requests.columns.take(pa.array(chosen))
-        told = model.ask_all(asked.column(person), asked.to_pylist())
+        told = model.ask_all(asked.column(job.person), asked.to_pylist())
         for request, evidence in zip(chosen, told, strict=True):
             part = slice(bounds[request], bounds[request + 1])
             result[part] = evidence.of(known[rows.codes[part]])
+    return result
+
+
+def _scored_on_the_way(job: Job, setting: Model, rows: Examples) -> np.ndarray:
+    result = np.zeros(len(rows.group), np.float32)
+    bounds = np.searchsorted(rows.group, np.arange(len(rows.requests) + 1))
+    known = codes_of(job.vocabulary, rows.candidate.dictionary)
+    for request, (one, _) in enumerate(_followed(job, setting, rows.requests)):
+        part = slice(bounds[request], bounds[request + 1])
+        result[part] = one.of(known[rows.codes[part]])
     return result

@@ -21,7 +21,7 @@ from bottega.design.design import Design
 from bottega.design.encoders import ImageEncoder
 from bottega.design.evaluation import Evaluation, Experiment, Goal, View
 from bottega.design.examples import Cuts, Each, FromPositives, Judged, Logged, Retrieved, SameValue, Sampled
-from bottega.design.features import Categories, Cross, Expression, Image, Lookup, TargetRate, Window
+from bottega.design.features import Categories, Cross, Expression, Given, Image, Lookup, TargetRate, Window
 from bottega.design.monitoring import Canary, Monitoring, Retrain, Shadow, Watch
 from bottega.design.reading import load as load_design
 from bottega.design.retrievers import (
@@ -94,6 +94,7 @@ __all__ = [
     "Factorization",
     "FromPositives",
     "Fusion",
+    "Given",
     "GivenSplit",
     "Goal",
     "GroupSplit",

@@ -67,7 +67,9 @@ def cuts(design: Design, log: Log) -> list[Cut]:
         or not isinstance(examples.requests, Cuts)
     ):
         raise DataError(
-            "data.examples", f"{type(examples).__name__}, {type(split).__name__}", "FromPositives at Cuts, and TimeSplit"
+            "data.examples",
+            f"{type(examples).__name__}, {type(split).__name__}",
+            "FromPositives at Cuts, and TimeSplit",
         )
     horizon = microseconds(examples.horizon)
     maturity = max(horizon, *(microseconds(label.matures_after) for label in design.data.labels))

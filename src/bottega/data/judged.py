@@ -6,11 +6,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from bottega.data.examples import TEST, TRAIN, VALIDATE, Requests
+from bottega.data.examples import Requests
 from bottega.data.keys import as_text, encode, identifiers
 from bottega.data.labels import numbers_of
 from bottega.data.log import Log
-from bottega.data.splits import at_random, by_group, chances, check_parts, given
+from bottega.data.splits import at_random, by_chance, by_group, check_parts, given, held_out
 from bottega.design.data import GivenSplit, GroupSplit, RandomSplit
 from bottega.design.design import Design
 from bottega.design.examples import Judged
@@ -83,13 +83,8 @@ def _parts(design: Design, examples: Judged, judgements: Log, asked: Log, names:
         raise DataError("data.split", type(split).__name__, "GivenSplit, GroupSplit or RandomSplit: there is no time")
     there = split.column in {*asked.rows.column_names, *judgements.rows.column_names}
     if not there and split.otherwise is not None:
-        chance = chances(names)
-        held = np.where(chance < 2 * split.otherwise, VALIDATE, TRAIN)
-        return np.where(chance < split.otherwise, TEST, held).astype(np.int8)
-    part = given(split, _of_requests(split.column, examples, judgements, asked, names))
-    if not isinstance(split.validate, str):
-        part[(part == TRAIN) & (chances(names) < split.validate)] = VALIDATE
-    return part
+        return by_chance(split.otherwise, names)
+    return held_out(split, given(split, _of_requests(split.column, examples, judgements, asked, names)), names)
 
 
 def _of_requests(column: str, examples: Judged, judgements: Log, asked: Log, names: pa.StringArray) -> pa.Array:

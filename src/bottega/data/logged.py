@@ -14,7 +14,17 @@ from bottega.data.keys import as_text, encode, identifiers
 from bottega.data.labels import Matured, asked, column_of, matured, numbers_of
 from bottega.data.log import Log
 from bottega.data.positions import place_codes, positions, served_code
-from bottega.data.splits import Part, at_random, borders, by_group, by_time, check_parts, given
+from bottega.data.splits import (
+    Part,
+    at_random,
+    borders,
+    by_chance,
+    by_group,
+    by_time,
+    check_parts,
+    given,
+    held_out,
+)
 from bottega.data.times import empty_days
 from bottega.design.data import (
     GivenSplit,
@@ -75,7 +85,7 @@ def logged(design: Design, log: Log) -> Examples:
             row, group, candidate = row[stays], group[stays], candidate.filter(pa.array(stays))
         first, group = renumbered(first, group)
     times, value = time[first], known[0].value[row]
-    part, unit = _part(data.split, at, log, row, group, times, known[0].final)
+    part, unit = _part(data.split, at, log, row, group, times, known[0].final, examples.request[0])
     check_parts(part)
     _check_classes(value, part[group], data.labels[0].name)
     columns = request_columns(examples, log, identifiers(design), row[starts(group)])
@@ -169,6 +179,7 @@ def _part(
     group: NDArray[np.int32],
     times: NDArray[np.int64],
     final: NDArray[np.int64],
+    asked_by: str,
 ) -> tuple[Part, NDArray[np.int32] | None]:
     """Give the part of each request (r,), and its group where the split goes by groups."""
     if at is not None:
@@ -179,7 +190,12 @@ def _part(
         values = _of_requests(log, split.by, "data.split.by", row, group)
         return by_group(split, values), encode(values)[0]
     if isinstance(split, GivenSplit):
-        return given(split, _of_requests(log, split.column, "data.split.column", row, group)), None
+        asked = column_of(log, asked_by, "data.examples.request")
+        names = as_text(asked).take(pa.array(row[starts(group)]))  # all requests of one person stay together
+        if split.otherwise is not None and split.column not in log.rows.column_names:
+            return by_chance(split.otherwise, names), None
+        part = given(split, _of_requests(log, split.column, "data.split.column", row, group))
+        return held_out(split, part, names), None
     if isinstance(split, RandomSplit):
         return at_random(split, len(times)), None
     raise DataError("data.split", f"TimeSplit, and {log.name!r} has no time", "a table with a time")

@@ -89,6 +89,23 @@ def given(split: GivenSplit, column: pa.Array | pa.ChunkedArray) -> Part:
     return part
 
 
+def held_out(split: GivenSplit, part: Part, names: pa.StringArray) -> Part:
+    """Take validation out of training where the split says which share of it that is.
+
+    part: (r,) as `given` has it. names: (r,) of the requests; equal ones stay together.
+    """
+    if isinstance(split.validate, str):
+        return part
+    chosen = (part == TRAIN) & (chances(names) < split.validate)
+    return np.where(chosen, VALIDATE, part).astype(np.int8)
+
+
+def by_chance(share: float, names: pa.StringArray) -> Part:
+    """Hold out a share for the test, and one for validation, by the hash of each name; (r,) parts."""
+    chance = chances(names)
+    return np.select([chance < share, chance < 2 * share], [TEST, VALIDATE], TRAIN).astype(np.int8)
+
+
 def check_parts(part: Part, where: str = "data.split") -> None:
     """Refuse parts of which one is empty."""
     for number in (TRAIN, VALIDATE, TEST):

@@ -190,6 +190,8 @@ class InversePropensity(Choice, frozen=True):
     """The column of the log with the place: a whole number, 1 the best."""
     most: float = 20.0
     """Largest weight, at least 1; larger is less biased and noisier."""
+    optional: bool = False
+    """Whether the table may be without the column: then nothing is undone, and the run says so."""
 
     def check(self) -> None:
         self.check_range("most", 1, 1e6)

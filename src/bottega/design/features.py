@@ -152,6 +152,17 @@ class TargetRate(Choice, frozen=True):
             raise self.refuse("columns", f"{self.columns}", "each column once")
 
 
+class Given(Choice, frozen=True):
+    """Numbers that stand in the log beside each candidate, and that a request brings with each of its candidates."""
+
+    columns: Sequence[str] = ()
+    """The columns; nothing: every column of numbers of the examples' table that nothing else of the design names."""
+
+    def check(self) -> None:
+        if wrong := [name for name in self.columns if name == "id" or not name.isidentifier()]:
+            raise self.refuse("columns", f"{wrong[0]!r}", "letters, digits and _, and not id")
+
+
 class Image(Choice, frozen=True):
     """A picture as input of an encoder."""
 
@@ -168,4 +179,4 @@ class Image(Choice, frozen=True):
             raise self.refuse("size", f"{self.size}", "height and width, each at least 1")
 
 
-Feature = Window | Lookup | Expression | Cross | Categories | TargetRate | Image
+Feature = Window | Lookup | Expression | Cross | Categories | TargetRate | Given | Image

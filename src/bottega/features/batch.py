@@ -14,7 +14,7 @@ import pyarrow as pa
 from bottega.data.log import Log
 from bottega.design.design import Design
 from bottega.design.examples import Logged
-from bottega.design.features import Categories, Cross, Expression, Feature, Image, Lookup, TargetRate, Window
+from bottega.design.features import Categories, Cross, Expression, Feature, Given, Image, Lookup, TargetRate, Window
 from bottega.errors import BuildError, DesignError, nearest
 from bottega.features.entities import by_columns
 from bottega.features.expressions import Parsed, evaluate, parse
@@ -47,7 +47,7 @@ def names(feature: Feature) -> list[str]:
         return list(feature.values)
     if isinstance(feature, Cross):
         return [f"{feature.left}_x_{feature.right}"]
-    if isinstance(feature, Categories):
+    if isinstance(feature, (Categories, Given)):
         return list(feature.columns)
     if isinstance(feature, TargetRate):
         return rate_names(feature)
@@ -105,6 +105,8 @@ def compute(
         raise BuildError(
             "features", "TargetRate", "any other feature", "rates need labels: target_rates.rates_before, rates_by_fold"
         )
+    if isinstance(feature, Given):
+        raise BuildError("features", "Given", "any other feature", "it stands in the log, or comes with a request")
     if isinstance(feature, Image):
         raise BuildError("features", "Image", "any other feature", "nothing builds Image yet")
     return derive(feature, frame, values, time_name(design))

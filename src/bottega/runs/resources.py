@@ -16,7 +16,19 @@ from typing import Any
 import psutil  # type: ignore[import-untyped]
 
 LIBRARIES = (
-    *("duckdb", "granian", "ibis-framework", "implicit", "lightgbm", "lmdb", "msgspec", "numba", "numpy"),
+    *(
+        "bm25s",
+        "duckdb",
+        "faiss-cpu",
+        "granian",
+        "ibis-framework",
+        "implicit",
+        "lightgbm",
+        "lmdb",
+        "msgspec",
+        "numba",
+        "numpy",
+    ),
     *("onnx", "onnxruntime", "pyarrow", "scikit-learn", "scipy", "sqlglot", "torch"),
 )
 """The libraries whose versions can change what a build holds."""

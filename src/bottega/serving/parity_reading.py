@@ -57,6 +57,8 @@ class Asked(msgspec.Struct, frozen=True):
     """The folder of each retriever's model."""
     rates: str | None = None
     """The folder of the tables of target rates at that time."""
+    brought: dict[str, list[float | None]] = {}
+    """Numbers that come with the candidates."""
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -149,7 +151,9 @@ def _main(path: str) -> None:
     paths = _Paths(msgspec.json.decode(Path(path).read_bytes(), type=Spec))
     while (frame := _receive(sys.stdin.buffer)) is not None:
         asked = msgspec.msgpack.decode(frame, type=Asked)
-        values = paths.path(asked.retrievers, asked.rates).features(asked.columns, asked.candidates, asked.at)
+        brought = {name: np.array(column, np.float64) for name, column in asked.brought.items()}
+        serving = paths.path(asked.retrievers, asked.rates)
+        values = serving.features(asked.columns, asked.candidates, asked.at, brought)
         group = np.zeros(len(asked.candidates), np.int32)
         names = [*values.request, *values.row]
         _send(sys.stdout.buffer, Told({name: _plain(objects(values.at_rows(name, group))) for name in names}))

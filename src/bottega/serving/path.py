@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 import msgspec
 import numpy as np
 
+from bottega.design.design import Design
+from bottega.design.features import Given
 from bottega.design.serving import Auction, Candidates, Pace, Rank, Retrieve, Show, Stage
 from bottega.errors import BuildError
 from bottega.features.expressions import evaluate, parse
@@ -51,7 +53,7 @@ class Path:
         self._views = {view.name: parse(view.where) for view in self.design.evaluation.views}
         self._ranks = [stage for stage in stages if isinstance(stage, Rank) and stage.ladder in bundle.champions]
         self._titles = _titles(bundle)
-        self._show, self._limit = self._stage(Show) or Show(), self._stage(Candidates) or Candidates()
+        self._show, self._limit = self._stage(Show) or Show(), with_given(self.design, self._stage(Candidates))
         self.request_type = request_type(bundle.facts.fields, self._limit.columns)
         retrieval = self._stage(Retrieve)
         self._finder, self._reading = Finder(bundle, retrieval), Reading(bundle)
@@ -124,14 +126,17 @@ class Path:
                 item.slot, item.bid, item.price = slot, float(outcome.bids[row]), float(outcome.sold.prices[slot - 1])
         return told
 
-    def features(self, columns: dict[str, Any], candidates: list[str], at: int) -> Values:
+    def features(
+        self, columns: dict[str, Any], candidates: list[str], at: int, brought: dict[str, np.ndarray] | None = None
+    ) -> Values:
         """Read and compute what a model sees of one request's candidates: the very code that answers.
 
-        columns: the request's, ids as text. at: the time of the request, microseconds since 1970 UTC.
+        columns: the request's, ids as text. at: the time of the request, microseconds since 1970 UTC. brought: numbers
+        that came with the candidates.
         """
         found = Candidacy(Asked(columns, len(candidates), None, candidates, []))
         self._finder.find(found, limited=False)
-        values = self._reading.values(self._frame(found, at), found.scores, every=True)
+        values = self._reading.values(self._frame(found, at), found.scores, every=True, brought=brought)
         return Values(_as_in_a_batch(values.request), _as_in_a_batch(values.row))
 
     def _answer(self, request: msgspec.Struct, at: int | None, charge: bool) -> Answer:
@@ -167,7 +172,7 @@ class Path:
         self._finder.find(found, limited, self._may(asked.columns, moment))
         begin = time.perf_counter()
         frame = self._frame(found, moment)
-        found.values = self._reading.values(frame, found.scores)
+        found.values = self._reading.values(frame, found.scores, brought=asked.travelling)
         if not self._finder.retrievers:  # they say themselves whom they do not know
             for name, count in found.values.unknown.items():
                 if name not in asked.columns:
@@ -251,6 +256,13 @@ class Path:
 
     def _stage(self, kind: type[Kind]) -> Kind | None:
         return next((stage for stage in self.design.serving.path if isinstance(stage, kind)), None)
+
+
+def with_given(design: Design, stage: Candidates | None) -> Candidates:
+    """Give the stage that takes candidates, with all columns that a request may bring with them."""
+    stage = stage or Candidates()
+    given = [name for part in design.features if isinstance(part, Given) for name in part.columns]
+    return msgspec.structs.replace(stage, columns=tuple(dict.fromkeys([*stage.columns, *given])))
 
 
 def _titles(bundle: Bundle) -> dict[str, str]:

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from bottega.data.positions import served_code
 from bottega.design.data import PositionFeature
-from bottega.design.features import Categories, Cross, Expression
+from bottega.design.features import Categories, Cross, Expression, Given
 from bottega.design.serving import Auction
 from bottega.features.batch import derive, names, needs, score_name, time_name
 from bottega.features.expressions import parse
@@ -40,6 +40,7 @@ class Reading:
         if isinstance(position, PositionFeature):
             self._place = position.column, served_code(position)
         self._time_name = time_name(design)
+        self._given = [name for part in design.features if isinstance(part, Given) for name in part.columns]
         self._candidate = getattr(design.data.examples, "candidate", None)
         self._known = {name: Known() for name, kind in bundle.facts.fields.items() if kind not in ("number", "time")}
 
@@ -52,15 +53,25 @@ class Reading:
         time, group = np.array([at], np.int64), np.zeros(len(candidates), np.int32)
         return Frame(requests, time, group, {} if self._candidate is None else {self._candidate: candidates})
 
-    def values(self, frame: Frame, scores: Mapping[str, Scores], every: bool = False) -> Values:
+    def values(
+        self,
+        frame: Frame,
+        scores: Mapping[str, Scores],
+        every: bool = False,
+        brought: Mapping[str, np.ndarray] | None = None,
+    ) -> Values:
         """Read what the store has, add the retrievers' scores and the place that all stand in, and derive the rest.
 
         scores: of the retrievers, (n,) each; one that was left out has no evidence, as for an item it does not know.
-        every: derive all features, not only those that something of the path reads.
+        every: derive all features, not only those that something of the path reads. brought: numbers that came with the
+        candidates, (n,) each.
         """
         values = self._bundle.reader.read(frame)
         if self._place is not None:
             values.row[self._place[0]] = np.full(frame.rows, self._place[1])
+        for name in self._given:
+            came = (brought or {}).get(name)
+            values.row[name] = np.full(frame.rows, np.nan) if came is None else came
         for name in self._bundle.retrievers:
             found = scores.get(name)
             values.row[score_name(name)] = np.zeros(frame.rows) if found is None else found.astype(np.float64)

@@ -31,6 +31,7 @@ from bottega.runs.steps.bundling import BUNDLE, count_rates, fill_store, make_bu
 from bottega.runs.steps.compressing import COMPRESSION, compress
 from bottega.runs.steps.examples import make_examples, make_requests
 from bottega.runs.steps.features import compute_features
+from bottega.runs.steps.fitting import to_tables
 from bottega.runs.steps.job import Job
 from bottega.runs.steps.judging import evaluate_ladders
 from bottega.runs.steps.ladders import ALL, distorted, ladders
@@ -150,6 +151,9 @@ def check_path(design: Design) -> None:
 
 def _steps(job: Job, world: Result | None, warm_start: bool) -> dict[str, Result | Mapping[str, Any]]:
     counts = ingest_tables(job)
+    job.design, told = to_tables(job.design, job.logs())
+    for line in told:
+        job.runner.progress.say(f"    {line}")
     asked = make_requests(job) if isinstance(job.design.data.examples, (FromPositives, Judged)) else None
     retrievers = retrieve(job, asked) if asked is not None else {}
     examples = make_examples(job, asked, retrievers)

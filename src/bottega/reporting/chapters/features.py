@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bottega.design.design import Design
-from bottega.design.features import Categories, Cross, Expression, Feature, Image, Lookup, TargetRate, Window
+from bottega.design.features import Categories, Cross, Expression, Feature, Given, Image, Lookup, TargetRate, Window
 from bottega.reporting import numbers
 from bottega.reporting.blocks import Block, Code, Grid, Heading, Notice, Paragraph, Section, Words
 from bottega.reporting.parts import Parity
@@ -81,6 +81,8 @@ def _row(part: Feature) -> tuple[int, list[Words]]:
         made = count + (count * (count - 1) // 2 if part.pairs else 0)
         told = Code(f"rate and count, prior {part.prior:g}{', all pairs' if part.pairs else ''}")
         return 2 * made, [kind, ", ".join(part.columns), told, everywhere]
+    if isinstance(part, Given):
+        return len(part.columns), [kind, "the candidate", "numbers that come with it", everywhere]
     return 1, [kind, part.column, _pixels(part), everywhere]
 
 

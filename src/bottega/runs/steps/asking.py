@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bottega.design.design import Design
+from bottega.design.features import Given
 from bottega.design.serving import Candidates, Retrieve
 
 MOST = 5_000  # requests; they are drawn from by a Zipf law
@@ -27,17 +28,29 @@ def requests_to_ask(design: Design, fields: Sequence[str], predictions: Path) ->
     """
     candidate = getattr(design.data.examples, "candidate", None)
     brought = candidate is not None and not any(isinstance(stage, Retrieve) for stage in design.serving.path)
-    wanted = [*fields, "request_time", *([str(candidate)] if brought else [])]
-    rows = pq.read_table(predictions, columns=wanted)
+    given = [name for part in design.features if isinstance(part, Given) for name in part.columns] if brought else []
+    wanted = [*fields, "request_time"]
+    columns = [*wanted, *([str(candidate)] if brought else []), *(f"given: {name}" for name in given)]
+    rows = pq.read_table(predictions, columns=columns)
+    asked = rows.select(wanted).append_column("row", pa.array(np.arange(rows.num_rows)))
+    groups = asked.group_by(wanted, use_threads=False).aggregate([("row", "list")]).slice(0, MOST)
+    found: list[dict[str, Any]] = groups.select(fields).to_pylist()
     if brought:
-        rows = rows.set_column(len(wanted) - 1, "candidates", rows.column(str(candidate)).cast(pa.string()))
-    groups = rows.group_by([*fields, "request_time"], use_threads=False)
-    requests = groups.aggregate([("candidates", "list")] if brought else []).drop_columns("request_time")
-    names = [*fields, *(["candidates"] if brought else [])]
-    found: list[dict[str, Any]] = requests.slice(0, MOST).rename_columns(names).to_pylist()
-    if brought:
-        _fill(found, rows.column("candidates").drop_null().to_numpy(), _size(design))
+        ids = rows.column(str(candidate)).cast(pa.string())
+        candidates = _candidates(ids.combine_chunks(), rows, given)
+        for request, own in zip(found, groups.column("row_list").to_pylist(), strict=True):
+            request["candidates"] = candidates.take(pa.array(own)).drop_null().to_pylist()
+        if not given:
+            _fill(found, ids.drop_null().to_numpy(), _size(design))
     return found
+
+
+def _candidates(ids: pa.StringArray, rows: pa.Table, given: Sequence[str]) -> pa.Array:
+    """Give each row's candidate: its id, or with what came with it the object of a request; null where there is none."""
+    if not given:
+        return ids
+    columns = {"id": ids, **{name: rows.column(f"given: {name}").combine_chunks() for name in given}}
+    return pa.StructArray.from_arrays(list(columns.values()), list(columns), mask=ids.is_null())
 
 
 def _size(design: Design) -> int:
@@ -50,7 +63,7 @@ def _size(design: Design) -> int:
 def _fill(requests: Sequence[dict[str, Any]], shown: np.ndarray, size: int) -> None:
     rng = np.random.default_rng(_SEED)
     for request in requests:
-        own = [name for name in request["candidates"] if name is not None]
+        own = list(request["candidates"])
         for _ in range(4):  # what is drawn twice counts once; a small catalogue has fewer than the scope says
             if (missing := size - len(own)) <= 0:
                 break

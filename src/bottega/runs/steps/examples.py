@@ -26,6 +26,7 @@ from bottega.design.models import rung_name
 from bottega.design.serving import Retrieve
 from bottega.errors import BuildError, DataError
 from bottega.features.frame import codes, text
+from bottega.metrics import metric
 from bottega.models.union import union
 from bottega.runs.step import Result
 from bottega.runs.steps.asked import read_requests, write_requests
@@ -216,20 +217,25 @@ def _from_log(job: Job) -> tuple[Examples, Mapping[str, int]]:
     found = logged(job.design, job.log(spec.table))
     for place, label in enumerate(job.design.data.labels):
         if label.name in {ladder.label for ladder in job.ladders}:
-            _check_classes(f"data.labels[{place}]", label.name, found.labels.get(label.name, found.label))
+            _check_classes(job, f"data.labels[{place}]", label.name, found.labels.get(label.name, found.label))
     rows = _whole(found, getattr(spec, "candidate", None), np.ones(len(found), bool))
     return replace(rows, more=found), found.dropped
 
 
-def _check_classes(where: str, name: str, label: np.ndarray) -> None:
+def _check_classes(job: Job, where: str, name: str, label: np.ndarray) -> None:
+    """Refuse a label that is neither 0 and 1, nor, where lists are judged, whole grades."""
     odd = label[~np.isnan(label) & (label != 0) & (label != 1)]
-    if len(odd):
-        raise DataError(
-            where,
-            f"{name!r} is {odd[0]:g} in {np.count_nonzero(label == odd[0]):,} examples",
-            "0 and 1: what is learnt is a probability",
-            "make it 0 or 1 in the table, or a column of truth values",
-        )
+    if not len(odd):
+        return
+    graded = metric(job.design.evaluation.primary).kind != "binary"
+    if graded and (odd == np.floor(odd)).all() and odd.min() >= 0 and odd.max() <= 30:
+        return
+    raise DataError(
+        where,
+        f"{name!r} is {odd[0]:g} in {np.count_nonzero(label == odd[0]):,} examples",
+        "whole grades from 0 to 30" if graded else "0 and 1: what is learnt is a probability",
+        "make it 0 or 1 in the table, or a column of truth values",
+    )
 
 
 def _whole(found: made.Examples, name: str | None, learn: np.ndarray) -> Examples:

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from bottega.design.features import Feature, Lookup, TargetRate, Window
+from bottega.data.labels import numbers_of
+from bottega.design.features import Feature, Given, Lookup, TargetRate, Window
 from bottega.errors import BuildError
 from bottega.features.batch import compute, names, needs, score_name
 from bottega.features.frame import Column, Frame, Values, text
@@ -54,6 +55,8 @@ def _compute(
     done: Sequence[Result],
 ) -> Result:
     sources = [job.ingested[feature.table]] if isinstance(feature, (Window, Lookup)) else []
+    if isinstance(feature, Given):
+        sources = [job.ingested[job.design.data.examples.table]]
     suffix = f"-{fit}" if _by_fold(job, feature) else ""
 
     def work(folder: Path, made: Result, *others: Result) -> str:
@@ -66,6 +69,8 @@ def _compute(
             (folder / "row").mkdir()
             for name, column in rates(job, feature, fit, asked, rows):
                 np.save(folder / "row" / f"{name}.npy", column)
+        elif isinstance(feature, Given):
+            save(given(job, feature, rows), folder)
         else:
             engine = job.engine() if sources else None
             save(compute(feature, job.design, job.logs(), asked, load(before), engine), folder)
@@ -79,7 +84,7 @@ def _compute(
             "labels": job.design.data.labels,
             "tables": job.design.data.tables,
             **({"fit": fit, "seed": job.seed} if suffix else {}),
-            **(job.computed_by() if sources else {}),
+            **(job.computed_by() if sources and not isinstance(feature, Given) else {}),
         },
         needs=[examples, *{item.key: item for item in [*used, *sources]}.values()],
         code=_CODE,
@@ -109,6 +114,18 @@ def rates(job: Job, feature: TargetRate, fit: str, asked: Frame, rows: Examples)
     group = rows.group if more.unit is None else more.unit[rows.group]
     check_shared(feature, keys, learn, group)
     return rates_by_fold(feature, keys, rows.label, learn, job.seed, group)
+
+
+def given(job: Job, feature: Given, rows: Examples) -> Values:
+    """Give the columns that stand in the log beside each example. Errors: `DataError` for one that holds no numbers."""
+    log = job.log(job.design.data.examples.table)
+    at = None if rows.more is None else rows.more.row
+    if at is None:
+        raise BuildError("features: Given", "examples that are no rows of a log", "Logged examples")
+    where = "features: Given.columns"
+    return Values(
+        {}, {name: numbers_of(log, name, where, "numbers").astype(np.float64)[at] for name in feature.columns}
+    )
 
 
 def _by_fold(job: Job, feature: Feature) -> bool:

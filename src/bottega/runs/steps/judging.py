@@ -16,6 +16,7 @@ from bottega.data.keys import encode
 from bottega.data.log import Log
 from bottega.design.evaluation import Evaluation, Goal
 from bottega.design.examples import FromPositives
+from bottega.design.features import Given
 from bottega.design.models import rung_name
 from bottega.design.serving import Show
 from bottega.errors import DesignError, nearest
@@ -94,7 +95,8 @@ def evaluate_ladders(
         found["categories"] = counting.categories(job, rows, values)
         found["crosses"] = counting.crosses(job, frame(rows, list(scores.items())), values, rows.part)
         write_json(folder / "evaluation.json", found)
-        write_predictions(rows, tests, folder / "predictions.parquet")
+        given = [name for part in job.design.features if isinstance(part, Given) for name in part.columns]
+        write_predictions(rows, tests, folder / "predictions.parquet", {name: values.row[name] for name in given})
         goals, champions = found["goals"], ", ".join(found["champions"].values())
         return f"champion {champions}; {sum(bool(goal['met']) for goal in goals)} of {len(goals)} goals met"
 
@@ -153,7 +155,8 @@ def _ladder(
     found["choice"][ladder.name] = champion.to_dict()
     found["training"] |= training_of(ladder, trained)
     setting = ladder.rung(champion.name)
-    if probable(setting) and rows.more is not None:
+    graded = bool((label > 1).any())  # a probability is one of 0 and 1
+    if probable(setting) and rows.more is not None and not graded:
         lesson = lesson_of(lessons, ladder, setting, FINAL)
         found["calibration"][ladder.name] = calibration(job, ladder, champion.name, rows, lesson, trained, values, test)
     return Judged(ladder, chosen[FINAL], label, test)

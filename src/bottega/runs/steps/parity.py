@@ -14,6 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from bottega.data.examples import TEST
+from bottega.design.features import Given
 from bottega.features.filling import come_of
 from bottega.features.frame import Column, Values, taken, text
 from bottega.features.tracked import layout
@@ -112,6 +113,7 @@ def compare(
         design, tuple(groups), fields_of(rows.requests.columns.schema, texts_asked(design)), f"lmdb:{folder / 'store'}"
     )
     times = rows.requests.time[rows.group[chosen]]
+    given = [name for part in design.features if isinstance(part, Given) for name in part.columns]
     with replaying(design, logs, groups, begin, events, folder) as replay, Reading(spec, folder) as reading:
         for number, at in enumerate(np.unique(times).tolist()):
             replay.advance(at)
@@ -120,7 +122,8 @@ def compare(
             models = _models(job, rows, retrievers, at)
             for request in np.unique(rows.group[here]).tolist():
                 mine = here[rows.group[here] == request]
-                asked = _asked(rows, request, mine, at, models, tables)
+                brought = {name: _plain(trained.row[name][mine]) for name in given}
+                asked = _asked(rows, request, mine, at, models, tables, brought)
                 _read(replay, reading, asked, mine, served, resting, rated.names if tables is None else set())
     return _summed(job, rows, trained, served, resting, rated.names, len(events.row))
 
@@ -183,13 +186,14 @@ def _asked(
     at: int,
     models: dict[str, str],
     rates: Path | None,
+    brought: dict[str, list[float | None]],
 ) -> Asked:
     one = rows.requests.columns.slice(request, 1)
     for place, column in enumerate(one.schema):
         if pa.types.is_timestamp(column.type):
             one = one.set_column(place, column.name, one.column(place).cast(pa.timestamp("us")).cast(pa.int64()))
     candidates = rows.candidate.take(pa.array(mine)).to_pylist()
-    return Asked(at, one.to_pylist()[0], candidates, models, None if rates is None else str(rates))
+    return Asked(at, one.to_pylist()[0], candidates, models, None if rates is None else str(rates), brought)
 
 
 def _models(job: Job, rows: Examples, retrievers: Mapping[str, Result], at: int) -> dict[str, str]:
@@ -200,6 +204,10 @@ def _models(job: Job, rows: Examples, retrievers: Mapping[str, Result], at: int)
     cut = int(np.searchsorted(times, at, side="right")) - 1
     folders = {name: result.folder / f"cut-{cut}" for name, result in retrievers.items()}
     return {name: str(folder) for name, folder in folders.items() if folder.exists()}
+
+
+def _plain(column: Column) -> list[float | None]:
+    return [None if value != value else float(value) for value in np.asarray(column).tolist()]
 
 
 def _saved(folder: Path, rated: Rated, at: int) -> Path | None:

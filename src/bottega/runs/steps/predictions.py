@@ -25,10 +25,13 @@ class Judged:
     outcome: Outcome
 
 
-def write_predictions(rows: Examples, tests: Mapping[str, Judged], path: Path) -> None:
+def write_predictions(
+    rows: Examples, tests: Mapping[str, Judged], path: Path, given: Mapping[str, np.ndarray] | None = None
+) -> None:
     """Write the table: with one ladder its rungs by their names, with several as `ladder.rung`, null where not judged.
 
-    Labels stand as `label`, those of further ladders as `label: name`; position and propensity where the log has them.
+    given: columns (n,) that came with the candidates, as `given: name`: a load test brings them again. Labels stand as
+    `label`, those of further ladders as `label: name`; position and propensity where the log has them.
     """
     first = next(iter(tests.values()))
     chosen = np.unique(np.concatenate([judged.rows for judged in tests.values()]))
@@ -44,6 +47,8 @@ def write_predictions(rows: Examples, tests: Mapping[str, Judged], path: Path) -
         for name in ("position", "propensity"):
             if (values := getattr(rows.more, name)) is not None:
                 columns[name] = pa.array(values[chosen])
+    for name, values in (given or {}).items():
+        columns[f"given: {name}"] = pa.array(np.asarray(values)[chosen], from_pandas=True)
     for judged in tests.values():
         place = np.searchsorted(chosen, judged.rows)
         if judged is not first:

@@ -92,3 +92,27 @@ class Scorer(Protocol):
     @classmethod
     def load(cls, folder: Path, setting: Any) -> Self:
         """Read what `save` wrote; `setting` as it was."""
+
+
+class Encoder(Protocol):
+    """Turns things into vectors: the product of two of them says how alike their things are. Encoding is pure."""
+
+    setting: Any
+    """The part of the design that it was made from."""
+
+    def fit(self, pictures: Any, label: npt.ArrayLike | None) -> None:
+        """Learn from things, of which those with one label are alike; `DataError` where all labels are the same.
+
+        pictures: (n, height, width, channels) uint8. label: (n,) numbers or texts; an encoder that learns nothing here
+        takes None too, and looks only at what it will have to encode.
+        """
+
+    def encode(self, pictures: Any) -> Scores:
+        """The vector of each, (n, d) float32 of length 1. Raises `DataError` where they are not those of the fit."""
+
+    def save(self, folder: Path) -> None:
+        """Write what was learnt into a new folder, whole or not at all; the same pictures give the same bytes."""
+
+    @classmethod
+    def load(cls, folder: Path, setting: Any) -> Self:
+        """Read what `save` wrote; `setting` as it was."""

@@ -18,15 +18,17 @@ from bottega.design.data import (
     Upsample,
 )
 from bottega.design.design import Design
-from bottega.design.encoders import ImageEncoder
+from bottega.design.encoders import ImageEncoder, OnnxImageEncoder, RawPixels
 from bottega.design.evaluation import Evaluation, Experiment, Goal, View
 from bottega.design.examples import Cuts, Each, FromPositives, Judged, Logged, Retrieved, SameValue, Sampled
 from bottega.design.features import Categories, Cross, Expression, Given, Image, Lookup, TargetRate, Window
 from bottega.design.monitoring import Canary, Monitoring, Retrain, Shadow, Watch
 from bottega.design.reading import load as load_design
+from bottega.design.reranking import Deduplicate, Diversify, Explore, Quota, Rule
 from bottega.design.retrievers import (
     BM25,
     CoPurchase,
+    Dense,
     Factorization,
     Newest,
     PersonalHistory,
@@ -35,7 +37,7 @@ from bottega.design.retrievers import (
     Trending,
 )
 from bottega.design.scope import Limits, Objective, Scope, Traffic
-from bottega.design.scorers import DCN, DLRM, BoostedTrees, DeepFM, Fusion, HistoricalRate, Logistic
+from bottega.design.scorers import DCN, DLRM, BoostedTrees, DeepFM, Fusion, HistoricalRate, Logistic, MultiTask
 from bottega.design.serving import (
     Auction,
     Candidates,
@@ -83,13 +85,17 @@ __all__ = [
     "Cuts",
     "Data",
     "Decide",
+    "Deduplicate",
     "DeepFM",
+    "Dense",
     "Design",
     "Distill",
+    "Diversify",
     "Downsample",
     "Each",
     "Evaluation",
     "Experiment",
+    "Explore",
     "Expression",
     "Factorization",
     "FromPositives",
@@ -110,10 +116,12 @@ __all__ = [
     "Lookup",
     "Monitoring",
     "MonotoneTime",
+    "MultiTask",
     "Nearest",
     "Newest",
     "NotNull",
     "Objective",
+    "OnnxImageEncoder",
     "Pace",
     "Pattern",
     "PersonalHistory",
@@ -121,12 +129,15 @@ __all__ = [
     "PositionFeature",
     "Prune",
     "Quantize",
+    "Quota",
     "RandomSplit",
     "Range",
     "Rank",
+    "RawPixels",
     "Retrain",
     "Retrieve",
     "Retrieved",
+    "Rule",
     "SameValue",
     "Sampled",
     "Scope",

@@ -13,7 +13,7 @@ ROOMS = (
     "__main__",
 )  # fmt: skip
 STEPS = (
-    "part", "scope", "tables", "examples", "data", "features", "scorers", "retrievers", "encoders", "models",
+    "part", "scope", "tables", "examples", "data", "features", "scorers", "indexes", "retrievers", "encoders", "models",
     "evaluation", "reranking", "serving", "monitoring", "design",
 )  # fmt: skip
 USERS = ("worlds", "systems")  # rooms that may use the package's face, as a person does

@@ -20,9 +20,11 @@ from bottega.design.models import (
     HistoricalRate,
     ImageEncoder,
     Logistic,
+    Newest,
     PersonalHistory,
     Popularity,
     TextSimilarity,
+    Trending,
 )
 from bottega.errors import BuildError
 from bottega.models.boosted_trees import BoostedTreesModel
@@ -39,6 +41,8 @@ from bottega.testing.model_checks import RETRIEVER_CHECKS, SCORER_CHECKS, check_
 RETRIEVERS: list[Any] = [
     Popularity(),
     Popularity(span=None),
+    Trending(),
+    Trending(half_life="20d"),
     PersonalHistory(half_life="20d"),
     CoPurchase(),
     CoPurchase(neighbours=3, half_life=None),
@@ -70,6 +74,16 @@ MISSING = [package for package in ("torch", "onnx", "onnxruntime") if find_spec(
 needs_networks = pytest.mark.skipif(
     bool(MISSING), reason=f"not installed: {', '.join(MISSING)} (pip install 'bottega[deep]')"
 )
+
+
+@pytest.mark.parametrize("check", RETRIEVER_CHECKS, ids=lambda check: check.__name__)
+def test_newest(check: Any) -> None:
+    """It meets all but one: in the shop of the suite nobody takes what is new."""
+    if check.__name__ != "check_finds_what_comes":
+        check(lambda: make_retriever(Newest()))
+        return
+    with pytest.raises(AssertionError, match="NewestModel: check_finds_what_comes"):
+        check(lambda: make_retriever(Newest()))
 
 
 @pytest.mark.parametrize("check", RETRIEVER_CHECKS, ids=lambda check: check.__name__)

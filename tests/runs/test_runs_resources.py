@@ -11,7 +11,6 @@ import time
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from pkgutil import iter_modules
 
 import psutil
 
@@ -74,8 +73,8 @@ def test_the_machine_has_figures_and_no_name() -> None:
 
 def test_the_versions_of_all_libraries_that_steps_count_on_are_told_without_loading_them() -> None:
     needed = set()
-    for module in iter_modules(steps.__path__):
-        code = (Path(steps.__path__[0]) / f"{module.name}.py").read_text()
+    for file in sorted(Path(steps.__path__[0]).rglob("*.py")):
+        code = file.read_text()
         for part in ast.walk(ast.parse(code)):
             named = getattr(part.targets[0], "id", "") if isinstance(part, ast.Assign) else getattr(part, "arg", "")
             if isinstance(part, (ast.Assign, ast.keyword)) and named in ("_LIBRARIES", "_DEEP", "libraries"):

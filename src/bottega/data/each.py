@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from bottega.data.cuts import begin_of_test
+from bottega.data.cuts import FOREVER, begin_of_test
 from bottega.data.examples import TEST, TRAIN, UNUSED, VALIDATE, Requests
 from bottega.data.keys import as_text, encode, identifiers
 from bottega.data.log import Log
@@ -23,8 +25,10 @@ def each(design: Design, log: Log) -> Requests:
 
     Relevant are the candidates that the person takes for the first time in [t, t + horizon], the request's own among
     them; a later first time within the horizon is a request of its own too. Unless the examples take newcomers, a
-    person asks once they have taken something before. Validation and test begin as the split says; with the gap
-    g = max(horizon, embargo or maturity) training ends before validation by g, and validation before the test. The
+    person asks once it is known that they have taken something before. Validation and test begin as the split says;
+    with the label's maturity m (at least the horizon) and the gap g = max(horizon, embargo or m plus the table's
+    `available_after`) training ends before validation by g, validation before the test by g, and the test before the
+    log's end by m. What became known only after the part that follows had begun is neither a request nor relevant. The
     request's other columns are those of the row.
 
     log: of the examples' table. Gives requests in the order of time, then of arrival; those in a gap are of no part.
@@ -44,72 +48,77 @@ def each(design: Design, log: Log) -> Requests:
     order = order[(person[order] >= 0) & (item[order] >= 0)]
     pair = person[order].astype(np.int64) * max(len(items), 1) + item[order]
     row = order[np.sort(np.unique(pair, return_index=True)[1])]  # the first of each pair
-    time = log.time[row]
+    time, known = log.time[row], (log.time if log.known is None else log.known)[row]
+    horizon = microseconds(examples.horizon)
+    part, borders = _parts(examples.requests, split, design, log, time, horizon)
+    known_by = np.array([*borders, FOREVER, FOREVER])[part]
+    asks = (part != UNUSED) & (known <= known_by)
     if not examples.newcomers:
-        known = _known(person[row])
-        row, time = row[known], time[known]
-    part = _parts(examples.requests, split, design, log, time, microseconds(examples.horizon))
-    asks = part != UNUSED
+        asks &= _since(log, person, item)[person[row]] <= time
+    check_parts(part[asks])
+    owner, taken = _relevant(person[row], time, asks, horizon)
+    there = known[taken] <= known_by[asks][owner]
+    owner, taken = owner[there], item[row][taken[there]]
+    by_owner = np.lexsort((taken, owner))
     row, time, part = row[asks], time[asks], part[asks]
-    check_parts(part)
-    owner, taken = _relevant(person[row], item[row], time, microseconds(examples.horizon))
     ids = identifiers(design)
     return Requests(
         pa.table({name: _column(log, name, ids).take(pa.array(row)) for name in examples.request}),
         time,
         part,
-        owner,
-        items.take(pa.array(taken)),
+        owner[by_owner].astype(np.int32),
+        items.take(pa.array(taken[by_owner])),
     )
 
 
-def _known(person: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """Mark the rows whose person stands in an earlier row, (n,)."""
-    known = np.ones(len(person), np.bool_)
-    known[np.unique(person, return_index=True)[1]] = False
-    return known
+def _since(log: Log, person: NDArray[np.int32], item: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Give from when on it is known of each person that they took something, (people,)."""
+    named = (person >= 0) & (item >= 0)
+    since = np.full(int(person.max(initial=-1)) + 1, FOREVER)
+    if log.time is not None:
+        usable = log.time + 1 if log.known is None else np.maximum(log.time + 1, log.known)  # not at its own time yet
+        np.minimum.at(since, person[named], usable[named])
+    return since
 
 
 def _parts(
     requests: Each, split: TimeSplit, design: Design, log: Log, time: NDArray[np.int64], horizon: int
-) -> NDArray[np.int8]:
-    maturity = max(microseconds(label.matures_after) for label in design.data.labels)
-    gap = max(horizon, maturity if split.embargo is None else microseconds(split.embargo))
+) -> tuple[NDArray[np.int8], tuple[int, int]]:
+    """Give the part of each row (n,), and when validation and the test begin."""
+    maturity = max(horizon, *(microseconds(label.matures_after) for label in design.data.labels))
+    table = next(table for table in design.data.tables if table.name == log.name)
+    late = maturity + microseconds(table.available_after)
+    gap = max(horizon, late if split.embargo is None else microseconds(split.embargo))
     test = begin_of_test(split, log)
     length = log.end() - test if split.validate is None else microseconds(split.validate)
     validate = test - gap - length
     begin = (0 if log.time is None else int(log.time.min())) + microseconds(requests.warm_up)
-    if requests.train is not None:
-        begin = max(begin, validate - gap - microseconds(requests.train))
+    oldest = begin if requests.train is None else max(begin, validate - gap - microseconds(requests.train))
     part = np.full(len(time), UNUSED, np.int8)
-    part[(time >= begin) & (time < validate - gap)] = TRAIN
-    part[(time >= validate) & (time < test - gap)] = VALIDATE
-    part[(time >= test) & (time < log.end() - horizon)] = TEST
-    return part
+    part[(time >= oldest) & (time < validate - gap)] = TRAIN
+    part[(time >= max(begin, validate)) & (time < test - gap)] = VALIDATE
+    part[(time >= max(begin, test)) & (time < log.end() - maturity)] = TEST
+    return part, (validate, test)
 
 
 def _relevant(
-    person: NDArray[np.int32], item: NDArray[np.int32], time: NDArray[np.int64], horizon: int
-) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Give each request (r,) what its person takes from its time to the horizon's end: owners ascending, and items."""
+    person: NDArray[np.int32], time: NDArray[np.int64], asks: NDArray[np.bool_], horizon: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Give each request what its person takes from its time to the horizon's end: requests ascending, and rows.
+
+    person, time: (n,) of all rows. asks: (n,) those of them that are requests.
+    """
     rows = np.lexsort((time, person))
-    first = np.empty(len(rows), np.int64)  # places within `rows`
-    last = np.empty(len(rows), np.int64)
-    bounds = (
-        np.r_[np.flatnonzero(np.r_[True, np.diff(person[rows]) != 0]), len(rows)] if len(rows) else np.zeros(1, int)
-    )
-    for low, high in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
-        own = time[rows[low:high]]
-        first[low:high] = low + np.searchsorted(own, own, side="left")
-        last[low:high] = low + np.searchsorted(own, own + horizon, side="right")
-    begin, end = np.empty(len(rows), np.int64), np.empty(len(rows), np.int64)
-    begin[rows], end[rows] = first, last
-    size = end - begin
-    owner = np.repeat(np.arange(len(rows)), size)
-    place = np.arange(size.sum()) - np.repeat(np.cumsum(size) - size, size) + np.repeat(begin, size)
-    taken = item[rows[place]]
-    by_owner = np.lexsort((taken, owner))
-    return owner[by_owner].astype(np.int32), taken[by_owner]
+    begin, end = np.empty(len(rows), np.int64), np.empty(len(rows), np.int64)  # places within `rows`
+    bounds = [*np.flatnonzero(np.diff(person[rows], prepend=-1)).tolist(), len(rows)]
+    for low, high in pairwise(bounds):
+        here, own = rows[low:high], time[rows[low:high]]
+        begin[here] = low + np.searchsorted(own, own, side="left")
+        end[here] = low + np.searchsorted(own, own + horizon, side="right")
+    begin, size = begin[asks], (end - begin)[asks]
+    owner = np.repeat(np.arange(len(size)), size)
+    place = np.arange(size.sum()) + np.repeat(begin - np.cumsum(size) + size, size)
+    return owner, rows[place]
 
 
 def _column(log: Log, name: str, ids: frozenset[str]) -> pa.Array:

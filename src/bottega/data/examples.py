@@ -107,6 +107,8 @@ class Examples:
     """(r,) what no part divides, where that is more than a request: its group, numbered."""
     borders: Borders | None = None
     """Where validation and the test begin; nothing: the split is not in time."""
+    given: bool = False
+    """The table itself says which rows are validation."""
     dropped: Mapping[str, int] = field(default_factory=dict)
     """Why rows of the log are no examples, and how many."""
     noted: Mapping[str, int] = field(default_factory=dict)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bottega.data.calibrating import calibration_slice
-from bottega.data.examples import PART_NAMES, Examples
+from bottega.data.examples import PART_NAMES, TEST, TRAIN, UNUSED, VALIDATE, Examples
 from bottega.data.keys import combined, encode
 from bottega.data.positions import propensities, propensity_weights
 from bottega.data.ripeness import Share, label_of, learnable, share_within, values_of
@@ -64,7 +64,7 @@ def lesson(
     compared.
     """
     asked = label_of(design, label)
-    learnt = learnable(examples, judged, asked)
+    learnt = learnable(examples, judged, asked) & _taught(design, examples)
     target = examples.early.get(asked.name, values_of(examples, asked))
     target = np.where(learnt, target, np.float32(np.nan))
     _check_classes(target, learnt, asked, judged)
@@ -77,7 +77,7 @@ def lesson(
     chances: Mapping[int, float] = {}
     if isinstance(design.data.position, InversePropensity) and asked.given is None:
         main = label_of(design, None)
-        known = training & learnable(examples, judged, main)
+        known = training & learnable(examples, judged, main) & _taught(design, examples)
         clicks = examples.early.get(main.name, values_of(examples, main))
         chances = _chances(design, examples, known, clicks, design.data.position.most)
         weight *= propensity_weights(_place(examples), target, chances, design.data.position.most)
@@ -91,6 +91,19 @@ def lesson(
         share_within(examples, asked, until),
         chances,
     )
+
+
+def taught_parts(design: Design, parts: tuple[int, ...], given: bool) -> tuple[int, ...]:
+    """Give those of the parts that models may learn from, by the split.
+
+    given: whether the table itself says which rows are validation.
+    """
+    refit = getattr(design.data.split, "refit", "always")
+    return (TRAIN,) if refit == "never" or (refit == "held out" and given) else parts
+
+
+def _taught(design: Design, examples: Examples) -> NDArray[np.bool_]:
+    return np.isin(examples.part(), taught_parts(design, (TRAIN, VALIDATE, TEST, UNUSED), examples.given))
 
 
 def _place(examples: Examples) -> NDArray[np.float32]:

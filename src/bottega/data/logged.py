@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from bottega.data.examples import PART_NAMES, TEST, Borders, Examples, Requests
+from bottega.data.examples import PART_NAMES, TEST, VALIDATE, Borders, Examples, Requests
 from bottega.data.grouped import in_requests, once, relevant, renumbered, request_columns, starts
 from bottega.data.keys import as_text, encode, identifiers
 from bottega.data.labels import Matured, asked, column_of, matured, numbers_of
@@ -105,6 +105,7 @@ def logged(design: Design, log: Log) -> Examples:
         None if examples.propensity is None else _propensities(examples.propensity, log, row),
         unit,
         at,
+        isinstance(data.split, GivenSplit) and _says_validation(data.split, log),
         dropped,
         _noted(named, log),
     )
@@ -199,6 +200,12 @@ def _part(
     if isinstance(split, RandomSplit):
         return at_random(split, len(times)), None
     raise DataError("data.split", f"TimeSplit, and {log.name!r} has no time", "a table with a time")
+
+
+def _says_validation(split: GivenSplit, log: Log) -> bool:
+    if not isinstance(split.validate, str) or split.column not in log.rows.column_names:
+        return False
+    return bool((given(split, log.column(split.column)) == VALIDATE).any())
 
 
 def _of_requests(log: Log, name: str, where: str, row: NDArray[np.int64], group: NDArray[np.int32]) -> pa.StringArray:

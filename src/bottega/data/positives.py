@@ -77,7 +77,7 @@ def requests(design: Design, log: Log, cuts: Sequence[Cut]) -> Requests:
         np.concatenate(owners).astype(np.int32),
         items.take(pa.array(np.concatenate(taken))),
     )
-    _check_parts(made, cuts)
+    _check_parts(made, cuts, "no one" if examples.newcomers else "no one with an event before")
     return made
 
 
@@ -93,13 +93,13 @@ def _newest(person: NDArray[np.int32], rows: NDArray[np.int64], people: int) -> 
     return newest
 
 
-def _check_parts(made: Requests, cuts: Sequence[Cut]) -> None:
+def _check_parts(made: Requests, cuts: Sequence[Cut], nobody: str) -> None:
     for part in sorted({cut.part for cut in cuts}):
         if not (made.part == part).any():
             places = ", ".join(f"{iso(cut.at)} to {iso(cut.until)}" for cut in cuts if cut.part == part)
             raise DataError(
                 "data.examples",
-                f"nobody asks in the {PART_NAMES[part]} part: no one with an event before took anything in {places}",
+                f"nobody asks in the {PART_NAMES[part]} part: {nobody} took anything in {places}",
                 "at least one request in each part",
                 "a longer horizon, another cut, or a longer log; rows far from all others in time are put into "
                 "quarantine by a check such as Range(time, at_most='2030-01-01')",

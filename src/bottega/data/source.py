@@ -89,10 +89,12 @@ def files(table: Table, place: Place) -> list[Path]:
     """Give the files of a table, sorted by name: of a file, a folder, a glob, or a name without its suffix.
 
     A name without suffix takes the first that is there of `.parquet`, `.pq`, `.csv`, `.csv.gz` and the others. A folder
-    gives its files of these kinds, or of the table's format, but none that begins with `_` or a dot. Files that tell
-    something about the rows of another, such as labels of pictures, are none of a table's own.
+    gives its files of these kinds, but none that begins with `_` or a dot. Of several sources, parted by `|`, the first
+    counts that has a file. Files that tell something about the rows of another, such as labels of pictures, are none of
+    a table's own.
     """
-    where, source = f"data.tables[{table.name}].source", table.source or table.name
+    where, sources = f"data.tables[{table.name}].source", (table.source or table.name).split("|")
+    source = sources[0]
     if place.folder is None and not Path(source).is_absolute():
         raise DataError(
             where,
@@ -101,24 +103,33 @@ def files(table: Table, place: Place) -> list[Path]:
             "--data DIR, or BOTTEGA_DATA=DIR, or --warehouse URL",
         )
     folder = place.folder or Path("/")
-    path = folder / source
-    if path.is_file():
-        found = [path]
-    elif path.is_dir():
-        found = [item for item in path.iterdir() if _fits(item, table) and item.is_file() and item.name[0] not in "._"]
-    elif any((beside := path.with_name(path.name + kind)).is_file() for kind in _KINDS):
-        found = [beside]
-    else:
-        root = Path(Path(source).anchor) if Path(source).is_absolute() else folder
-        matched = [item for item in root.glob(str(path.relative_to(root))) if item.is_file()]
-        found = [item for item in matched if not (svmlight.belongs_to_another(item) or idx.belongs_to_another(item))]
+    found = next((there for one in sources if (there := _there(one, folder, table))), [])
     if not found:
-        raise _missing(where, source, folder, path)
+        raise _missing(where, source, folder, folder / source)
     for item in found:
         if not _kind(item, table):
             allowed = f"files that end in {', '.join(_KINDS)}, or a format"
             raise DataError(where, f"{item.name}: another kind of file", allowed, "format='svmlight', if it is one")
     return sorted(found)
+
+
+def _there(source: str, folder: Path, table: Table) -> list[Path]:
+    """Give the files that a source means, of those that are there."""
+    path = folder / source
+    if path.is_file():
+        return [path]
+    if path.is_dir():
+        return [
+            item
+            for item in path.iterdir()
+            if item.name.lower().endswith(_KINDS) and item.is_file() and item.name[0] not in "._"
+        ]
+    for kind in _KINDS:
+        if (beside := path.with_name(path.name + kind)).is_file():
+            return [beside]
+    root = Path(Path(source).anchor) if Path(source).is_absolute() else folder
+    matched = [item for item in root.glob(str(path.relative_to(root))) if item.is_file()]
+    return [item for item in matched if not (svmlight.belongs_to_another(item) or idx.belongs_to_another(item))]
 
 
 def _missing(where: str, source: str, folder: Path, path: Path) -> DataError:
@@ -137,15 +148,10 @@ def _missing(where: str, source: str, folder: Path, path: Path) -> DataError:
     )
 
 
-def _kind(path: Path, table: Table) -> str | None:
-    """Give how a file is written: as the table says, else as the name does."""
-    name = path.name.lower()
-    return table.format or next((kind for kind, endings in _ENDINGS.items() if name.endswith(endings)), None)
-
-
-def _fits(path: Path, table: Table) -> bool:
-    """Say whether a folder's file is one of a table, by its name."""
-    return path.name.lower().endswith(_KINDS if table.format is None else _ENDINGS[table.format])
+def _kind(path: Path, table: Table | None = None) -> str | None:
+    """Give how a file is written: as its name says, else as the table does."""
+    name, otherwise = path.name.lower(), None if table is None else table.format
+    return next((kind for kind, endings in _ENDINGS.items() if name.endswith(endings)), otherwise)
 
 
 def _beside(path: Path, table: Table) -> Path | None:

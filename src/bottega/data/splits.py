@@ -90,13 +90,16 @@ def given(split: GivenSplit, column: pa.Array | pa.ChunkedArray) -> Part:
 
 
 def held_out(split: GivenSplit, part: Part, names: pa.StringArray) -> Part:
-    """Take validation out of training where the split says which share of it that is.
+    """Take validation out of training where the split says which share of it that is, or no row is meant for it.
 
     part: (r,) as `given` has it. names: (r,) of the requests; equal ones stay together.
     """
-    if isinstance(split.validate, str):
-        return part
-    chosen = (part == TRAIN) & (chances(names) < split.validate)
+    share = split.validate
+    if isinstance(share, str):
+        if split.otherwise is None or (part == VALIDATE).any():
+            return part
+        share = split.otherwise
+    chosen = (part == TRAIN) & (chances(names) < share)
     return np.where(chosen, VALIDATE, part).astype(np.int8)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Literal
 
 from bottega.design.examples import FromPositives, Judged, Logged, SameValue
 from bottega.design.part import Choice, Part, microseconds
@@ -28,6 +29,9 @@ class Label(Part, frozen=True):
     window: str | None = None
     """Learn already from what came within this span after the event, and correct the probability by the share of labels
     that come later, as matured examples tell; needs `observed_at`. Shorter is fresher and noisier."""
+    when: str | None = None
+    """For a further label of examples from positives, a condition in SQL over their table: a candidate has the label if
+    the person has such a row with it from the request to `matures_after` later, both included: `event = 'LIKE'`."""
 
     def check(self) -> None:
         self.check_span("matures_after", "window")
@@ -106,10 +110,13 @@ class GivenSplit(Choice, frozen=True):
     test: str = "test"
     """The value that means: test on it, once."""
     otherwise: float | None = None
-    """Where the table has no such column, the share of the requests, above 0 to 0.4, that are held out for each of
-    validation and test, by the hash of each; nothing: that is an error."""
+    """The share of the requests, above 0 to 0.4, that are held out by the hash of each, for validation where no row is
+    meant for it, and for the test too where the table has no such column; nothing: either is an error."""
     calibrate: float = 0.1
     """Share of what is learnt from that calibrators learn on and models do not, above 0 to 0.5."""
+    refit: Literal["always", "held out", "never"] = "always"
+    """Whether models learn from validation too before the test: `held out`, only where it was held out of training by
+    chance, and not where its labels may be of another kind, such as editors' grades beside clicks."""
 
     def check(self) -> None:
         self.check_range("calibrate", 0, 0.5, low_open=True)
@@ -240,7 +247,21 @@ class Data(Part, frozen=True):
         if not isinstance(self.examples, Logged) and (self.position is not None or self.sampling is not None):
             field = "position" if self.position is not None else "sampling"
             raise self.refuse(field, type(self.examples).__name__, "Logged examples, whose rows it is about")
+        self._check_conditions()
         if not isinstance(self.examples, Logged) and any(label.window is not None for label in self.labels):
             raise self.refuse("labels", "a window, without Logged examples", "Logged examples, or no window")
         if isinstance(self.position, InversePropensity) and getattr(self.examples, "candidate", None) is None:
             raise self.refuse("position", "InversePropensity, and no candidate", "Logged(…, candidate=…)")
+
+    def _check_conditions(self) -> None:
+        """Hold that further labels of positives say which rows they are, and no other label does."""
+        positives = isinstance(self.examples, FromPositives)
+        for place, label in enumerate(self.labels):
+            field, further = f"labels[{place}].when", positives and place > 0
+            if label.when is None and further:
+                fix = f"bt.Label({label.name!r}, when=\"event = '{label.name.upper()}'\")"
+                raise self.refuse(field, "nothing", "a condition in SQL: which rows of the positives it is", fix)
+            if label.when is not None and not further:
+                main = "the first label of positives, which any row of theirs is"
+                found = main if positives else f"{label.when!r}, for {type(self.examples).__name__} examples"
+                raise self.refuse(field, found, "a further label of FromPositives", "leave when= out")

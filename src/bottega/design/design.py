@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from bottega.design.data import Data, TimeSplit
 from bottega.design.evaluation import Evaluation
 from bottega.design.examples import FromPositives, Judged, Retrieved, SameValue
-from bottega.design.features import Feature, Lookup, Window
+from bottega.design.features import Feature, Image, Lookup, Window
 from bottega.design.models import Ladder, rung_name
 from bottega.design.monitoring import Monitoring
 from bottega.design.part import Part
@@ -76,6 +76,9 @@ class Design(Part, frozen=True):
                     "each name once in a ladder",
                     'for example bt.Popularity(span="7d", name="Trending")',
                 )
+            for place, rung in enumerate(rungs):
+                for label in getattr(rung, "objectives", ()):
+                    self._known(f"models.{ladder}[{place}].objectives", label, [one.name for one in self.data.labels])
         every = {rung_name(rung) for ladder in self.models.values() for rung in ladder}
         for place, goal in enumerate(self.evaluation.goals):
             for field in ("above", "below"):
@@ -98,6 +101,7 @@ class Design(Part, frozen=True):
                 self._known(f"{where}.label", stage.label, labels)
             elif isinstance(stage, Nearest):
                 self._known(f"{where}.encoder", stage.encoder, self.models)
+                self._check_nearest(where)
             elif isinstance(stage, Retrieve):
                 self._known(where, "retrieve", self.models)
                 for name in stage.quotas:
@@ -110,6 +114,18 @@ class Design(Part, frozen=True):
                     self._known(f"{where}.replay", stage.replay, [table.name for table in self.data.tables])
                 if stage.conversion is not None:
                     self._known(f"{where}.conversion", stage.conversion, ranked)
+
+    def _check_nearest(self, where: str) -> None:
+        """Hold a search by vectors against the table of items, and the picture that is read."""
+        examples = self.data.examples
+        if not isinstance(examples, SameValue):
+            raise DesignError(where, f"Nearest(), and examples are {type(examples).__name__}", "SameValue examples")
+        if sum(isinstance(feature, Image) for feature in self.features) != 1:
+            fix = 'features=[bt.Image("image", size=(28, 28))]'
+            raise DesignError("features", "not one picture, which Nearest() encodes", "one Image()", fix)
+        table = next(table for table in self.data.tables if table.name == examples.table)
+        if not isinstance(table.key, str):
+            raise DesignError(f"data.tables[{table.name}].key", f"{table.key!r}", "the column that names an item")
 
     def _check_sampling(self) -> None:
         sampling = self.data.sampling

@@ -8,6 +8,22 @@ from typing import Literal
 from bottega.design.part import Choice
 
 
+class RawPixels(Choice, frozen=True):
+    """Encode a picture as its pixels, scaled down and centred; it learns nothing, and is what encoders are held against.
+
+    Wrong where things move within the picture, or are seen from another side or in another light.
+    """
+
+    side: int = 28
+    """Pixels of each side, at most, 2 to 256: a longer one is scaled down by means. Larger sees more, and makes longer
+    vectors: side² × channels."""
+    name: str | None = None
+    """How the scorecard calls it; nothing: its kind. Two of one kind in a ladder need names of their own."""
+
+    def check(self) -> None:
+        self.check_range("side", 2, 256)
+
+
 class ImageEncoder(Choice, frozen=True):
     """Encode a picture as a vector by a small network, learnt so that pictures of one label lie together."""
 
@@ -80,5 +96,3 @@ class OnnxImageEncoder(Choice, frozen=True):
         if min(self.std) <= 0:
             raise self.refuse("std", f"{self.std}", "numbers above 0", "std=[0.229, 0.224, 0.225]")
 
-
-Encoder = ImageEncoder | OnnxImageEncoder

@@ -25,12 +25,14 @@ class Cuts(Choice, frozen=True):
 class Each(Choice, frozen=True):
     """Each positive is a request of its own: at its own time, for what was taken then, as a feed is read.
 
-    With a horizon of `0s` that one alone is relevant; what has been taken before by the person is no candidate.
+    A positive is the first time that a person takes a candidate: what they have taken before is never right. Keep it
+    out of the lists by retrievers with `k=0` and `unseen`, or by a condition, `Retrieve(where=…)`. With a horizon of
+    `0s` what is taken at that moment alone is relevant.
     """
 
     train: str | None = None
-    """How long before validation the requests to learn from begin, as a span; nothing: the whole log. Larger is slower
-    and steadier."""
+    """How long the time to learn from is, as a span, up to the gap before validation; nothing: the whole log. Larger is
+    slower and steadier."""
     warm_up: str = "0s"
     """How long after the log's first event nobody is asked for yet, as a span; larger leaves out what nothing is known
     for."""
@@ -138,4 +140,9 @@ class SameValue(Choice, frozen=True):
     table: str
     """The table of items; its `key` names them."""
     column: str
-    """The column whose equality makes two items relevant: a class, a product, a place."""
+    """The column whose equality makes two items relevant: a class, a product, a place. An item without a value is found,
+    and teaches nothing."""
+    gallery: Literal["auto", "training", "all"] = "auto"
+    """What is searched, when it is judged and when it serves: `training` are the items that are learnt from, and the
+    others are questions only; `all` is every item but the one that asks, as it must be where parts share no value.
+    `auto`: `training` for a GivenSplit, else `all`."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bottega.design.encoders import ImageEncoder
+from bottega.design.encoders import ImageEncoder, OnnxImageEncoder, RawPixels
 from bottega.design.retrievers import (
     BM25,
     CoPurchase,
+    Dense,
     Factorization,
     Newest,
     PersonalHistory,
@@ -15,11 +16,12 @@ from bottega.design.retrievers import (
     TextSimilarity,
     Trending,
 )
-from bottega.design.scorers import DCN, DLRM, BoostedTrees, DeepFM, Fusion, HistoricalRate, Logistic
+from bottega.design.scorers import DCN, DLRM, BoostedTrees, DeepFM, Fusion, HistoricalRate, Logistic, MultiTask
 
-Retriever = Popularity | PersonalHistory | CoPurchase | Factorization | TextSimilarity | BM25 | Trending | Newest
-Scorer = HistoricalRate | Fusion | Logistic | BoostedTrees | DCN | DeepFM | DLRM
-Model = Retriever | Scorer | ImageEncoder
+Retriever = Popularity | PersonalHistory | CoPurchase | Factorization | TextSimilarity | BM25 | Dense | Trending | Newest
+Scorer = HistoricalRate | Fusion | Logistic | BoostedTrees | DCN | DeepFM | DLRM | MultiTask
+Encoder = RawPixels | ImageEncoder | OnnxImageEncoder
+Model = Retriever | Scorer | Encoder
 Ladder = Sequence[Model]
 
 

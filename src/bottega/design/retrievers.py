@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+from bottega.design.indexes import Index
 from bottega.design.part import Choice
 
 
@@ -51,7 +52,7 @@ class Trending(Choice, frozen=True):
 
 
 class Newest(Choice, frozen=True):
-    """Retrieve what has come last: into the catalogue, or where there is none, by its first event."""
+    """Retrieve what has come last: into the catalogue, or by its first event, whichever was earlier."""
 
     k: int = 100
     """Candidates to retrieve for a request, 0 or more; larger finds more and costs more."""
@@ -193,8 +194,9 @@ class Dense(Choice, frozen=True):
     over: Sequence[str]
     """Columns of the catalogue with the candidate's text, read one after the other."""
     encoder: str | None = None
-    """The folder of an encoder, as sentence-transformers, Optimum or model2vec save it; nothing is downloaded, and its
-    files go into the build. Nothing: one is learnt here from the catalogue, by latent semantic analysis."""
+    """The folder of an encoder, as sentence-transformers, Optimum or model2vec save it, seen from where the command is
+    typed; nothing is downloaded, and its files go into the build. Nothing: one is learnt here from the catalogue, by
+    latent semantic analysis."""
     size: int = 512
     """Length of the vectors that are learnt here, at least 1; larger tells more apart and costs memory. A folder's
     encoder has its own."""
@@ -211,6 +213,8 @@ class Dense(Choice, frozen=True):
     """Written before each candidate's text: `"passage: "`. Nothing: what the folder says."""
     batch: int = 32
     """Texts encoded at once, at least 1; larger is faster to a point and needs more memory."""
+    index: Index = Index()
+    """How the nearest vectors are found."""
     k: int = 100
     """Candidates to retrieve for a request, 0 or more."""
     unseen: int = 0

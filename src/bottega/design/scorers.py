@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from bottega.design.part import Choice
@@ -188,3 +189,43 @@ class DLRM(_Deep, frozen=True, kw_only=True):
         _Deep.check(self)
         if any(not 1 <= width <= 65_536 for width in self.bottom):
             raise self.refuse("bottom", f"{self.bottom}", "widths from 1 to 65,536", "bottom=[64]")
+
+
+class MultiTask(_Deep, frozen=True, kw_only=True):
+    """Score by one network that learns several labels at once: Σ weight · P(label), over parts that they share.
+
+    The score is an order; each label's probability is learnt too. With one objective it is a network for that label.
+
+    Source: J. Ma et al., Modeling Task Relationships in Multi-task Learning with Multi-gate Mixture-of-Experts, KDD
+    2018.
+    """
+
+    objectives: Mapping[str, float]
+    """Label → weight, 0 or more, with which its probability counts in the score: `{"view": 1, "like": 5}`."""
+    losses: Mapping[str, float] = {}
+    """Label → how much its loss counts while it learns, above 0; one that is not named: 1. Larger learns that label at
+    the others' cost."""
+    sharing: Literal["mmoe", "shared-bottom"] = "mmoe"
+    """`mmoe` mixes several networks for each label by a gate of its own; `shared-bottom` has one for all, which is
+    faster, and lets labels that have little in common disturb each other."""
+    experts: int = 4
+    """Networks that the gates of `mmoe` mix, each of `layers`, 1 to 64; larger fits more and costs time."""
+    tower: Sequence[int] = (32,)
+    """Width of each hidden layer that a label has for itself; larger fits more, and shares less."""
+
+    def check(self) -> None:
+        _Deep.check(self)
+        self.check_range("experts", 1, 64)
+        if any(not 1 <= width <= 65_536 for width in self.tower):
+            raise self.refuse("tower", f"{self.tower}", "widths from 1 to 65,536", "tower=[32]")
+        objectives = 'objectives={"view": 1, "like": 5}'
+        if not self.objectives:
+            raise self.refuse("objectives", "no label", "a label with its weight at least", objectives)
+        if not all(0 <= weight < math.inf for weight in self.objectives.values()) or not any(self.objectives.values()):
+            raise self.refuse("objectives", f"{dict(self.objectives)}", "weights of 0 or more, not all 0", objectives)
+        if unknown := [label for label in self.losses if label not in self.objectives]:
+            raise self.refuse("losses", f"{unknown[0]!r}", f"labels of objectives: {', '.join(self.objectives)}")
+        if not all(0 < weight < math.inf for weight in self.losses.values()):
+            raise self.refuse("losses", f"{dict(self.losses)}", "weights above 0")
+        if self.calibrate == "beta":
+            raise self.refuse("calibrate", "'beta' for an order, which is no probability", "platt or isotonic")

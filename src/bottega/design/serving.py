@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
+from bottega.design.indexes import Index
 from bottega.design.part import Choice, Part
+from bottega.design.reranking import Reranking, check_exploring_last
 from bottega.design.scorers import DCN, DLRM, DeepFM
 
 
@@ -171,15 +173,31 @@ class Nearest(Choice, frozen=True):
     encoder: str = "encode"
     """The ladder whose champion encodes."""
     k: int = 100
-    """How many are returned, at least 1; larger finds more and costs more."""
+    """How many are returned unless the request asks for another number, at least 1; larger finds more and costs more."""
+    at_most: int = 1000
+    """How many a request may ask for; more is answered with this many, by name."""
     binary: bool = False
-    """Compare the signs of the vectors alone: 32 times smaller, and less exact."""
+    """Compare the signs of the turned vectors alone, `bits` of them: many times smaller, and less exact."""
+    bits: int = 64
+    """Bits of such a code, a multiple of 64; larger tells more apart, and costs memory and time."""
+    tolerance: float = 0.01
+    """Share of the primary metric that codes, or an index, may lose against comparing all vectors, 0 to 1, at the worse
+    end of its interval on validation; where they lose more, all vectors are compared, and the scorecard says so."""
+    index: Index = Index()
+    """How vectors are found where they are not codes."""
+    budget_ms: float | None = None
+    """Milliseconds that an encoder may take for a request: one that takes longer is champion only where none does not."""
 
     def check(self) -> None:
         self.check_range("k", 1, 1e6)
+        self.check_range("at_most", 1, 1e6)
+        self.check_range("tolerance", 0, 1)
+        self.check_range("budget_ms", 0, 1e7, low_open=True)
+        if not 64 <= self.bits <= 4096 or self.bits % 64:
+            raise self.refuse("bits", f"{self.bits}", "a multiple of 64, from 64 to 4096", "bits=64")
 
 
-Stage = Candidates | Retrieve | Rank | Show | Score | Decide | Pace | Auction | Nearest
+Stage = Candidates | Retrieve | Rank | Show | Score | Decide | Pace | Auction | Nearest | Reranking
 
 
 class _Compression(Choice, frozen=True, kw_only=True):
@@ -253,3 +271,4 @@ class Serving(Part, frozen=True):
         self.check_range("workers", 1, 1024)
         if not self.path:
             raise self.refuse("path", "no stage", "at least one stage", "path=[bt.Retrieve(), bt.Rank(), bt.Show()]")
+        check_exploring_last(self.path)

@@ -59,7 +59,8 @@ class Outcome:
     nothing for examples without candidates, which have binary metrics only. label: (n,) from 0 up; binary metrics want
     0 and 1. path: (n,) false for a relevant candidate that the path missed. views: name to (n,) rows that stay. slices:
     slice to value to (r,) requests. rungs: in the order of the ladders, the simplest first. catalogue: number of items
-    that could be shown. Raises `DataError` for columns that do not fit together.
+    that could be shown. total: (r,) how many items are relevant to each request, where most of them have no row;
+    nothing: those of the rows. Raises `DataError` for columns that do not fit together.
 
     >>> outcome = Outcome(np.array([0, 0]), np.array([7]), np.array([3, 4]), np.array([0, 1]), np.array([True, True]),
     ...                   {}, {}, [Rung("Logistic", "rank", np.array([0.5, 0.25]))], None)
@@ -76,6 +77,7 @@ class Outcome:
     slices: Mapping[str, Mapping[str, Mask]]
     rungs: Sequence[Rung]
     catalogue: int | None
+    total: Codes | None = None
     _kept: dict[tuple[type, Rung, str | None], Data] = field(default_factory=dict, init=False, repr=False)
     _columns: dict[str | None, tuple[Codes, Array, Codes]] = field(default_factory=dict, init=False, repr=False)
 
@@ -178,9 +180,15 @@ class Outcome:
             scores if inside is None else scores[inside],
             label,
             items=candidate,
-            relevant=np.bincount(self.group[self.relevant(view)], minlength=self.requests),
+            relevant=self._total(view),
             catalogue=self.catalogue,
         )
+
+    def _total(self, view: str | None) -> Codes:
+        """How many items are relevant to each request, (r,)."""
+        if self.total is not None and view is None:
+            return self.total
+        return np.bincount(self.group[self.relevant(view)], minlength=self.requests)
 
     def _lists(self, view: str | None) -> tuple[Codes, Array, Codes]:
         """Group, label and candidate of the rows of a view, (m,), in the types of the metrics, shared by all rungs."""

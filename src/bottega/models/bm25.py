@@ -156,9 +156,10 @@ class BM25Model:
 
     def _tune(self, tokens: Sequence[Sequence[str]], past: Interactions) -> None:
         """Choose k1, then b, by the requests whose right candidates the log knows."""
-        asked = self._tokens(past.people.to_pylist()[:_TUNED_ON])
-        right = past.matrix()[: len(asked)]
-        kept = _some(len(tokens), np.unique(right.indices))
+        people = _some(len(past.people), _TUNED_ON)
+        asked = self._tokens(past.people.take(pa.array(people)).to_pylist())
+        right = past.matrix()[people]
+        kept = np.union1d(_some(len(tokens), _AMONG), right.indices)
         right, texts_ = right[:, kept], [tokens[place] for place in kept]
         found: dict[tuple[float, float], float] = {}
 
@@ -190,9 +191,8 @@ class BM25Model:
         return words_of(given, self.setting.language)
 
 
-def _some(size: int, needed: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
-    """Give places of texts to tune among, ascending: all, or of many the needed ones and some drawn at random."""
-    if size <= _AMONG:
+def _some(size: int, most: int) -> npt.NDArray[np.int64]:
+    """Give places to tune on, ascending: all, or of many some drawn at random."""
+    if size <= most:
         return np.arange(size)
-    drawn = np.random.default_rng(0).choice(size, _AMONG, replace=False)
-    return np.union1d(drawn, needed)
+    return np.sort(np.random.default_rng(0).choice(size, most, replace=False))

@@ -11,18 +11,50 @@ import pyarrow as pa
 
 from bottega.data.keys import encode
 from bottega.design.retrievers import Dense
-from bottega.errors import BuildError, DataError
+from bottega.errors import DataError
 from bottega.files import write_json
 from bottega.models.history import EMPTY, History
+from bottega.models.indexes.building import build_index
+from bottega.models.indexes.vector_index import VectorIndex
 from bottega.models.interactions import Interactions
-from bottega.models.retrieving import Scored
-from bottega.models.storage import new_folder, read_array, read_facts, read_texts, write_arrays, write_texts
+from bottega.models.protocols import Scores
+from bottega.models.storage import new_folder, read_array, read_texts, write_arrays, write_texts
 from bottega.models.texts.encoder import TextEncoder, Vectors
+from bottega.models.texts.folder import read_folder
 from bottega.models.texts.latent import LatentEncoder
 from bottega.models.texts.opening import open_encoder
-from bottega.models.vocabulary import Texts, texts
+from bottega.models.vocabulary import Codes, Texts, texts
 
-_ENCODER = "encoder"
+_ENCODER, _INDEX = "encoder", "index"
+_MEASURED_ON, _FEWEST = 512, 100  # requests that an index is measured on; with fewer, texts stand for them
+
+
+class NearTexts:
+    """Evidence that is the product of a vector with each item's; 0 or less is none.
+
+    number: (items,) the code of each item in the index. place: (items,) the item of each code there. vector: (size,) of
+    the request; zeros: there is no evidence.
+    """
+
+    def __init__(self, index: VectorIndex, number: Codes, place: Codes, vector: Vectors) -> None:
+        self._index, self._number, self._place, self._vector = index, number, place, vector
+
+    def best(self, k: int, leave_out: Codes | None = None) -> Codes:
+        """The codes of the k items with the largest products above 0, best first, as far as the index finds them."""
+        if not self._vector.any():
+            return np.zeros(0, np.int32)
+        out = None if leave_out is None else [self._number[leave_out]]
+        (found,), (products,) = self._index.search(self._vector[None], min(k, len(self._number)), out)
+        codes, products = self._place[found[products > 0]], products[products > 0]
+        best: Codes = codes[np.lexsort((codes, -products))]
+        return best
+
+    def of(self, codes: Codes) -> Scores:
+        """The product with each item, (n,); 0 for −1."""
+        known = np.flatnonzero(codes >= 0)
+        found = np.zeros(len(codes), np.float32)
+        found[known] = self._index.products(self._vector, self._number[codes[known]])
+        return found
 
 
 class DenseModel:
@@ -45,8 +77,8 @@ class DenseModel:
     history: History
     """What each person took in the log."""
     encoder: TextEncoder
-    vectors: Vectors
-    """(items, size), zeros for an item without a text."""
+    index: VectorIndex
+    """The vector of each item, zeros for one without a text."""
 
     def __init__(self, setting: Dense) -> None:
         self.setting = setting
@@ -55,12 +87,14 @@ class DenseModel:
 
     @property
     def facts(self) -> Mapping[str, Any]:
-        """Which encoder it is, by its hash, and the length of its vectors."""
-        return self.encoder.facts
+        """Which encoder it is, by its hash, and what its index was measured to find of what it says."""
+        return {"encoder": self.encoder.facts, "index": self.index.facts}
 
     def fit(self, log: Interactions, at: int) -> None:
-        """Encode the catalogue's newest texts before `at`; `DataError` where there is none, `BuildError` for a folder
-        that holds no encoder."""
+        """Encode the catalogue's newest texts before `at`, and index their vectors.
+
+        Raises `DataError` where there is no text, `BuildError` for a folder that holds no encoder.
+        """
         past = log.before(at)
         self.items = past.items
         self.history = History.of(past.people, past.matrix()) if len(past) else EMPTY
@@ -77,7 +111,12 @@ class DenseModel:
             self.encoder = LatentEncoder.learnt(whole, self.setting.size, self.setting.language)
         else:
             self.encoder = self._opened(Path(self.setting.encoder).expanduser())
-        self.vectors = self._encoded(whole)
+        queries = None
+        if past.who == self.setting.query and len(past.people) >= _FEWEST:
+            order = np.random.default_rng(0).permutation(len(past.people))[:_MEASURED_ON]
+            queries = self._encoded(past.people.take(pa.array(order)).to_pylist(), "query")
+        self._take_numbers(np.arange(len(whole), dtype=np.int32))
+        self.index = build_index(self.setting.index, self._number, self._encoded(whole, "text"), queries)
 
     def add_items(self, items: Texts, given: Sequence[str | None]) -> None:
         """Take new texts into the catalogue without learning anew; the text of an item that is there is replaced.
@@ -87,68 +126,81 @@ class DenseModel:
         """
         new = dict(zip(texts(items).to_pylist(), given, strict=True))
         codes, every = encode(pa.concat_arrays([self.items, pa.array(new, pa.string())]))
-        vectors = np.zeros((len(every), self.vectors.shape[1]), np.float32)
-        vectors[codes[: len(self.items)]] = self.vectors
-        vectors[codes[len(self.items) :]] = self._encoded([text or "" for text in new.values()])
-        item = codes[self.history.item]
-        self.history = History(self.history.people, self.history.start, item, self.history.weight)
-        self.items, self.vectors = every, vectors
+        old, added = codes[: len(self.items)], codes[len(self.items) :]
+        number = np.full(len(every), -1, np.int32)
+        number[old] = self._number
+        fresh = np.flatnonzero(number < 0)
+        number[fresh] = len(self.items) + np.arange(len(fresh))
+        self.index.add(number[added], self._encoded([text or "" for text in new.values()], "text"))
+        history = self.history
+        self.history = History(history.people, history.start, old[history.item], history.weight)
+        self.items = every
+        self._take_numbers(number)
 
-    def ask(self, person: str, request: Mapping[str, Any]) -> Scored:  # noqa: ARG002
+    def ask(self, person: str, request: Mapping[str, Any]) -> NearTexts:  # noqa: ARG002
         """The product of every text with the request's."""
-        text = str(request.get(self.setting.query) or "").strip()
-        if not text:
-            return Scored(np.zeros(len(self.items), np.float32))
-        (vector,) = self.encoder.encode([self._prompt("query") + text])
-        return Scored(self.vectors @ vector)
+        (vector,) = self._encoded([str(request.get(self.setting.query) or "")], "query")
+        return NearTexts(self.index, self._number, self._place, vector)
 
-    def ask_all(self, people: Texts, requests: Sequence[Mapping[str, Any]]) -> Iterator[Scored]:
+    def ask_all(self, people: Texts, requests: Sequence[Mapping[str, Any]]) -> Iterator[NearTexts]:
         """The same for many requests."""
         return (self.ask(person, request) for person, request in zip(texts(people).to_pylist(), requests, strict=True))
 
     def save(self, folder: Path) -> None:
-        """Write items, history, vectors and the encoder's files into a new folder, which then needs no other."""
+        """Write items, history, index and the encoder's files into a new folder, which then needs no other."""
         with new_folder(folder) as part:
             write_texts(part, "items", self.items)
             self.history.save(part)
-            write_arrays(part, {"vectors": self.vectors})
+            write_arrays(part, {"number": self._number})
             (part / _ENCODER).mkdir()
             self.encoder.save(part / _ENCODER)
-            write_json(part / "dense.json", dict(self.facts))
+            self.index.save(part / _INDEX, self.encoder.facts["hash"])
+            write_json(part / "dense.json", self.facts)
 
     @classmethod
     def load(cls, folder: Path, setting: Dense) -> Self:
-        """Read what `save` wrote; arrays stay on the disk and are mapped. `BuildError` where the encoder is another
-        than the one that made the vectors."""
-        model, told = cls(setting), read_facts(folder, "dense")
+        """Read what `save` wrote; vectors stay on the disk and are mapped.
+
+        Raises `BuildError` where the encoder is another than the one that made the vectors.
+        """
+        model = cls(setting)
         model.items, model.history = read_texts(folder, "items"), History.load(folder)
-        model.vectors = read_array(folder, "vectors")
-        home = folder / _ENCODER
+        model._take_numbers(read_array(folder, "number"))
         if setting.encoder is None:
-            model.encoder = LatentEncoder.load(home)
+            model.encoder = LatentEncoder.load(folder / _ENCODER)
         else:
-            model.encoder = model._opened(home)
-        if model.encoder.facts["hash"] != told["hash"]:
-            raise BuildError(
-                str(home),
-                f"another encoder, {model.encoder.facts['hash'][:12]}",
-                f"{told['hash'][:12]}, which made the vectors",
-                "fit and save the model again, or restore the folder from a copy",
-            )
+            model.encoder = model._opened(folder / _ENCODER)
+        model.index = VectorIndex.load(folder / _INDEX, model.encoder.facts["hash"])
         return model
+
+    def _take_numbers(self, number: Codes) -> None:
+        """Keep the code of each item in the index (items,), and the item of each code."""
+        self._number, self._place = number, np.argsort(number).astype(np.int32)
 
     def _opened(self, path: Path) -> TextEncoder:
         way = {"auto": None, "last": "lasttoken"}.get(self.setting.pooling, self.setting.pooling)
         return open_encoder(path, way, self.setting.longest, self.setting.batch)
 
-    def _encoded(self, given: Sequence[str]) -> Vectors:
+    def _encoded(self, given: Sequence[str], side: str) -> Vectors:
+        """The vectors of texts (n,), with what the encoder wants before them; zeros for one that is empty."""
+        own = self.setting.query_prefix if side == "query" else self.setting.text_prefix
+        prompt = self.encoder.prompts[side] if own is None else own
         there = [place for place, text in enumerate(given) if text.strip()]
         found = np.zeros((len(given), self.encoder.facts["size"]), np.float32)
         if there:
-            prompt = self._prompt("text")
             found[there] = self.encoder.encode([prompt + given[place] for place in there])
         return found
 
-    def _prompt(self, side: str) -> str:
-        own = self.setting.query_prefix if side == "query" else self.setting.text_prefix
-        return self.encoder.prompts[side] if own is None else own
+
+def encoder_hash(setting: object) -> str | None:
+    """The SHA-256 of the files of the encoder that a model of the design names; nothing where it names none.
+
+    A path says nothing of what lies there: what was made with other files is made anew. Raises `BuildError` where there
+    is no encoder.
+
+    >>> encoder_hash(Dense(query="text", over=["text"])) is None
+    True
+    """
+    if not isinstance(setting, Dense) or setting.encoder is None:
+        return None
+    return read_folder(Path(setting.encoder).expanduser()).hash()

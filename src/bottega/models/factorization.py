@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from bottega.models.interactions import Interactions
 from bottega.models.protocols import Scores
 from bottega.models.retrieving import ScoredCatalogue
 from bottega.models.storage import read_array, read_facts, touch, write_arrays
-from bottega.models.vocabulary import Texts, codes_of
+from bottega.models.vocabulary import Codes, Texts, codes_of
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
@@ -86,6 +87,11 @@ class FactorizationModel(ScoredCatalogue[Factorization]):
         row = np.tile(np.arange(factors, dtype=np.int32), len(asked))
         weight = self.person_factors[asked].ravel()
         return weighted_rows(self.item_weights, start, row, weight, np.where(asked < 0, -1, np.arange(len(asked))))
+
+    @property
+    def item_vectors(self) -> Callable[[Codes], Scores] | None:
+        """Give the vectors of items, (n, factors), of `als`; nothing of `ease`, which has none."""
+        return None if self.method == "ease" else lambda codes: self.item_weights[:, codes].T
 
     def store(self, folder: Path) -> None:
         """Write the method and the arrays."""

@@ -82,7 +82,7 @@ def followed(model: Following[Setting], events: Events, person: Codes, time: Tim
     appearing = np.argsort(events.listed, kind="stable")
     shown, done = 0, 0
     for who, at in zip(person.tolist(), time.tolist(), strict=True):
-        while shown < len(appearing) and events.listed[appearing[shown]] <= at:
+        while shown < len(appearing) and events.listed[appearing[shown]] < at:
             model.appear(int(appearing[shown]), int(events.listed[appearing[shown]]))
             shown += 1
         until = int(np.searchsorted(events.since, at, side="right"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -73,15 +73,7 @@ class Interactions:
                 "convert the times first: column.cast('timestamp[us]').cast('int64')",
             )
         beside = texts or {}
-        lengths = [len(person_ids), len(item_ids), times.size, *map(len, beside.values())]
-        if len(set(lengths)) > 1:
-            names = ["people", "items", "times", *beside]
-            raise DataError(
-                "interactions",
-                ", ".join(f"{length} {name}" for length, name in zip(lengths, names, strict=True)),
-                "columns of one length",
-                "pass columns of one table",
-            )
+        _one_length(beside, people=len(person_ids), items=len(item_ids), times=times.size)
         person, people = encode(as_texts(person_ids))
         item, items = encode(as_texts(item_ids))
         words = {name: as_texts(column).dictionary_encode() for name, column in beside.items()}
@@ -95,19 +87,21 @@ class Interactions:
         """Add all items that could be taken, also those that nobody took.
 
         items: (m,) ids; of equal ones the last counts, one without an id is left out. columns: by name, their texts
-        (m,). known: (m,) from when each is there, microseconds; nothing: always.
+        (m,). known: (m,) from when each is there, microseconds; nothing: always. Raises `DataError` where the lengths
+        disagree.
 
         >>> log = Interactions.of(["ann"], ["tea"], [10]).with_catalogue(["cup", "tea"], {"name": ["Cup", "Tea"]})
         >>> log.items.to_pylist(), log.item.tolist(), log.newest("name").to_pylist()
         (['cup', 'tea'], [1], ['Cup', 'Tea'])
         """
         ids = as_texts(items)
+        since = np.zeros(len(ids), np.int64) if known is None else np.asarray(known, np.int64)
+        _one_length(columns, items=len(ids), times=since.size)
         codes, every = encode(pa.concat_arrays([self.items, ids]))
         listed = codes[len(self.items) :]
         there = np.flatnonzero(listed >= 0)
         row = np.full(len(every), -1, np.int64)
         row[listed[there]] = there  # the last one stays
-        since = np.zeros(len(ids), np.int64) if known is None else np.asarray(known, np.int64)
         begin = np.full(len(every), np.iinfo(np.int64).max)
         np.minimum.at(begin, listed[there], since[there])
         place = pa.array(row, mask=row < 0)
@@ -208,6 +202,17 @@ class Interactions:
             {name: column.take(stay) for name, column in self.catalogue.items()},
             None if self.known is None else self.known[items],
             self.who,
+        )
+
+
+def _one_length(beside: Mapping[str, Sized], **lengths: int) -> None:
+    every = [*lengths.items(), *((name, len(column)) for name, column in beside.items())]
+    if len({length for _, length in every}) > 1:
+        raise DataError(
+            "interactions",
+            ", ".join(f"{length} {name}" for name, length in every),
+            "columns of one length",
+            "pass columns of one table",
         )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
+from bottega.design.encoders import ImageEncoder, OnnxImageEncoder, RawPixels
+from bottega.design.models import Encoder as Encoding
 from bottega.design.models import Model
 from bottega.design.models import Retriever as Retrieving
 from bottega.design.models import Scorer as Scoring
@@ -18,7 +20,7 @@ from bottega.design.retrievers import (
     TextSimilarity,
     Trending,
 )
-from bottega.design.scorers import DCN, DLRM, BoostedTrees, DeepFM, Fusion, HistoricalRate, Logistic
+from bottega.design.scorers import DCN, DLRM, BoostedTrees, DeepFM, Fusion, HistoricalRate, Logistic, MultiTask
 from bottega.errors import BuildError
 from bottega.models.bm25 import BM25Model
 from bottega.models.boosted_trees import BoostedTreesModel
@@ -27,11 +29,15 @@ from bottega.models.dense import DenseModel
 from bottega.models.factorization import FactorizationModel
 from bottega.models.fusion import FusionModel
 from bottega.models.historical_rate import HistoricalRateModel
+from bottega.models.images.encoder import ImageEncoderModel
+from bottega.models.images.onnx_encoder import OnnxImageEncoderModel
+from bottega.models.images.raw import RawPixelsModel
 from bottega.models.logistic import LogisticModel
+from bottega.models.networks.multi_task_network import MultiTaskModel
 from bottega.models.networks.network import NetworkModel
 from bottega.models.personal_history import PersonalHistoryModel
 from bottega.models.popularity import PopularityModel
-from bottega.models.protocols import Retriever, Scorer
+from bottega.models.protocols import Encoder, Retriever, Scorer
 from bottega.models.text_similarity import TextSimilarityModel
 from bottega.models.trending import NewestModel, TrendingModel
 
@@ -81,7 +87,25 @@ def make_scorer(setting: Model) -> Scorer:
             return BoostedTreesModel(setting)
         case DCN() | DeepFM() | DLRM():
             return NetworkModel(setting)
+        case MultiTask():
+            return MultiTaskModel(setting)
     raise _refused(setting, "scorer", Scoring)
+
+
+def make_encoder(setting: Model) -> Encoder:
+    """An encoder of the design, not fitted yet; `BuildError` by name for any other model.
+
+    >>> type(make_encoder(RawPixels())).__name__
+    'RawPixelsModel'
+    """
+    match setting:
+        case RawPixels():
+            return RawPixelsModel(setting)
+        case ImageEncoder():
+            return ImageEncoderModel(setting)
+        case OnnxImageEncoder():
+            return OnnxImageEncoderModel(setting)
+    raise _refused(setting, "encoder", Encoding)
 
 
 def retriever_class(setting: Model) -> type[Retriever]:
@@ -92,6 +116,11 @@ def retriever_class(setting: Model) -> type[Retriever]:
 def scorer_class(setting: Model) -> type[Scorer]:
     """The class of a scorer of the design, whose `load(folder, setting)` reads what was saved."""
     return type(make_scorer(setting))
+
+
+def encoder_class(setting: Model) -> type[Encoder]:
+    """The class of an encoder of the design, whose `load(folder, setting)` reads what was saved."""
+    return type(make_encoder(setting))
 
 
 def _refused(setting: Model, role: str, kinds: Any) -> BuildError:

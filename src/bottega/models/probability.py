@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from bottega.design.scorers import Fusion
+from bottega.design.scorers import Fusion, MultiTask
 from bottega.errors import DesignError
 from bottega.files import write_json
 from bottega.models.calibrators import Calibrator, Platt, calibrator_of
@@ -21,7 +21,7 @@ from bottega.models.storage import new_folder, read_facts
 
 def gives_chances(setting: Any) -> bool:
     """Say whether the scores of a model of this setting are probabilities, as all are but those of an order."""
-    return not isinstance(setting, Fusion) and getattr(setting, "objective", "binary") == "binary"
+    return not isinstance(setting, (Fusion, MultiTask)) and getattr(setting, "objective", "binary") == "binary"
 
 
 def probable(setting: Any) -> bool:

@@ -15,7 +15,7 @@ from bottega.models.storage import read_array, write_arrays
 
 _FAR = 512.0  # half-lives between the times that two weights stand for, before all are written anew
 _NOT_YET = int(np.iinfo(np.int64).min)
-_LEAST = np.finfo(np.float32).tiny
+_LEAST = float(np.finfo(np.float32).tiny)
 
 
 class TrendingModel(Following[Trending]):
@@ -49,9 +49,9 @@ class TrendingModel(Following[Trending]):
             self.origin = time
         self.last = max(self.last, time)
         if (self.last - self.origin) / self._half > _FAR:
-            self.weight *= 2.0 ** ((self.origin - self.last) / self._half)
-            self.origin = self.last
-        self.weight[item] += 2.0 ** ((time - self.origin) / self._half)
+            kept = np.maximum(self.weight * 2.0 ** ((self.origin - self.last) / self._half), _LEAST)
+            self.weight, self.origin = np.where(self.weight > 0, kept, 0.0), self.last
+        self.weight[item] += max(2.0 ** ((time - self.origin) / self._half), _LEAST)
 
     def state(self) -> Scores:
         """The weights as of the last event, (items,)."""
@@ -71,7 +71,7 @@ class TrendingModel(Following[Trending]):
 
 
 class NewestModel(Following[Newest]):
-    """Scores an item by when it came: into the catalogue, or where there is none, by its first event.
+    """Scores an item by when it came: into the catalogue, or by its first event, whichever was earlier.
 
     score(i) = 1 ÷ (1 + days from then to the newest item). When it is wrong: it knows no quality; where much comes that
     nobody wants, its list is full of it.
@@ -97,7 +97,7 @@ class NewestModel(Following[Newest]):
 
     def appear(self, item: int, time: int) -> None:
         """An item is there from its first moment on."""
-        if self.came[item] == _NOT_YET:
+        if self.came[item] == _NOT_YET or time < self.came[item]:  # what is known late may have been earlier
             self.came[item] = time
 
     def state(self) -> Scores:

@@ -65,6 +65,24 @@ class Choice(msgspec.Struct, frozen=True):
     undefined: dict[str, str] = {}
 
 
+class TaskRung(msgspec.Struct, frozen=True):
+    """A rung, judged on one of the labels that its ladder learns."""
+
+    name: str
+    metrics: Metrics = {}
+    undefined: dict[str, str] = {}
+
+
+class Task(msgspec.Struct, frozen=True):
+    """One of several labels that a network learns, judged by itself, as `bottega.evaluation.tasks` says."""
+
+    label: str
+    ladder: str = ""
+    positives: int | None = None
+    models: list[TaskRung] = []
+    comparisons: list[Comparison] = []
+
+
 class Ladder(msgspec.Struct, frozen=True):
     """Rungs that were judged on one label, and their champion."""
 
@@ -124,6 +142,7 @@ class Scorecard(msgspec.Struct, frozen=True):
     """Ladder to where its champion began, in a run that was to go on from a release."""
     position: Position | None = None
     labels: list[LabelCount] = []
+    tasks: list[Task] = []
 
     @property
     def judged(self) -> list[Ladder]:

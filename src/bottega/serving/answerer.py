@@ -50,11 +50,18 @@ def load_path(folder: Path, store: str, accounts: Path, clock: str = "auto") -> 
     folder: the build. store: the URL of its online store. accounts: what advertisers spent, which all builds and
     workers share; made where the path has an auction. clock: for features, see `Clock`.
     """
-    from bottega.design.serving import Auction
-    from bottega.serving.bundle import load_bundle
+    from bottega.design.serving import Auction, Nearest
+    from bottega.serving.bundle import load_bundle, read_design
+    from bottega.serving.nearest import NearestPath, load_pictures
     from bottega.serving.path import Path as RequestPath
     from bottega.serving.spending import Spending
 
+    if any(isinstance(stage, Nearest) for stage in read_design(folder).serving.path):
+        pictures = load_pictures(folder, store, clock)
+        nearest = NearestPath(pictures)
+        nearest.warm()
+        names = tuple(table.name for table in pictures.design.data.tables)
+        return Served(pictures.design.name, names, nearest, pictures.clock)
     bundle = load_bundle(folder, store, clock)
     tables = tuple(table.name for table in bundle.design.data.tables)
     sells = any(isinstance(stage, Auction) for stage in bundle.design.serving.path)

@@ -16,7 +16,7 @@ import numpy as np
 from bottega.errors import DataError
 from bottega.serving.appending import ROTATE_BYTES, Appending, placed
 from bottega.serving.prometheus import Meters
-from bottega.serving.wire import Answer, Item, Trace, Traced
+from bottega.serving.wire import Answer, Explored, Item, Trace, Traced
 
 INTERVAL = 0.05
 QUEUE_BYTES = 16 * 2**20
@@ -183,6 +183,19 @@ def _lines(files: list[tuple[int, Path]]) -> Iterator[dict[str, Any]]:
                     raise DataError(f"{path}:{number}", str(error), "a line of JSON", "remove the line") from None
 
 
+def served_propensities(row: Mapping[str, Any]) -> np.ndarray:
+    """Give the chance of each shown item in its place, over all draws, (shown,) float64; empty where none was drawn."""
+    return np.frombuffer(base64.b64decode(row["trace"].get("explored", {}).get("propensity", "")), "<f8")
+
+
+def _propensity(answer: Answer) -> float:
+    """Give the chance of exactly this list."""
+    trace = answer.trace if isinstance(answer, Traced) else msgspec.UNSET
+    if not isinstance(trace, Trace) or not isinstance(trace.explored, Explored):
+        return 1.0
+    return float(np.frombuffer(trace.explored.given_above, "<f8").prod())
+
+
 def _decision(body: bytes, answer: Answer, time: int, worker: int) -> Decision:
     if b"\n" in body or b"\r" in body:
         body = msgspec.json.format(body, indent=-1)
@@ -193,7 +206,7 @@ def _decision(body: bytes, answer: Answer, time: int, worker: int) -> Decision:
         answer.version,
         msgspec.Raw(body),
         answer.items,
-        1.0,
+        _propensity(answer),
         answer.degradations,
         answer.stage_ms,
         answer.trace if isinstance(answer, Traced) else msgspec.UNSET,

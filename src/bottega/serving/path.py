@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import msgspec
 import numpy as np
 
 from bottega.design.design import Design
 from bottega.design.features import Given
+from bottega.design.reranking import Reranking
 from bottega.design.serving import Auction, Candidates, Pace, Rank, Retrieve, Show, Stage
 from bottega.errors import BuildError
 from bottega.features.expressions import evaluate, parse
@@ -24,13 +25,26 @@ from bottega.serving.finding import Candidacy, Finder, May, milliseconds
 from bottega.serving.ordering import best
 from bottega.serving.parity import readable
 from bottega.serving.reading import Reading
+from bottega.serving.reordering import Reorderer
 from bottega.serving.request_ids import request_id
+from bottega.serving.reranking.slate import Slate
 from bottega.serving.selling import Outcome, Seller
 from bottega.serving.spending import Clicked, Spending
-from bottega.serving.wire import Answer, Auctioned, Explained, Item, Moved, RequestError, Trace, Traced, request_type
+from bottega.serving.wire import (
+    Answer,
+    Auctioned,
+    Explained,
+    Explored,
+    Item,
+    Moved,
+    RequestError,
+    Trace,
+    Traced,
+    request_type,
+)
 
 Kind = TypeVar("Kind", bound=Stage)
-_SERVED = (Candidates, Retrieve, Rank, Show, Pace, Auction)
+_SERVED = (Candidates, Retrieve, Rank, Show, Pace, Auction, *get_args(Reranking))
 
 
 class Path:
@@ -59,6 +73,7 @@ class Path:
         self._finder, self._reading = Finder(bundle, retrieval), Reading(bundle)
         where = None if retrieval is None else retrieval.where
         self._filter = None if where is None else Filter(where, bundle)
+        self._reorderer = Reorderer(stages, self.version)
         self._seller: Seller | None = None
         self._accounts: Spending | None = None
         if (auction := self._stage(Auction)) is not None:
@@ -103,8 +118,9 @@ class Path:
         at: the moment as of which features are read. sold_at: that of the auction. Nothing: what the clocks say.
         """
         found, frame, rows = self._follow(request, at, limited=False)
-        shown, outcome = self._end(
-            found, frame, rows, request_id(), _now() if sold_at is None else sold_at, charge=False
+        name = getattr(request, "request_id", None) or request_id()
+        shown, outcome, slate = self._end(
+            found, frame, rows, name, _now() if sold_at is None else sold_at, charge=False
         )
         moved = self._moved(found, frame, shown)
         group = np.zeros(len(found.ids), np.int32)
@@ -118,6 +134,7 @@ class Path:
                 {name: _numbers(column, [row])[0] for name, column in found.scores.items()},
                 {name: readable(column[row]) for name, column in columns.items()},
                 {title: each[place - 1] for title, each in moved.items()},
+                [] if slate is None else list(slate.why.get(row, ())),
             )
             for place, row in enumerate(shown.tolist(), 1)
         ]
@@ -142,18 +159,20 @@ class Path:
     def _answer(self, request: msgspec.Struct, at: int | None, charge: bool) -> Answer:
         found, frame, rows = self._follow(request, at)
         name = getattr(request, "request_id", None) or request_id()
-        shown, outcome = self._end(found, frame, rows, name, _now() if at is None else at, charge)
+        shown, outcome, slate = self._end(found, frame, rows, name, _now() if at is None else at, charge)
         titles = list(dict.fromkeys([*self.bundle.retrievers, *found.scores]))
         columns = [_numbers(found.scores.get(title), shown) for title in titles]
         last = next((title for ladder, title in reversed(self._titles.items()) if ladder in found.ranked), None)
         final = found.scores.get(last or "") if outcome is None else outcome.scores
+        if slate is not None and final is not None:
+            final = slate.scores
         stages = [dict(zip(titles, each, strict=True)) for each in zip(*columns, strict=True)] or [{} for _ in shown]
         ids = [found.ids[row] for row in shown.tolist()]
         items = list(map(Item, ids, _numbers(final, shown), stages))
         if outcome is not None:
             for slot, (item, price) in enumerate(zip(items, outcome.sold.prices.tolist(), strict=True), 1):
                 item.slot, item.price = slot, price
-        trace = self._trace(found, frame, shown, outcome)
+        trace = self._trace(found, frame, shown, outcome, slate)
         return Traced(name, self.version, items, found.asked.degradations, found.stage_ms, trace)
 
     def _follow(
@@ -205,18 +224,25 @@ class Path:
 
     def _end(
         self, found: Candidacy, frame: Frame, rows: np.ndarray, name: str, at: int, charge: bool
-    ) -> tuple[np.ndarray, Outcome | None]:
-        """Sell, or show the first by the last score; gives the shown rows, best first."""
+    ) -> tuple[np.ndarray, Outcome | None, Slate | None]:
+        """Sell, or show the first by the last score and what re-ranking makes of it; gives the rows, best first."""
         asked, begin = found.asked, time.perf_counter()
         if self._seller is not None:
             outcome = self._seller.sell(found, frame, rows, name, at, charge)
             found.stage_ms["auction"] = milliseconds(begin)
-            return outcome.sold.rows, outcome
+            return outcome.sold.rows, outcome, None
         scores = next((found.ranked[ladder] for ladder in reversed(self._titles) if ladder in found.ranked), None)
-        shown = rows[: asked.k] if scores is None else best(scores, rows, asked.k, found.ids)
+        slate = None
+        if self._reorderer.stages:
+            slate = self._reorderer.order(found, frame, scores, rows, name, list(self.bundle.retrievers.values()))
+            shown = slate.shown
+            asked.degradations += slate.told
+            found.stage_ms["rerank"] = milliseconds(begin)
+        else:
+            shown = rows[: asked.k] if scores is None else best(scores, rows, asked.k, found.ids)
         if len(shown) < asked.k:
             asked.degradations.append(f"k: {len(shown)} of {asked.k} found")
-        return shown, None
+        return shown, None, slate
 
     def _moved(self, found: Candidacy, frame: Frame, shown: np.ndarray) -> dict[str, list[Moved]]:
         """Share the scores of the shown candidates out among the features, for each ladder that ranked."""
@@ -235,11 +261,16 @@ class Path:
             ]
         return told
 
-    def _trace(self, found: Candidacy, frame: Frame, shown: np.ndarray, outcome: Outcome | None) -> Trace:
+    def _trace(
+        self, found: Candidacy, frame: Frame, shown: np.ndarray, outcome: Outcome | None, slate: Slate | None
+    ) -> Trace:
         scores = {ladder: column.astype("<f4").tobytes() for ladder, column in found.ranked.items()}
         features = {ladder: column[shown].astype("<f4").tobytes() for ladder, column in found.inputs.items()}
         sold = msgspec.UNSET if outcome is None else Auctioned(outcome.bids.astype("<f8").tobytes(), outcome.charged)
-        return Trace(found.ids, scores, features, int(frame.time[0]), sold)
+        drawn: Explored | msgspec.UnsetType = msgspec.UNSET
+        if slate is not None and slate.propensity is not None and slate.given_above is not None:
+            drawn = Explored(slate.propensity.astype("<f8").tobytes(), slate.given_above.astype("<f8").tobytes())
+        return Trace(found.ids, scores, features, int(frame.time[0]), sold, drawn)
 
     def _moment(self) -> int:
         clock = self.bundle.clock

@@ -20,6 +20,7 @@ from bottega.features.words import Known, TextColumn
 from bottega.models.inputs import Inputs
 from bottega.models.protocols import Scores
 from bottega.serving.bundle import Bundle, Champion
+from bottega.serving.reranking.conditions import needed_columns
 
 Derived = Expression | Cross | Categories
 
@@ -107,6 +108,7 @@ def _read(derived: Sequence[Derived], bundle: Bundle) -> tuple[list[Derived], se
     design = bundle.design
     used = {name for champion in bundle.champions.values() for name in champion.facts.names}
     used |= {name for view in design.evaluation.views for name in parse(view.where).columns}
+    used |= needed_columns(design.serving.path)
     for stage in design.serving.path:
         if isinstance(stage, Auction):
             used |= {name for name in (stage.bid, stage.budget, stage.advertiser) if name is not None}

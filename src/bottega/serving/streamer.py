@@ -16,12 +16,17 @@ from pathlib import Path
 from bottega.data.keys import identifiers
 from bottega.data.streams.messages import Decoder
 from bottega.data.streams.opening import open_dead_letters, open_stream, origin_of
+from bottega.design.design import Design
+from bottega.design.serving import Nearest
 from bottega.errors import BottegaError
 from bottega.features.applying import Applier
 from bottega.features.filling import AS_OF
+from bottega.features.stores.protocol import Store
+from bottega.serving.additions import PictureApplier
 from bottega.serving.bundle import read_design, read_facts, read_schemas
 from bottega.serving.clock import CHOSEN, Clock, kept
 from bottega.serving.manifest import verify
+from bottega.serving.nearest import load_encoder
 from bottega.serving.online import FILLED, open_online
 from bottega.serving.prometheus import Meters
 from bottega.serving.service import Settings, State, Worker, from_text, tell
@@ -79,7 +84,6 @@ def consumer_of(settings: Settings, build: Path, meters: Meters, say: Callable[[
     """
     verify(build)
     design = read_design(build)
-    facts = read_facts(build)
     store = open_online(settings.store, build, clock=settings.clock)
     try:
         as_of = int(store.marked(AS_OF) or 0)
@@ -90,8 +94,7 @@ def consumer_of(settings: Settings, build: Path, meters: Meters, say: Callable[[
         letters = open_dead_letters(settings.stream, settings.log_folder)
         try:
             decoder = Decoder(design.data.tables, read_schemas(build), clock.ahead, identifiers(design))
-            applier = Applier(store, facts.groups, design, for_ever=clock.stands)
-            applier.warm()
+            applier = applier_of(build, design, store, clock)
             yield Consumer(
                 stream, store, applier, decoder, design.data.tables, letters, clock, meters, say,
                 origin_of(settings.stream),
@@ -101,6 +104,17 @@ def consumer_of(settings: Settings, build: Path, meters: Meters, say: Callable[[
             stream.close()
     finally:
         store.close()
+
+
+def applier_of(build: Path, design: Design, store: Store, clock: Clock) -> Applier | PictureApplier:
+    """Give what brings the events of a build into its store, warm: into records, or into a gallery of pictures."""
+    applier: Applier | PictureApplier
+    if any(isinstance(stage, Nearest) for stage in design.serving.path):
+        applier = PictureApplier(store, design, load_encoder(build, design)[1])
+    else:
+        applier = Applier(store, read_facts(build).groups, design, for_ever=clock.stands)
+    applier.warm()
+    return applier
 
 
 def _watch_parent(ending: threading.Event, grace: float) -> None:

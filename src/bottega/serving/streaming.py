@@ -16,7 +16,7 @@ from bottega.data.streams.opening import PARTITIONS
 from bottega.data.streams.protocol import Message, Stream
 from bottega.design.tables import Table
 from bottega.errors import BottegaError
-from bottega.features.applying import Applied, Applier
+from bottega.features.applying import Applied
 from bottega.features.filling import AS_OF
 from bottega.features.stores.protocol import Store
 from bottega.features.tracked import Places
@@ -36,6 +36,12 @@ class Timed(Protocol):
     stands: bool
 
     def __call__(self) -> int: ...
+
+
+class Applies(Protocol):
+    """Brings rows into a store, each once, as `Applier` does."""
+
+    def apply(self, log: Log, places: Places, now: int) -> Applied: ...
 
 
 class Letters(Protocol):
@@ -68,7 +74,7 @@ class Consumer:
         self,
         stream: Stream,
         store: Store,
-        applier: Applier,
+        applier: Applies,
         decoder: Decoder,
         tables: Sequence[Table],
         letters: Letters,

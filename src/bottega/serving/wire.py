@@ -13,7 +13,10 @@ from bottega.errors import BuildError
 Id = str | int | float | None
 """How a request may name an entity; inside, all of them are text."""
 
-_FEWER = re.compile(r"k: .*|auction: (no ads|n of n (slots sold|over budget|below the reserve))")
+_FEWER = re.compile(
+    r"k: .*|quota .*|rule .*: nothing is left"
+    r"|auction: (no ads|n of n (slots sold|over budget|below the reserve))"
+)
 
 RESERVED = ("k", "candidates", "view", "request_id")
 
@@ -53,6 +56,15 @@ class Auctioned(msgspec.Struct):
     """What was charged as soon as it was shown; 0 where clicks are charged."""
 
 
+class Explored(msgspec.Struct):
+    """With which chances the items that an answer shows were drawn."""
+
+    propensity: bytes
+    """(shown,) float64 little-endian: the chance, over all draws, that this item stands in this place."""
+    given_above: bytes
+    """(shown,) float64 little-endian: the same, given the items above; the product is the chance of the whole list."""
+
+
 class Trace(msgspec.Struct):
     """What the decision log keeps of an answer and the wire does not carry."""
 
@@ -67,6 +79,8 @@ class Trace(msgspec.Struct):
     """The moment as of which features were read, microseconds since 1970 UTC."""
     auction: Auctioned | msgspec.UnsetType = msgspec.UNSET
     """Where the path has one."""
+    explored: Explored | msgspec.UnsetType = msgspec.UNSET
+    """Where the path explores."""
 
 
 class Traced(Answer):
@@ -98,6 +112,8 @@ class Explained(msgspec.Struct):
     """The features as they were read for this answer."""
     contributions: dict[str, Moved] = {}
     """For each stage that ranked, what each feature adds to its score."""
+    reranked: list[str] = []
+    """What each stage of re-ranking did to it, in their order."""
     slot: int | msgspec.UnsetType = msgspec.UNSET
     """The place that an auction sold, from 1."""
     bid: float | msgspec.UnsetType = msgspec.UNSET

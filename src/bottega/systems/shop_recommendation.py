@@ -167,7 +167,15 @@ design = bt.Design(
         ],
         experiment=bt.Experiment("revenue per visit", unit="customer", minimum_effect=0.02),
     ),
-    serving=bt.Serving(path=[bt.Retrieve(k=300), bt.Rank(budget_ms=15), bt.Show(k=20)]),
+    serving=bt.Serving(
+        path=[
+            bt.Retrieve(k=300),
+            bt.Rank(budget_ms=15),
+            bt.Quota(where="coalesce(customer_product_times_all, 0) = 0", at_least=4, first=20, name="something new"),
+            bt.Explore(epsilon=0.01, pool=60),
+            bt.Show(k=20),
+        ]
+    ),
     monitoring=bt.Monitoring(
         watches=[bt.Watch("drift", at_most=0.2), bt.Watch("recall@20", at_least=0.15, every="7d")],
         retrain=bt.Retrain(every="7d", rollout=[bt.Shadow(), bt.Canary(0.05)]),

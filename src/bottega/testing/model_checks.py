@@ -24,28 +24,30 @@ from bottega.models.inputs import Inputs
 from bottega.models.interactions import Interactions
 from bottega.models.protocols import Retriever, Scorer
 from bottega.models.retrieving import retrieved, scores_of
-from bottega.testing.model_examples import AT, DAY, ITEMS, PEOPLE, STRANGER, rows, shop
+from bottega.testing.model_examples import AT, DAY, STRANGER, World, rows, shop_world
 
 MakeRetriever = Callable[[], Retriever]
 MakeScorer = Callable[[], Scorer]
+MakeWorld = Callable[[], World]
 _FEWEST = 1.2  # times chance that a model must reach on the planted signal
 
 
-def check_retriever(make: MakeRetriever) -> None:
+def check_retriever(make: MakeRetriever, world: MakeWorld = shop_world) -> None:
     """Run every check of `RETRIEVER_CHECKS` on a retriever and raise on the first failure.
 
     When it is wrong: the checks know what every retriever must hold, not what this one computes; test that against an
     independent source too.
 
-    make: gives a new retriever, not fitted, always with the same setting. It is fitted on the log of `shop`. Raises
-    `AssertionError` that names the model, the check and what was found.
+    make: gives a new retriever, not fitted, always with the same setting. world: gives what it is fitted on and asked
+    for: `shop_world`, or `search_world` for one that reads a request's `text` and a catalogue's `title` and `text`.
+    Raises `AssertionError` that names the model, the check and what was found.
 
     >>> from bottega.design.retrievers import Popularity
     >>> from bottega.models.making import make_retriever
     >>> check_retriever(lambda: make_retriever(Popularity()))
     """
     for check in RETRIEVER_CHECKS:
-        check(make)
+        check(make, world)
 
 
 def check_scorer(make: MakeScorer) -> None:
@@ -62,60 +64,54 @@ def check_scorer(make: MakeScorer) -> None:
         check(make)
 
 
-def check_same_bytes(make: MakeRetriever) -> None:
+def check_same_bytes(make: MakeRetriever, world: MakeWorld = shop_world) -> None:
     """Fitted twice on one log, it writes the same files, and no pickle among them."""
     with tempfile.TemporaryDirectory() as home:
-        first, again = (_saved(_fitted(make), Path(home) / name) for name in ("first", "again"))
+        first, again = (_saved(_fitted(make, world()), Path(home) / name) for name in ("first", "again"))
     _hold(make, "check_same_bytes", first == again, f"files differ: {_differences(first, again)}")
     _hold(make, "check_same_bytes", _no_pickle(first), f"a file of pickle: {sorted(first)}")
 
 
-def check_no_leak(make: MakeRetriever) -> None:
+def check_no_leak(make: MakeRetriever, world: MakeWorld = shop_world) -> None:
     """What happens from the cut on, new people and items too, changes no byte of what it learns."""
-    log, _ = shop()
-    past, rng = log.time < AT, np.random.default_rng(1)
-    person = [
-        p if old else f"later-{rng.integers(9)}" for p, old in zip(_names(log.people, log.person), past, strict=True)
-    ]
-    item = [i if old else f"later-{rng.integers(9)}" for i, old in zip(_names(log.items, log.item), past, strict=True)]
-    time = np.where(past, log.time, rng.integers(AT, AT + 9 * DAY, len(log)))
-    text = [t if old else f"later {t}" for t, old in zip(log.texts["text"].to_pylist(), past, strict=True)]
+    this = world()
     other = make()
-    other.fit(Interactions.of(person, item, time, {"text": text}), AT)
+    other.fit(_otherwise_later(this.log), AT)
     with tempfile.TemporaryDirectory() as home:
-        first, again = _saved(_fitted(make), Path(home) / "first"), _saved(other, Path(home) / "again")
+        first, again = _saved(_fitted(make, this), Path(home) / "first"), _saved(other, Path(home) / "again")
     _hold(make, "check_no_leak", first == again, f"later rows changed {_differences(first, again)}")
 
 
-def check_reads_back(make: MakeRetriever) -> None:
+def check_reads_back(make: MakeRetriever, world: MakeWorld = shop_world) -> None:
     """What is read from its folder answers as what was saved."""
-    model, people = _fitted(make), _people()
+    this = world()
+    model, people, requests = _fitted(make, this), this.people, this.requests(this.people)
     with tempfile.TemporaryDirectory() as home:
         model.save(Path(home) / "model")
         read = type(model).load(Path(home) / "model", model.setting)
         _hold(make, "check_reads_back", read.items.equals(model.items), "other items")
-        _hold(
-            make, "check_reads_back", np.array_equal(scores_of(read, people), scores_of(model, people)), "other scores"
-        )
+        same = np.array_equal(scores_of(read, people, requests), scores_of(model, people, requests))
+        _hold(make, "check_reads_back", same, "other scores")
         for seen in (True, False):
-            for a, b in zip(retrieved(read, people, 7, seen), retrieved(model, people, 7, seen), strict=True):
+            lists = (retrieved(one, people, 7, seen, requests) for one in (read, model))
+            for a, b in zip(*lists, strict=True):
                 _hold(make, "check_reads_back", np.array_equal(a, b), "other lists")
 
 
-def check_answers_are_pure(make: MakeRetriever) -> None:
+def check_answers_are_pure(make: MakeRetriever, world: MakeWorld = shop_world) -> None:
     """Answering twice gives the same, neither the log nor the model's files change, and order plays no part."""
-    log, _ = shop()
+    this = world()
+    log = this.log
     columns: list[npt.NDArray[Any]] = [log.person, log.item, log.time]
     before = [column.copy() for column in columns]
     for column in columns:
         column.setflags(write=False)
-    model, people = make(), _people()
-    model.fit(log, AT)
+    model, people, requests = _fitted(make, this), this.people, this.requests(this.people)
     with tempfile.TemporaryDirectory() as home:
         first = _saved(model, Path(home) / "first")
-        codes, scores = retrieved(model, people, 9, seen=False)
+        codes, scores = retrieved(model, people, 9, False, requests)
         for row in np.random.default_rng(0).permutation(len(people)):
-            one = retrieved(model, [people[row]], 9, seen=False)
+            one = retrieved(model, [people[row]], 9, False, [requests[row]])
             same = np.array_equal(one[0][0], codes[row]) and np.array_equal(one[1][0], scores[row])
             _hold(make, "check_answers_are_pure", same, f"another answer for {people[row]} alone, or asked again")
         again = _saved(model, Path(home) / "again")
@@ -124,19 +120,21 @@ def check_answers_are_pure(make: MakeRetriever) -> None:
     _hold(make, "check_answers_are_pure", kept, "the log was written into")
 
 
-def check_lists(make: MakeRetriever) -> None:
+def check_lists(make: MakeRetriever, world: MakeWorld = shop_world) -> None:
     """Lists have the promised shape: k wide, scores falling and as in `scores`, ties by code, no item twice, none
     without evidence, −1 and 0 where they end; also for k over the catalogue, nobody, a stranger and an empty name.
     """
-    model = _fitted(make)
-    people = [*_people(), STRANGER, ""]
-    for k in (1, 5, ITEMS * 3):
-        codes, scores = retrieved(model, people, k)
-        all_scores = scores_of(model, people)
+    this = world()
+    model = _fitted(make, this)
+    people = [*this.people, STRANGER, ""]
+    requests = this.requests(people)
+    for k in (1, 5, len(model.items) * 3):
+        codes, scores = retrieved(model, people, k, requests=requests)
+        all_scores = scores_of(model, people, requests)
         name = f"check_lists (k={k})"
         _hold(make, name, codes.shape == scores.shape == (len(people), k), f"shapes {codes.shape}, {scores.shape}")
         _hold(make, name, codes.dtype == np.int32 and scores.dtype == np.float32, f"{codes.dtype}, {scores.dtype}")
-        for person, row, score, every in zip(people, codes, scores, all_scores, strict=True):
+        for person, request, row, score, every in zip(people, requests, codes, scores, all_scores, strict=True):
             right = np.lexsort((np.arange(len(every)), -every))
             right = right[every[right] > 0][:k]
             found = row[: len(right)]
@@ -144,51 +142,54 @@ def check_lists(make: MakeRetriever) -> None:
             _hold(make, name, np.array_equal(score[: len(right)], every[right]), f"{person}: scores of other items")
             ended = (row[len(right) :] == -1).all() and not score[len(right) :].any()
             _hold(make, name, bool(ended), f"{person}: the list goes on after its end")
-            lost = model.ask(person, {}).of(np.array([-1], np.int32)).tolist()
+            lost = model.ask(person, request).of(np.array([-1], np.int32)).tolist()
             _hold(make, name, lost == [0], f"{person}: {lost} for an item that it does not know")
     codes, scores = retrieved(model, [], 4)
     _hold(make, "check_lists", codes.shape == scores.shape == (0, 4), f"shapes {codes.shape} for nobody")
 
 
-def check_unseen(make: MakeRetriever) -> None:
+def check_unseen(make: MakeRetriever, world: MakeWorld = shop_world) -> None:
     """With seen=False nothing comes that the person has in the log, and all else in the same order."""
-    log = shop()[0].before(AT)
-    model, people = _fitted(make), [*_people(), STRANGER]
+    this = world()
+    log = this.log.before(AT)
+    model, people = _fitted(make, this), [*this.people, STRANGER]
     taken = set(zip(_names(log.people, log.person), _names(log.items, log.item), strict=True))
     names = model.items.to_pylist()
-    every, fresh = retrieved(model, people, ITEMS)[0], retrieved(model, people, ITEMS, seen=False)[0]
+    requests = this.requests(people)
+    every, fresh = (retrieved(model, people, len(names), seen, requests)[0] for seen in (True, False))
     for person, with_seen, without in zip(people, every, fresh, strict=True):
         right = [code for code in with_seen if code >= 0 and (person, names[code]) not in taken]
         found = without[without >= 0].tolist()
         _hold(make, "check_unseen", found == right, f"{person}: {found}, not {right}")
 
 
-def check_asked_together(make: MakeRetriever) -> None:
+def check_asked_together(make: MakeRetriever, world: MakeWorld = shop_world) -> None:
     """Asked for many people at once it knows what it knows of each alone."""
-    model, people = _fitted(make), [*_people(), STRANGER, ""]
+    this = world()
+    model, people = _fitted(make, this), [*this.people, STRANGER, ""]
+    requests = this.requests(people)
     codes = np.arange(len(model.items), dtype=np.int32)
-    for person, one in zip(people, model.ask_all(people, [{}] * len(people)), strict=True):
-        same = np.array_equal(model.ask(person, {}).of(codes), one.of(codes))
+    for person, request, one in zip(people, requests, model.ask_all(people, requests), strict=True):
+        same = np.array_equal(model.ask(person, request).of(codes), one.of(codes))
         _hold(make, "check_asked_together", same, f"{person}: other scores than alone")
 
 
-def check_refusals(make: MakeRetriever) -> None:
+def check_refusals(make: MakeRetriever, world: MakeWorld = shop_world) -> None:
     """A k of 0, and a log without a row before the cut, are refused by an error of ours."""
-    log, _ = shop()
-    _refuses(make, "check_refusals (k=0)", lambda: retrieved(_fitted(make), _people(), 0))
-    _refuses(make, "check_refusals (no rows)", lambda: make().fit(log, int(log.time.min())))
+    this = world()
+    _refuses(make, "check_refusals (k=0)", lambda: retrieved(_fitted(make, this), this.people, 0))
+    _refuses(make, "check_refusals (no rows)", lambda: make().fit(this.log, this.begin()))
 
 
-def check_finds_what_comes(make: MakeRetriever) -> None:
+def check_finds_what_comes(make: MakeRetriever, world: MakeWorld = shop_world) -> None:
     """It finds more of what people take after the cut than chance does."""
-    log, later = shop()
-    model = make()
-    model.fit(log, AT)
+    this = world()
+    model, later = _fitted(make, this), this.later
     people = sorted({person for person, _ in later})
     names = model.items.to_pylist()
     found = {
         (p, names[code])
-        for p, row in zip(people, retrieved(model, people, 6)[0], strict=True)
+        for p, row in zip(people, retrieved(model, people, 6, requests=this.requests(people))[0], strict=True)
         for code in row
         if code >= 0
     }
@@ -234,15 +235,24 @@ def check_scoring_is_pure(make: MakeScorer) -> None:
 
 
 def check_rows_alone(make: MakeScorer) -> None:
-    """A row's score does not depend on the rows beside it, or on their order (to 1e-6); no rows give no scores."""
+    """A row's score does not depend on the rows beside it, or on their order (to 1e-6); no rows give no scores.
+
+    Of a model that says that it is `listwise` it does not depend on other requests, or on the order of its own.
+    """
     model, (inputs, _) = _learnt(make), rows(300, seed=2)
-    inputs = Inputs(inputs.names, inputs.kinds, inputs.values, inputs.ids)
+    group = inputs.group if getattr(model, "listwise", False) else None
+    inputs = Inputs(inputs.names, inputs.kinds, inputs.values, inputs.ids, group)
     scores = model.score(inputs)
-    _hold(make, "check_rows_alone", scores.shape == (300,) and scores.dtype == np.float32,
-          f"{scores.shape} of {scores.dtype}")  # fmt: skip
+    shaped = scores.shape == (300,) and scores.dtype == np.float32
+    _hold(make, "check_rows_alone", shaped, f"{scores.shape} of {scores.dtype}")
     order = np.random.default_rng(0).permutation(300)
-    for places in (order, order[:1], order[:17], order[:0]):
-        near = np.allclose(model.score(inputs.take(places)), scores[places], rtol=1e-6, atol=1e-7)
+    if group is not None:  # whole requests, in another order, and their rows too
+        order = order[np.argsort(np.random.default_rng(1).permutation(30)[group[order]], kind="stable")]
+    for places in (order, order[:1] if group is None else order[:10], order[-20:], order[:0]):
+        ids = {name: column.take(pa.array(places)) for name, column in inputs.ids.items()}
+        runs = None if group is None else _runs(group[places])
+        some = Inputs(inputs.names, inputs.kinds, inputs.values[places], ids, runs)
+        near = np.allclose(model.score(some), scores[places], rtol=1e-6, atol=1e-7)
         _hold(make, "check_rows_alone", near, f"other scores for {len(places)} of the rows")
 
 
@@ -295,7 +305,7 @@ def check_learns(make: MakeScorer) -> None:
     _hold(make, "check_learns", above > 0.5 * _FEWEST, f"ROC-AUC {above:.3f} on a planted signal")
 
 
-RETRIEVER_CHECKS: tuple[Callable[[MakeRetriever], None], ...] = (
+RETRIEVER_CHECKS: tuple[Callable[[MakeRetriever, MakeWorld], None], ...] = (
     check_same_bytes,
     check_no_leak,
     check_reads_back,
@@ -318,20 +328,37 @@ SCORER_CHECKS: tuple[Callable[[MakeScorer], None], ...] = (
 )
 
 
-def _fitted(make: MakeRetriever) -> Retriever:
+def _fitted(make: MakeRetriever, world: World) -> Retriever:
     model = make()
-    model.fit(shop()[0], AT)
+    model.fit(world.log, AT)
     return model
+
+
+def _otherwise_later(log: Interactions) -> Interactions:
+    """The same log until `AT`, with other people, items and texts from then on."""
+    past, rng = log.time < AT, np.random.default_rng(1)
+    person = _other(_names(log.people, log.person), past, [f"later-{n}" for n in rng.integers(9, size=len(log))])
+    item = _other(_names(log.items, log.item), past, [f"later-{n}" for n in rng.integers(9, size=len(log))])
+    time = np.where(past, log.time, rng.integers(AT, AT + 9 * DAY, len(log)))
+    texts = {name: _other(column.to_pylist(), past, ["later"] * len(log)) for name, column in log.texts.items()}
+    other = Interactions.of(person, item, time, texts)
+    if log.known is None:
+        return other
+    there = log.known < AT
+    ids = _other(log.items.to_pylist(), there, [f"later-{n}" for n in range(len(there))])
+    later = ["later"] * len(there)
+    columns = {name: _other(column.to_pylist(), there, later) for name, column in log.catalogue.items()}
+    return other.with_catalogue(ids, columns, np.where(there, log.known, AT + DAY)).asked_by(log.who)
+
+
+def _other(values: list[Any], keep: npt.NDArray[np.bool_], others: list[Any]) -> list[Any]:
+    return [value if kept else other for value, kept, other in zip(values, keep, others, strict=True)]
 
 
 def _learnt(make: MakeScorer) -> Scorer:
     model = make()
     model.fit(*rows())
     return model
-
-
-def _people() -> list[str]:
-    return [f"person-{p}" for p in range(0, PEOPLE, 5)]
 
 
 def _names(vocabulary: pa.StringArray, codes: npt.NDArray[np.int32]) -> list[str]:
@@ -343,6 +370,11 @@ def _saved(model: Retriever | Scorer, folder: Path) -> dict[str, str]:
     """Save a model and give the hash of each of its files."""
     model.save(folder)
     return {str(path.relative_to(folder)): sha256(path) for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def _runs(group: npt.NDArray[np.integer]) -> npt.NDArray[np.int32]:
+    """Number runs of equal values (n,) from 0 up."""
+    return np.cumsum(np.r_[False, group[1:] != group[:-1]][: len(group)], dtype=np.int32)
 
 
 def _no_pickle(files: dict[str, str]) -> bool:

@@ -1,6 +1,10 @@
-"""What the contract of a model is checked on: a small shop for retrievers, rows with a signal for scorers."""
+"""What the contract of a model is checked on: a shop and a search for retrievers, rows with a signal for scorers."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +16,68 @@ from bottega.models.interactions import Interactions
 DAY = 86_400_000_000
 AT = 60 * DAY
 PEOPLE, ITEMS, GROUPS, STRANGER = 60, 30, 3, "nobody-knows-me"
+
+
+@dataclass(frozen=True, eq=False)
+class World:
+    """A log to learn from until `AT`, and what a retriever should find for whom."""
+
+    log: Interactions
+    later: Sequence[tuple[str, str]]
+    """Pairs of somebody and an item that are right after `AT`."""
+    people: Sequence[str]
+    """Some who are asked for."""
+    column: str = ""
+    """The column of a request that says who asks; nothing: a request says no more."""
+
+    def requests(self, people: Sequence[str]) -> list[Mapping[str, Any]]:
+        """The columns of each one's request."""
+        return [{self.column: person} if self.column else {} for person in people]
+
+    def begin(self) -> int:
+        """The first moment at which anything is known."""
+        known = np.zeros(0, np.int64) if self.log.known is None else self.log.known
+        return int(min([*self.log.time, *known]))
+
+
+def shop_world() -> World:
+    """The log of `shop`, in which a request says no more than who asks."""
+    log, later = shop()
+    return World(log, later, [f"person-{p}" for p in range(0, PEOPLE, 5)])
+
+
+def search_world() -> World:
+    """A catalogue of documents about a few subjects, and judged questions in words of theirs, each a `text`.
+
+    Some documents come after `AT`, one has no text, and one question has two right ones.
+
+    >>> world = search_world()
+    >>> len(world.log.before(AT).items) < len(world.log.items), world.requests(["cats"])
+    (True, [{'text': 'cats'}])
+    """
+    rng = np.random.default_rng(0)
+    subjects = [[f"{kind}{n}" for n in range(12)] for kind in ("cat", "tea", "gen")]
+    ids = [f"doc-{d:02}" for d in range(40)]
+    texts: list[str | None] = []
+    for d in range(40):
+        words = rng.choice(subjects[d % 3], 9).tolist()
+        texts.append(" ".join(["the", f"rare{d}", *words]))
+    texts[7] = None
+    titles = [f"Document {d}" if d % 4 else None for d in range(40)]
+    known = np.where(np.arange(40) % 8 == 5, AT + DAY, DAY * (1 + np.arange(40) % 3))
+    asked, right, time = [], [], []
+    for q in range(60):
+        d = int(rng.choice(np.flatnonzero((known < AT) & (np.arange(40) != 7))))
+        own = rng.choice(str(texts[d]).split()[1:], 3).tolist()
+        asked.append(" ".join([*own, f"Asked {q}?"]))
+        right.append(ids[d])
+        time.append(AT - DAY if q < 40 else AT + DAY)
+    asked.append(asked[0])
+    right.append(ids[0])
+    time.append(AT - DAY)
+    log = Interactions.of(asked, right, np.array(time)).with_catalogue(ids, {"title": titles, "text": texts}, known)
+    later = [(person, item) for person, item, at in zip(asked, right, time, strict=True) if at >= AT]
+    return World(log.asked_by("text"), later, [asked[q] for q in (0, 3, 9, 41, 50)], "text")
 
 
 def shop(seed: int = 0) -> tuple[Interactions, list[tuple[str, str]]]:

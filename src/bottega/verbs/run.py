@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from bottega.data.source import Place
 from bottega.data.warehouse import masked
 from bottega.design.design import Design
 from bottega.design.examples import FromPositives, Judged
+from bottega.design.reranking import Reranking
 from bottega.design.serving import Auction, Candidates, Pace, Rank, Retrieve, Show
 from bottega.errors import BuildError
 from bottega.evaluation.estimating import check
@@ -47,7 +48,7 @@ from bottega.runs.steps.warming import beginnings, data_of, find_starts, warm_of
 from bottega.verbs.finding import check_models, check_seed, find_design, find_place, find_workspace
 from bottega.verbs.world import find_ceiling, gap, sample_place, stand_in, truth_of
 
-SERVED = (Candidates, Retrieve, Rank, Pace, Auction, Show)
+SERVED = (Candidates, Retrieve, Rank, Pace, Auction, Show, *get_args(Reranking))
 """The stages of a path that are built and served."""
 
 

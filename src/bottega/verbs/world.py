@@ -104,6 +104,9 @@ def find_ceiling(job: Job, made: Result, asked: Result | None, examples: Result,
 def find_limit(job: Job, world: str, made: Result, examples: Result, lessons: Result) -> Result | None:
     """Judge the best prediction that sees the same fields, on the test; nothing for a label the world cannot tell."""
     ladder, table = job.ladders[0], job.design.data.examples.table
+    asked = metrics([job.design.evaluation.primary, *job.design.evaluation.metrics])
+    if not any(by.kind == "binary" and bounded(by.name) for by in asked):
+        return None
 
     def work(folder: Path, truth: Result, of_log: Result, taught: Result) -> str:
         rows = job.once(("examples", of_log.key), lambda: read_examples(of_log.folder))
@@ -116,7 +119,7 @@ def find_limit(job: Job, world: str, made: Result, examples: Result, lessons: Re
         best = limits(world, truth.folder, columns)
         entity = encode(rows.requests.columns.column(0))[0][rows.group[chosen]]
         found = {}
-        for by in metrics([job.design.evaluation.primary, *job.design.evaluation.metrics]):
+        for by in asked:
             if by.kind == "binary" and bounded(by.name):
                 data = Predictions(rows.label[chosen], best)
                 found[by.name] = by.estimate(data, entity=entity, resamples=200, seed=job.seed).to_dict()

@@ -41,7 +41,7 @@ from bottega.worlds.search_truth import Settings, Truth, check_number
 __all__ = ["SearchWorld", "limits", "true_probabilities", "world", "yardsticks"]
 
 _EACH = 8  # searches of a person, on average
-_WRITTEN = ("impressions", "truth", "queries.parquet", "documents.parquet", "judgements.parquet")
+_WRITTEN = ("impressions", "rows", "truth", "queries.parquet", "documents.parquet", "judgements.parquet")
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,9 @@ class SearchWorld:
         """Write the log, its tables and the truth below a folder.
 
         `impressions/DATE.parquet` a day, in order of time and place; `queries.parquet`, `documents.parquet`;
-        `judgements.parquet`, the editors' grades of all candidates of some queries, parted by query (`split`);
+        `judgements.parquet`, the editors' grades of all candidates of some queries, parted by query (`split`); `rows/`,
+        one table to learn from clicks and to be judged by grades: the impressions of queries that nobody judges, and
+        the judgements of validation and test, `query, row, part, label, position` and the match features;
         `truth/`, what `limits` and `true_probabilities` read. Memory grows as the candidates of all queries, and as a
         day's rows. Raises `DataError` where any of them is there.
         """

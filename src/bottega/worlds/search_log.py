@@ -79,10 +79,19 @@ def write_day(folder: Path, truth: Truth, seen: Seen, shown: Shown, first: int) 
     }
     name = str(shown.at[0].astype("M8[us]").astype("M8[D]"))
     write_table(folder / "impressions" / f"{name}.parquet", pa.table(columns | features(seen, shown.pair)))
+    free = truth.queries.part[query] <= 0  # what editors judge for validation or the test is learnt by nobody
+    rows = {
+        "query": _named("search-", shown.search[free] + first),
+        "row": _named("", columns["document_id"][free]),
+        "part": pa.array(["train"] * int(free.sum()), pa.string()),
+        "label": shown.clicked[free].astype(np.float32),
+        "position": shown.position[free].astype(np.int32),
+    }
+    write_table(folder / "rows" / f"{name}.parquet", pa.table(rows | features(seen, shown.pair[free])))
 
 
 def write_static(folder: Path, truth: Truth, seen: Seen) -> None:
-    """Write `queries.parquet`, `documents.parquet` and `judgements.parquet`."""
+    """Write `queries.parquet`, `documents.parquet`, `judgements.parquet`, and of these what is held out in `rows/`."""
     queries, documents, pairs = truth.queries, truth.documents, truth.pairs
     topics = pa.array(TOPICS, pa.string())
     judged = np.flatnonzero(queries.part[pairs.query] >= 0)
@@ -103,8 +112,21 @@ def write_static(folder: Path, truth: Truth, seen: Seen) -> None:
             **features(seen, judged),
         },
     }
+    held = np.flatnonzero(queries.part[pairs.query] >= 1)
+    tables["rows/judged"] = {
+        "query": _named("judged-", queries.id[pairs.query[held]]),
+        "row": _named("", documents.id[pairs.document[held]]),
+        "part": pa.array(PARTS, pa.string()).take(queries.part[pairs.query[held]]),
+        "label": pairs.grade[held].astype(np.float32),
+        "position": pa.nulls(len(held), pa.int32()),
+        **features(seen, held),
+    }
     for name, columns in tables.items():
         write_table(folder / f"{name}.parquet", pa.table(columns))
+
+
+def _named(prefix: str, numbers: Ints) -> pa.Array:
+    return pa.array([f"{prefix}{number}" for number in numbers.tolist()], pa.string())
 
 
 def features(seen: Seen, pair: Ints) -> dict[str, NDArray[np.float32]]:

@@ -49,6 +49,8 @@ class Field:
             return Decimal | None
         if types.is_timestamp(kind) or types.is_date(kind):
             return str | None
+        if types.is_binary(kind) or types.is_large_binary(kind):
+            return bytes | None  # JSON has them in base64
         return None
 
     @property
@@ -65,6 +67,8 @@ class Field:
             words = "not a number"
         elif types.is_timestamp(kind) or types.is_date(kind):
             words = "not a time"
+        elif types.is_binary(kind) or types.is_large_binary(kind):
+            words = "not bytes in base64"
         else:
             words = f"an event cannot hold {kind}" if not types.is_null(kind) else "never filled in the batch"
         return f"{self.name}: {words}"

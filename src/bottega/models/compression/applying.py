@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from bottega.design.models import Model, rung_name
-from bottega.design.scorers import DCN, DLRM, BoostedTrees, DeepFM
+from bottega.design.scorers import DCN, DLRM, BoostedTrees, DeepFM, MultiTask
 from bottega.design.serving import Compression, Distill, Prune, Quantize
 
 _NETWORKS = (DCN, DeepFM, DLRM)
@@ -41,6 +41,8 @@ def refusal(setting: Compression, champion: Model) -> str:
     'the student is the champion itself'
     """
     name = rung_name(champion)
+    if isinstance(champion, MultiTask):
+        return f"{name} says several labels at once, and what is compressed here says one"
     if isinstance(setting, (Quantize, Prune)):
         if isinstance(champion, _NETWORKS):
             return ""

@@ -42,12 +42,10 @@ class Finder:
         count, width = vectors.shape
         with one_thread(faiss):
             if kind == "hnsw":
-                index = faiss.IndexHNSWSQ(
-                    width, faiss.ScalarQuantizer.QT_8bit, _LINKS, faiss.METRIC_INNER_PRODUCT
-                )
+                index = faiss.IndexHNSWSQ(width, faiss.ScalarQuantizer.QT_8bit, _LINKS, faiss.METRIC_INNER_PRODUCT)
                 index.hnsw.efConstruction = _BREADTH
             else:
-                lists = max(1, min(round(4 * math.sqrt(count)), count // _A_LIST))
+                lists = max(1, min(round(2 * math.sqrt(count)), count // _A_LIST))
                 what = f"PQ{_parts(width)}x4fs" if kind == "ivf" else "SQ8"
                 index = faiss.index_factory(width, f"IVF{lists},{what}", faiss.METRIC_INNER_PRODUCT)
                 index.by_residual = True  # of near vectors only the differences are left to tell
@@ -100,7 +98,7 @@ class Finder:
         """Read what `bytes` gave; `BuildError` where it is damaged or over other vectors."""
         faiss = needed()
         try:
-            index = faiss.downcast_index(faiss.deserialize_index(np.ascontiguousarray(held)))
+            index = faiss.deserialize_index(np.array(held))
             found = f"an index over {index.ntotal} vectors of {index.d} numbers"
         except RuntimeError as error:
             index, found = None, f"faiss cannot read it ({str(error).splitlines()[0]})"

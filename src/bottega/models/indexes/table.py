@@ -151,7 +151,9 @@ def finite(vectors: Vectors) -> None:
         lengths = np.einsum("ij,ij->i", vectors, vectors)
     fine = np.isfinite(lengths)
     if not fine.all():
-        raise _refused(f"row {np.argmin(fine)} holds NaN, infinity or numbers near it", "numbers whose squares can be summed")
+        raise _refused(
+            f"row {np.argmin(fine)} holds NaN, infinity or numbers near it", "numbers whose squares can be summed"
+        )
 
 
 def _refused(found: str, allowed: str, fix: str = "look at what made the vectors") -> DataError:

@@ -125,9 +125,7 @@ class VectorIndex:
             finder = Finder.read(said["finder"], said["effort"], held, *size, str(folder / "finder.npy"))
         return cls(table, finder, said.get("spare", 1.0), said["facts"])
 
-    def _nearest(
-        self, finder: Finder | None, asked: Vectors, k: int, out: list[Codes]
-    ) -> tuple[Codes, Vectors, Rows]:
+    def _nearest(self, finder: Finder | None, asked: Vectors, k: int, out: list[Codes]) -> tuple[Codes, Vectors, Rows]:
         """The k best of those that the finder names and of the rows that it does not know; and how many there are."""
         from bottega.models.indexes.products_kernel import in_order, offer, products
 

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from bottega.design.scorers import DCN, DLRM, DeepFM
-from bottega.models.networks import dcn, deepfm, dlrm
+from bottega.design.scorers import DCN, DLRM, DeepFM, MultiTask
+from bottega.models.networks import dcn, deepfm, dlrm, multi_task
 from bottega.models.networks.fields import Fields
 from bottega.models.networks.operations import Block, Operations, Shape
 
-Setting = DCN | DeepFM | DLRM
+Setting = DCN | DeepFM | DLRM | MultiTask
 
 
 @dataclass(frozen=True)
@@ -50,13 +50,23 @@ class Architecture:
         return _file(self.setting).shapes(self.setting, self.fields, self.numbers)  # type: ignore[no-any-return]
 
     @property
+    def tasks(self) -> tuple[int, ...]:
+        """The shape of a row's log-odds: (t,) of a network that learns several labels, () of the others."""
+        return (len(self.setting.objectives),) if isinstance(self.setting, MultiTask) else ()
+
+    @property
+    def outs(self) -> list[str]:
+        """The layers whose results are the log-odds."""
+        return multi_task.outs(self.setting) if isinstance(self.setting, MultiTask) else ["out"]
+
+    @property
     def hidden(self) -> dict[str, int]:
         """The hidden layers, in their order: the name and width of each; a number ends the name of these alone."""
         biases = {name.removesuffix(".bias"): shape for name, shape in self.shapes.items() if name.endswith(".bias")}
         return {name: shape[0] for name, shape in biases.items() if name.rpartition(".")[2].isdigit()}
 
     def logits(self, do: Operations, x: Block) -> Block:
-        """The log-odds of each row, (n, 1). x: (n, inputs)."""
+        """The log-odds of each row, (n, 1) or (n, tasks). x: (n, inputs)."""
         made: Callable[..., Block] = _file(self.setting).logits
         return made(self.setting, self.fields, self.numbers, do, x)
 
@@ -69,3 +79,5 @@ def _file(setting: Setting) -> Any:
             return deepfm
         case DLRM():
             return dlrm
+        case MultiTask():
+            return multi_task

@@ -18,21 +18,21 @@ INPUTS, SCORE = "inputs", "score"
 def graph(architecture: Architecture, dense: Mapping[str, npt.NDArray[np.float32]]) -> bytes:
     """The ONNX model of the dense part: float32 `inputs` (n, inputs) → float32 `score`, the log-odds, (n,).
 
-    The same weights give the same bytes. It holds the dense weights under their own names, float32 and whole; the
-    table of vectors stays outside.
+    Of a network for several labels they are (n, tasks). The same weights give the same bytes. It holds the dense
+    weights under their own names, float32 and whole; the table of vectors stays outside.
 
     dense: the weights by name, in the shapes of the architecture. Raises `BuildError` where onnx is not installed.
     """
     onnx = needed("onnx")
     do = OnnxOperations(dense)
-    do.squeezed(architecture.logits(do, Value(INPUTS, (architecture.inputs,))), SCORE)
+    do.result(architecture.logits(do, Value(INPUTS, (architecture.inputs,))), SCORE, architecture.tasks)
     real = onnx.TensorProto.FLOAT
     made = onnx.helper.make_model(
         onnx.helper.make_graph(
             do.nodes,
             type(architecture.setting).__name__,
             [onnx.helper.make_tensor_value_info(INPUTS, real, ["rows", architecture.inputs])],
-            [onnx.helper.make_tensor_value_info(SCORE, real, ["rows"])],
+            [onnx.helper.make_tensor_value_info(SCORE, real, ["rows", *architecture.tasks])],
             [onnx.numpy_helper.from_array(values, name) for name, values in do.constants.items()],
         ),
         opset_imports=[onnx.helper.make_opsetid("", _OPSET)],

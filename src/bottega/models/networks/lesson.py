@@ -16,7 +16,8 @@ Array = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class Lesson:
-    """Rows in the form in which they are learnt. codes: (n, c). numbers: (n, m). label, weight: (n,) float32."""
+    """Rows in the form in which they are learnt. codes: (n, c). numbers: (n, m). label, weight: (n,) float32, of
+    several labels (n, tasks)."""
 
     codes: Codes
     numbers: Numbers
@@ -25,10 +26,14 @@ class Lesson:
 
     @classmethod
     def of(cls, fields: Fields, inputs: Inputs, label: Array, weight: Array | None, positive: float) -> Self:
-        """Read the rows. label: (n,), above 0 is relevant. positive: weight of a positive beside a negative."""
+        """Read the rows.
+
+        label, weight: (n,) or (n, tasks); a label above 0 is relevant. positive: weight of a positive beside a
+        negative.
+        """
         codes, numbers = fields.read(inputs.values)
         truth = (label > 0).astype(np.float32)
-        mass = np.ones(len(truth), dtype=np.float32) if weight is None else weight
+        mass = np.ones(truth.shape, dtype=np.float32) if weight is None else weight
         return cls(codes, numbers, truth, mass * np.where(truth > 0, np.float32(positive), np.float32(1)))
 
     def __len__(self) -> int:
@@ -38,11 +43,12 @@ class Lesson:
         return type(self)(self.codes[rows], self.numbers[rows], self.label[rows], self.weight[rows])
 
     @property
-    def rate(self) -> float:
-        """The weighted share of positives, kept off 0 and 1 by one example."""
-        mass = float(self.weight.sum(dtype=np.float64))
-        positive = float(self.weight @ self.label)
-        return (positive + 0.5 * mass / len(self)) / (mass * (1 + 1 / len(self)))
+    def rate(self) -> npt.NDArray[np.float64]:
+        """The weighted share of positives, of each label, kept off 0 and 1 by one example; of no rows a half."""
+        mass = self.weight.sum(axis=0, dtype=np.float64)
+        positive = (self.weight * self.label).sum(axis=0, dtype=np.float64)
+        mass, positive = np.where(mass > 0, mass, 1), np.where(mass > 0, positive, 0.5)
+        return np.asarray((positive + 0.5 * mass / len(self)) / (mass * (1 + 1 / len(self))))
 
 
 def later_from(group: Codes | None, rows: int, share: float) -> int:

@@ -68,7 +68,7 @@ class NetworkModel:
         pass: the same fit, begun again after a kill, goes on from there to the same result.
         Raises `DataError` as `lesson` does, and where `start` reads other columns.
         """
-        given, labels, weights = lesson(inputs, label, weight)
+        given, labels, weights = self.lesson(inputs, label, weight)
         setting = self.setting
         if start is None:
             self.fields = Fields.of(given)
@@ -91,8 +91,18 @@ class NetworkModel:
         )
         self._served, self._graph = None, b""
 
+    def lesson(
+        self, inputs: Inputs, label: npt.ArrayLike, weight: npt.ArrayLike | None
+    ) -> tuple[Inputs, Scores, Scores | None]:
+        """The rows that it learns from, with their labels and weights, or `DataError`: see `bottega.models.inputs`."""
+        return lesson(inputs, label, weight)
+
     def score(self, inputs: Inputs) -> Scores:
         """The probability of each row, (n,), above 0 and under 1."""
+        return self.probabilities(inputs)
+
+    def probabilities(self, inputs: Inputs) -> Scores:
+        """The probability of each row, (n,), of a network for several labels (n, tasks), above 0 and under 1."""
         inputs.expect(self.fields.names, self.fields.kinds)
         if self._served is None:
             self._served = Served(self.fields, self.weights.embedding, self.dense(), "the network's graph")

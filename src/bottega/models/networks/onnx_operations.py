@@ -52,6 +52,12 @@ class OnnxOperations(Operations):
         parts, gates = self._reshaped(x, (count, width // count)), self._reshaped(gate, (count, 1))
         return self._reshaped(self._node("Mul", [parts.name, gates.name], parts.shape), x.shape)
 
+    def mixed(self, x: Value, gate: Value) -> Value:
+        (width,), (count,) = x.shape, gate.shape
+        parts, gates = self._reshaped(x, (count, width // count)), self._reshaped(gate, (1, count))
+        total = self._node("MatMul", [gates.name, parts.name], (1, width // count))
+        return self._reshaped(total, (width // count,))
+
     def normal(self, x: Value, name: str) -> Value:  # noqa: ARG002 (folded into the layer's weights)
         return x
 
@@ -108,9 +114,9 @@ class OnnxOperations(Operations):
     def total(self, x: Value) -> Value:
         return self._node("ReduceSum", [x.name, self._constant(np.array([1]))], (1,), keepdims=1)
 
-    def squeezed(self, x: Value, name: str) -> None:
-        """Name the one column of x as the graph's result."""
-        self._node("Reshape", [x.name, self._constant(np.array([-1]))], (), output=name)
+    def result(self, x: Value, name: str, shape: Sequence[int]) -> None:
+        """Name x as the graph's result. shape: of each row of it, () for one column."""
+        self._node("Reshape", [x.name, self._constant(np.array([-1, *shape]))], tuple(shape), output=name)
 
     def _square(self, x: Value) -> Value:
         return self._node("Mul", [x.name, x.name], x.shape)

@@ -25,6 +25,10 @@ class Operations(Protocol):
         """Each of k blocks of columns times its own number: (n, k·r), (n, k) → (n, k·r)."""
         ...
 
+    def mixed(self, x: Block, gate: Block) -> Block:
+        """The sum of k blocks of columns, each times its own number: (n, k·r), (n, k) → (n, r)."""
+        ...
+
     def normal(self, x: Block, name: str) -> Block:
         """While it learns, normalised by the batch; when it serves, x: the weights of `name` have it folded in."""
         ...

@@ -27,6 +27,7 @@ class Served:
     def __init__(self, fields: Fields, table: npt.NDArray[np.float32], dense: bytes, where: str) -> None:
         self._session = _session(dense, where)
         self._width = (len(fields.offset) - 1) * table.shape[1] + fields.number_count
+        self._tasks = tuple(self._session.get_outputs()[0].shape[1:])
         found = self._session.get_inputs()[0].shape[1]
         if found != self._width:
             raise BuildError(
@@ -46,8 +47,11 @@ class Served:
         self._own = threading.local()
 
     def score(self, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """The probability of each row, (n,) float32, above 0 and under 1. values: (n, f) as in the inputs."""
-        values, scores = frozen(values), np.empty(len(values), dtype=np.float32)
+        """The probability of each row, (n,) or (n, tasks) float32, above 0 and under 1.
+
+        values: (n, f) as in the inputs.
+        """
+        values, scores = frozen(values), np.empty((len(values), *self._tasks), dtype=np.float32)
         for low in range(0, len(values), _BLOCK):
             block = values[low : low + _BLOCK]
             dense = self._buffer(len(block))

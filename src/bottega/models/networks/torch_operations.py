@@ -44,6 +44,9 @@ class TorchOperations(Operations):
     def scaled(self, x: Tensor, gate: Tensor) -> Tensor:
         return (x.view(*gate.shape, -1) * gate.unsqueeze(2)).view(x.shape)
 
+    def mixed(self, x: Tensor, gate: Tensor) -> Tensor:
+        return gate.unsqueeze(1).bmm(x.view(*gate.shape, -1)).squeeze(1)
+
     def normal(self, x: Tensor, name: str) -> Tensor:
         import torch
 

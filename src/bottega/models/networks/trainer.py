@@ -119,7 +119,7 @@ class Trainer:
         return found
 
     def score(self, weights: Weights, rows: Lesson) -> Array:
-        """The probability of each row by these weights, (n,) float32, in full precision."""
+        """The probability of each row by these weights, float32 in the shape of its labels, in full precision."""
         import torch
 
         device = self._flat.device
@@ -131,7 +131,7 @@ class Trainer:
             codes, numbers = (torch.from_numpy(values).to(device) for values in (part.codes, part.numbers))
             inputs = torch.cat([table[codes].flatten(1), numbers], dim=1)
             logits: Tensor = self.architecture.logits(do, inputs)
-            return logits.sigmoid().flatten()
+            return logits.sigmoid().reshape(part.label.shape)
 
         with ThreadPoolExecutor(self.place.threads) as pool:
             found: Array = torch.cat(list(pool.map(block, range(0, len(rows), _JUDGED)))).cpu().numpy()
@@ -185,7 +185,7 @@ class Trainer:
         leaf = self._flat.detach().requires_grad_()
         inputs = self._vectors.read(codes, numbers).to(kind).requires_grad_()
         do = TorchOperations(self._dense(leaf, kind), setting.dropout, chance)
-        logits = self.architecture.logits(do, inputs).flatten().float()
+        logits = self.architecture.logits(do, inputs).reshape(label.shape).float()
         loss = loss_of(logits, label, weight, setting.focal_gamma if setting.loss == "focal" else 0.0) / self.batch
         by_weights, by_inputs = torch.autograd.grad(loss, (leaf, inputs))
         return by_weights, by_inputs.float(), do.seen_together(self._normal.layers), loss.detach()
@@ -204,7 +204,7 @@ def _first_state(weights: Weights, shapes: Mapping[str, Shape], widths: int) -> 
 
 
 def loss_of(logits: Tensor, label: Tensor, weight: Tensor, gamma: float) -> Tensor:
-    """The sum of weight · (1 − p)^γ · −log p, p being the probability of each row's own class; γ = 0: log loss."""
+    """The sum of weight · (1 − p)^γ · −log p, p being the probability of each label's own class; γ = 0: log loss."""
     from torch.nn.functional import binary_cross_entropy_with_logits
 
     each = binary_cross_entropy_with_logits(logits, label, reduction="none")

@@ -118,37 +118,61 @@ def train(
 class _Judge:
     """Values the later slice by the loss that is learnt, or by the order; a slice of one class has no order.
 
+    Of several labels it takes the loss of all together, or the mean of the orders of those that have one.
+
     nothing: the least loss that one score for all rows reaches. least: the least loss so far.
     """
 
     def __init__(self, setting: Setting, later: Lesson | None) -> None:
         self.later, self.gamma = later, setting.focal_gamma if setting.loss == "focal" else 0.0
-        one_class = later is not None and later.label.min() == later.label.max()
-        self.name = setting.loss if one_class or setting.stop_on == "log_loss" else setting.stop_on
+        ordered = later is None or any(_both(*task) for task in _tasks(later.label, later.weight))
+        self.name = setting.stop_on if ordered and setting.stop_on != "log_loss" else setting.loss
         self.sign = -1 if self.name == "roc_auc" else 1
-        self.nothing = self.least = math.inf
-        if later is not None:
-            self.nothing = min(self._loss(later, np.full(len(later), score)) for score in _constants(later, self.gamma))
+        self.nothing = math.inf if later is None else _nothing(later, self.gamma)
+        self.least = math.inf
 
     def value(self, trainer: Trainer, weights: Weights) -> float:
         """What the weights reach."""
         if self.later is None:
             return math.nan
-        scores = trainer.score(weights, self.later)
-        loss = self._loss(self.later, scores)
+        label, weight, scores = self.later.label, self.later.weight, trainer.score(weights, self.later)
+        loss = _loss(label, scores, weight, self.gamma)
         self.least = min(self.least, loss)
-        return roc_auc(self.later.label, scores, self.later.weight) if self.name == "roc_auc" else loss
-
-    def _loss(self, later: Lesson, scores: Array) -> float:
-        """The mean of (1 − p)^γ · −log p, p being what the scores give each row's own class."""
-        if not self.gamma:
-            return log_loss(later.label, scores, later.weight)
-        own = np.clip(np.where(later.label > 0, scores, 1 - scores).astype(np.float64), _SURE, 1)
-        return float(np.average((1 - own) ** self.gamma * -np.log(own), weights=later.weight))
+        if self.name != "roc_auc":
+            return loss
+        return float(np.mean([roc_auc(*task) for task in _tasks(label, scores, weight) if _both(task[0], task[2])]))
 
 
-def _constants(later: Lesson, gamma: float) -> Array:
+def _tasks(*columns: Array) -> list[tuple[Array, ...]]:
+    """Each label's own columns, (n,), of columns (n,) or (n, tasks)."""
+    return list(zip(*(column.reshape(len(column), -1).T for column in columns), strict=True))
+
+
+def _both(label: Array, weight: Array) -> bool:
+    there = label[weight > 0]
+    return bool(there.any() and not there.all())
+
+
+def _loss(label: Array, scores: Array, weight: Array, gamma: float) -> float:
+    """The mean of (1 − p)^γ · −log p, p being what the scores give each label's own class."""
+    if not gamma:
+        return log_loss(label.ravel(), scores.ravel(), weight.ravel())
+    own = np.clip(np.where(label > 0, scores, 1 - scores).astype(np.float64), _SURE, 1)
+    return float(np.average((1 - own) ** gamma * -np.log(own), weights=weight))
+
+
+def _nothing(later: Lesson, gamma: float) -> float:
+    """The least loss that one score for all rows reaches, for each label its own."""
+    there = [task for task in _tasks(later.label, later.weight) if task[1].any()]
+    least = [
+        min(_loss(label, np.full(len(label), score), weight, gamma) for score in _constants(label, weight, gamma))
+        for label, weight in there
+    ]
+    return float(np.average(least, weights=[weight.sum(dtype=np.float64) for _, weight in there]))
+
+
+def _constants(label: Array, weight: Array, gamma: float) -> Array:
     """Scores among which the best one for all rows is: the rate, or for a focal loss a grid."""
     if not gamma:
-        return np.array([np.average(later.label, weights=later.weight)])
+        return np.array([np.average(label, weights=weight)])
     return np.linspace(0.005, 0.995, 199)

@@ -32,10 +32,10 @@ class Weights:
     dense: Mapping[str, Array]
 
     @classmethod
-    def fresh(cls, architecture: Architecture, fields: Fields, rate: float, seed: int) -> Self:
+    def fresh(cls, architecture: Architecture, fields: Fields, rate: npt.ArrayLike, seed: int) -> Self:
         """Weights before any learning, which give every row nearly the same score: the base rate.
 
-        rate: share of positives, above 0 and under 1.
+        rate: share of positives, above 0 and under 1; of several labels (tasks,).
         """
         rng = np.random.default_rng(seed)
         dense = {
@@ -44,7 +44,8 @@ class Weights:
             else rng.uniform(-1, 1, shape).astype(np.float32) * np.float32(_bound(shape))
             for name, shape in architecture.shapes.items()
         }
-        dense["out.bias"][:] = np.log(rate / (1 - rate))
+        for name, share in zip(architecture.outs, np.atleast_1d(rate), strict=True):
+            dense[f"{name}.bias"][:] = np.log(share / (1 - share))
         return cls(_vectors(rng, fields.rows, architecture.width), dense)
 
     def grown(self, old: Fields, new: Fields, seed: int) -> Self:

@@ -12,6 +12,8 @@ from bottega.models.texts.encoder import Vectors, unit
 from bottega.models.texts.folder import Folder, refused
 from bottega.models.texts.needed import needed
 
+_UNBOUND = 1_000_000  # tokens: more is said where there is no limit
+
 
 class LibraryEncoder:
     """What the library says of each text, on the processor. Nothing is downloaded, and no code of the folder is run.
@@ -22,6 +24,7 @@ class LibraryEncoder:
 
     def __init__(self, folder: Folder, pooling: str | None, longest: int | None, batch: int) -> None:
         library = needed("sentence_transformers")
+        needed("transformers").utils.logging.disable_progress_bar()
         self._folder, self._batch = folder, batch
         try:
             self._model: Any = library.SentenceTransformer(
@@ -33,15 +36,18 @@ class LibraryEncoder:
         if longest is not None:
             self._model.max_seq_length = longest
         if pooling is not None:
-            for part in self._model:
-                if hasattr(part, "pooling_mode"):
-                    part.pooling_mode = pooling
+            parts = [part for part in self._model if hasattr(part, "pooling_mode")]
+            if not parts:
+                raise refused(folder.path, "no pooling that could be another", "pooling='auto'")
+            parts[0].pooling_mode = pooling
+        known = self._model.max_seq_length
         self.prompts = folder.prompts
         self.facts: Mapping[str, Any] = {
             "kind": "sentence-transformers",
             "hash": folder.hash(),
             "size": self.encode(["a"]).shape[1],
-            "longest": self._model.max_seq_length,
+            "pooling": pooling or "the folder's own",
+            "longest": None if known is None or known > _UNBOUND else int(known),
             "unit": folder.unit,
         }
 

@@ -39,6 +39,11 @@ class StaticEncoder:
         self._vectors = vectors.astype(np.float32)
         longest = longest or (_LONGEST if model2vec else None)
         self._tokens = Tokenizer(folder.path / folder.tokenizer, longest, marks=False)
+        rows = len(vectors if self._mapping is None else self._mapping)
+        words = self._tokens.inner.get_vocab_size()
+        if words > rows or (self._mapping is not None and self._mapping.max(initial=0) >= len(vectors)):
+            what = f"{words:,} tokens and {rows:,} vectors"
+            raise refused(folder.path, what, "take tokenizer and vectors from one model", "a vector for each token")
         unknown = getattr(self._tokens.inner.model, "unk_token", None) if model2vec else None
         self._unknown = self._tokens.inner.token_to_id(unknown) if unknown else None
         self.prompts = folder.prompts

@@ -21,6 +21,7 @@ from bottega.reporting.blocks import (
     Words,
 )
 from bottega.reporting.chapters.rungs import made, rungs
+from bottega.reporting.chapters.tasks import tasks
 from bottega.reporting.measured import Measured, Metrics
 from bottega.reporting.scorecard import Ladder, Rung, Scorecard
 
@@ -52,7 +53,7 @@ def models(design: Design, card: Scorecard) -> Section:
         told = f"Each ladder on the rows of the test that have its label; {STAR} is its champion. ± is half the width"
         told += " of the 95 % interval"
     blocks.append(Paragraph(f"{told}{'; a stage is ' + ' or '.join(stages) if len(stages) > 1 else ''}.", quiet=True))
-    return Section("models", "Models", [*blocks, *made(card)], 4)
+    return Section("models", "Models", [*blocks, *tasks(card), *made(card)], 4)
 
 
 def _chosen(ladder: Ladder) -> list[Block]:

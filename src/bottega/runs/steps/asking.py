@@ -46,7 +46,7 @@ def requests_to_ask(design: Design, fields: Sequence[str], predictions: Path) ->
 
 
 def _candidates(ids: pa.StringArray, rows: pa.Table, given: Sequence[str]) -> pa.Array:
-    """Give each row's candidate: its id, or with what came with it the object of a request; null where there is none."""
+    """Give each row's candidate: its id, or with what came along the object of a request; null where there is none."""
     if not given:
         return ids
     columns = {"id": ids, **{name: rows.column(f"given: {name}").combine_chunks() for name in given}}

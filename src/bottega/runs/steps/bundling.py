@@ -18,6 +18,7 @@ from bottega.features.stores.snapshot import SnapshotStore
 from bottega.features.tracked import layout
 from bottega.features.tracks import Group
 from bottega.files import read_json, write_json
+from bottega.models.dense import encoder_hash
 from bottega.models.inputs import Kind
 from bottega.models.making import make_retriever
 from bottega.runs.step import Result
@@ -62,7 +63,7 @@ def refresh(job: Job) -> dict[str, Result]:
         done[name] = job.runner.step(
             f"refresh-{slug(name)}",
             work,
-            inputs={"setting": setting, "examples": job.design.data.examples},
+            inputs={"setting": setting, "encoder": encoder_hash(setting), "examples": job.design.data.examples},
             needs=job.learnt_from(),
             code=("bottega.models", "bottega.runs.steps.bundling"),
             libraries=("numpy", "scipy", "implicit"),

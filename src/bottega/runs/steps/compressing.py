@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from bottega.data.lessons import taught_parts
 from bottega.design.models import Model
 from bottega.design.serving import Compression, Distill, Prune, Quantize
 from bottega.errors import DataError
@@ -252,7 +253,7 @@ class _Trial:
         if any(isinstance(setting, Distill) for setting in settings.values()):
             need += [lesson.learn, lesson.calibrate]
         rows = np.unique(np.concatenate(need))
-        learnt = np.isin(self.rows.part, FITS[fit][0])
+        learnt = np.isin(self.rows.part, taught_parts(self.job.design, FITS[fit][0], self.rows.given))
         folder = self.trained[self.ladder.name, self.champion, fit].folder
         known = read_words(folder / WORDS)  # a warm champion has those of the release it began from
         whole = model_table(self.job, self.made, self.scores, self.features[fit], rows, learnt, known)

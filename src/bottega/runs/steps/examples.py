@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from bottega.data.judged import judged
 from bottega.data.logged import logged
 from bottega.data.positives import requests
 from bottega.data.sampling import sampled
+from bottega.data.tasks import task_labels
 from bottega.design.examples import Cuts, FromPositives, Judged, Logged, Retrieved
 from bottega.design.models import rung_name
 from bottega.design.serving import Retrieve
@@ -35,6 +36,7 @@ from bottega.runs.steps.logged import read_logged, write_logged
 
 _CODE = ("bottega.data", "bottega.models.union", "bottega.runs.steps.examples", "bottega.runs.steps.logged")
 _LIBRARIES = ("numpy", "pyarrow")
+_FURTHER = "label: "  # before the names of further labels
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,18 @@ class Examples:
     learn: np.ndarray  # (n,) bool: the rows that models learn from, when their part's turn comes
     more: made.Examples | None = None
     """Logged examples as the data room made them: all labels, when each is known, places and propensities."""
+    further: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """Of examples from positives, further labels by name, (n,) float32; NaN where one is not known."""
+
+    def label_of(self, name: str) -> np.ndarray:
+        """Give the final value of a label, (n,) float32: the main one, or another; NaN where it is not known."""
+        others = self.further if self.more is None else self.more.labels
+        return np.asarray(others.get(name, self.label))
+
+    @property
+    def given(self) -> bool:
+        """Say whether the table itself says which rows are validation."""
+        return self.more is not None and self.more.given
 
     @cached_property
     def codes(self) -> np.ndarray:
@@ -118,6 +132,9 @@ def make_examples(job: Job, asked: Result | None, retrievers: Mapping[str, Resul
                 job.seed,
             )
             found = _whole(drawn, examples.candidate, drawn.part() == TRAIN)
+        if isinstance(examples, FromPositives) and len(data.labels) > 1:
+            log = job.log(examples.table)
+            found = replace(found, further=task_labels(job.design, log, found.requests, found.group, found.candidate))
         write_requests(found.requests, folder)
         write_rows(found, folder)
         told = f"{counts(found.requests)}; {len(found.group):,} candidates, {int((found.label > 0).sum()):,} positive"
@@ -265,9 +282,10 @@ def counts(asked: Requests) -> str:
 
 
 def write_rows(rows: Examples, folder: Path) -> None:
-    """Write the candidates as Parquet: request, candidate, label, weight, retrieved, learn."""
+    """Write the candidates as Parquet: request, candidate, label, weight, retrieved, learn, and `label: name`."""
     names = ("label", "weight", "retrieved", "learn")
     table = {"request": rows.group, "candidate": rows.candidate, **{name: getattr(rows, name) for name in names}}
+    table |= {f"{_FURTHER}{name}": values for name, values in rows.further.items()}
     schema_note = {"candidate": rows.name or ""}
     pq.write_table(pa.table(table).replace_schema_metadata(schema_note), folder / "examples.parquet")
     if rows.more is not None:
@@ -279,6 +297,11 @@ def read_examples(folder: Path) -> Examples:
     table = pq.read_table(folder / "examples.parquet", read_dictionary=["candidate"])
     name = (table.schema.metadata or {}).get(b"candidate", b"").decode() or None
     columns = {column: table.column(column).to_numpy() for column in ("label", "weight", "retrieved", "learn")}
+    further = {
+        column.removeprefix(_FURTHER): table.column(column).to_numpy()
+        for column in table.column_names
+        if column.startswith(_FURTHER)
+    }
     candidate = table.column("candidate").unify_dictionaries().combine_chunks()
     rows = Examples(
         read_requests(folder),
@@ -286,6 +309,7 @@ def read_examples(folder: Path) -> Examples:
         table.column("request").to_numpy(),
         candidate if isinstance(candidate, pa.DictionaryArray) else text(candidate),
         **columns,
+        further=further,
     )
     named = None if name is None else rows.candidate
     return replace(rows, more=read_logged(folder, rows.requests, rows.group, named, rows.label))

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from bottega.data.labels import numbers_of
+from bottega.data.lessons import taught_parts
 from bottega.design.features import Feature, Given, Lookup, TargetRate, Window
 from bottega.errors import BuildError
 from bottega.features.batch import compute, names, needs, score_name
@@ -110,7 +111,7 @@ def rates(job: Job, feature: TargetRate, fit: str, asked: Frame, rows: Examples)
     if not _by_fold(job, feature):
         name = job.design.data.labels[0].name
         return rates_before(feature, keys, rows.label, asked.time[rows.group], more.final[name])
-    learn = np.isin(rows.part, FITS[fit][0])
+    learn = np.isin(rows.part, taught_parts(job.design, FITS[fit][0], rows.given))
     group = rows.group if more.unit is None else more.unit[rows.group]
     check_shared(feature, keys, learn, group)
     return rates_by_fold(feature, keys, rows.label, learn, job.seed, group)

@@ -41,13 +41,14 @@ def judged_right(examples: Judged, asked: Requests, catalogue: Log, columns: Seq
     people = names.take(here.positives_request)
     before = np.full(len(people), -1, np.int64)  # all examples stand at 0
     found = Interactions.of(people, here.positives_candidate, before)
-    found = _with(found, examples.candidate, catalogue, columns, 0)
+    found = _with(found, examples.candidate, catalogue, columns, None)
     return found.asked_by(examples.request[0])
 
 
-def _with(found: Interactions, key: str, catalogue: Log, columns: Sequence[str], at: int) -> Interactions:
-    rows = catalogue.before(at)
-    known = rows.known if rows.known is not None else rows.time
+def _with(found: Interactions, key: str, catalogue: Log, columns: Sequence[str], at: int | None) -> Interactions:
+    """Add a catalogue as it was at a moment, or where there is no time all of it."""
+    rows = catalogue if at is None else catalogue.before(at)
+    known = None if at is None else rows.known if rows.known is not None else rows.time
     texts = {name: as_text(rows.column(name)) for name in columns}
     return found.with_catalogue(as_text(rows.column(key)), texts, known)
 

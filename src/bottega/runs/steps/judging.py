@@ -4,35 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
-import pyarrow as pa
 
 from bottega.data.examples import TEST
 from bottega.data.keys import encode
-from bottega.data.log import Log
 from bottega.design.evaluation import Evaluation, Goal
-from bottega.design.examples import FromPositives
 from bottega.design.features import Given
 from bottega.design.models import rung_name
 from bottega.design.serving import Show
-from bottega.errors import DesignError, nearest
-from bottega.evaluation.ablation import Without, ablation, as_retrieved
+from bottega.evaluation.ablation import ablation
 from bottega.evaluation.champion import choose
 from bottega.evaluation.comparing import compare
 from bottega.evaluation.funnel import funnel
 from bottega.evaluation.goals import judge_goals, limit_of
 from bottega.evaluation.judging import judge
 from bottega.evaluation.outcome import Outcome, Rung
-from bottega.evaluation.slicing import by_interactions, by_value, cold
-from bottega.features.expressions import evaluate, parse
-from bottega.features.frame import Values, objects, taken
+from bottega.features.frame import Values
 from bottega.files import read_json, write_json
 from bottega.models.probability import probable
-from bottega.models.vocabulary import codes_of
 from bottega.runs.step import Result
 from bottega.runs.steps import counting
 from bottega.runs.steps.examples import Examples, read_examples
@@ -40,13 +34,14 @@ from bottega.runs.steps.features import frame, load
 from bottega.runs.steps.job import Job
 from bottega.runs.steps.ladders import Ladder
 from bottega.runs.steps.lessons import CHOICE, FINAL, FITS, lesson_of
+from bottega.runs.steps.parting import by_item, slice_of, slices_of, views_of
+from bottega.runs.steps.path_parts import sources, without
 from bottega.runs.steps.predictions import Judged, write_predictions
 from bottega.runs.steps.reliability import calibration
-from bottega.runs.steps.retrieving import LISTS
+from bottega.runs.steps.reranked import shown_by
+from bottega.runs.steps.task_judging import tasks_of
 from bottega.runs.steps.training import TIMING, TRAINING, Trained, merged
 
-INTERACTIONS = "interactions"
-"""The slices of people by their events before a request: none, one to five, more."""
 REQUEST = "request"
 """The unit of intervals where each request stands for itself."""
 _CODE = (
@@ -54,9 +49,14 @@ _CODE = (
     "bottega.metrics",
     "bottega.features",
     "bottega.runs.steps.judging",
+    "bottega.runs.steps.parting",
+    "bottega.runs.steps.path_parts",
+    "bottega.runs.steps.reranked",
+    "bottega.serving.reranking",
     "bottega.runs.steps.reliability",
     "bottega.runs.steps.counting",
     "bottega.runs.steps.predictions",
+    "bottega.runs.steps.task_judging",
 )
 
 
@@ -76,7 +76,7 @@ def evaluate_ladders(
         rows = job.once(("examples", made.key), lambda: read_examples(made.folder))
         values = load(features)
         found: dict[str, Any] = {"ladders": {ladder.name: ladder.label for ladder in job.ladders}}
-        found |= {name: [] for name in ("models", "comparisons", "goals", "funnel", "ablation")}
+        found |= {name: [] for name in ("models", "comparisons", "goals", "funnel", "ablation", "tasks")}
         found |= {name: {} for name in ("champions", "choice", "calibration", "training")}
         tests: dict[str, Judged] = {}
         seconds = {name: result.work_seconds for name, result in retrievers.items()}
@@ -89,7 +89,10 @@ def evaluate_ladders(
             masks, offered = sources(job, rows, retrievers)
             champion = next(iter(found["champions"].values()))
             found["funnel"] = funnel(first.outcome, champion, show.k, masks, offered, job.seed)
-            served, parts = without(first.outcome, champion, masks)
+            order = partial(
+                shown_by, rows=rows, chosen=first.rows, outcome=first.outcome, values=values, k=show.k, seed=job.seed
+            )
+            served, parts = without(job, first.outcome, champion, masks, order)
             found["ablation"] = ablation(first.outcome, served, parts, job.design.evaluation.primary, job.seed)
         found |= {"labels": counting.labels(job, rows, lessons), "position": counting.position(job, rows, lessons)}
         found["categories"] = counting.categories(job, rows, values)
@@ -144,7 +147,7 @@ def _ladder(
     if len(job.ladders) > 1:
         comparisons = [{**each, **{side: f"{ladder.name}.{each[side]}" for side in "ab"}} for each in comparisons]
     judged = judge(test, plan, job.seed)
-    if masks := _by_item(job, rows, chosen[FINAL]):
+    if masks := by_item(job, rows, chosen[FINAL]):
         parts = replace(test, views=masks, slices={})
         for told, entry in zip(judged, judge(parts, msgspec.structs.replace(plan, metrics=[]), job.seed), strict=True):
             told["items"] = entry["views"]
@@ -159,7 +162,9 @@ def _ladder(
     if probable(setting) and rows.more is not None and not graded:
         lesson = lesson_of(lessons, ladder, setting, FINAL)
         found["calibration"][ladder.name] = calibration(job, ladder, champion.name, rows, lesson, trained, values, test)
-    return Judged(ladder, chosen[FINAL], label, test)
+    of_ladder = Judged(ladder, chosen[FINAL], label, test)
+    found["tasks"] += tasks_of(job, of_ladder, rows, trained)
+    return of_ladder
 
 
 def rungs_of(
@@ -181,7 +186,7 @@ def rungs_of(
 
 def label_of(rows: Examples, ladder: Ladder) -> np.ndarray:
     """Give the final value of a ladder's label, (n,)."""
-    return rows.label if rows.more is None else np.asarray(rows.more.labels.get(ladder.label, rows.label))
+    return rows.label_of(ladder.label)
 
 
 def told_goals(job: Job, ladder: Ladder, test: Outcome, champion: str) -> list[dict[str, Any]]:
@@ -249,8 +254,8 @@ def outcome(
         candidate=None if rows.name is None else rank[rows.codes[chosen]],
         label=label[chosen],
         path=rows.retrieved[chosen],
-        views={view.name: mask[chosen] for view, mask in _views(job, rows, values)},
-        slices={name: _slice(job, rows, values, name, asked) for name in _slices(job)},
+        views={view.name: mask[chosen] for view, mask in views_of(job, rows, values)},
+        slices={name: slice_of(job, rows, values, name, asked) for name in slices_of(job)},
         rungs=[Rung(rung.name, rung.stage, rung.scores[chosen], rung.seconds, _gives(job, rung)) for rung in rungs],
         catalogue=None if rows.name is None else len(order),
     )
@@ -260,113 +265,6 @@ def _persons(rows: Examples, unit: str | None) -> np.ndarray:
     """Give the code of each request's person, or whatever its intervals go by, (r,)."""
     column = rows.requests.columns.column(0 if unit is None else unit)
     return encode(column)[0]
-
-
-def without(outcome: Outcome, champion: str, masks: Mapping[str, np.ndarray]) -> tuple[Rung, list[Without]]:
-    """Give the order in which the path shows candidates, and what it would be without each source and stage.
-
-    masks: source to (m,) rows of the outcome that it finds.
-    """
-    served = outcome.rung(champion)
-    parts = []
-    for name in masks if len(masks) > 1 else ():
-        others = np.any([mask for other, mask in masks.items() if other != name], axis=0)
-        parts.append(Without("source", name, served, others))
-    if masks:
-        parts.append(Without("stage", f"rank ({champion})", as_retrieved(outcome)))
-    return served, parts
-
-
-def sources(
-    job: Job, rows: Examples, retrievers: Mapping[str, Result]
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Mark the test's rows that each retriever has in its own lists, and count what it offered each request."""
-    if not retrievers:
-        return {}, {}
-    test = rows.requests.part == TEST
-    chosen = np.flatnonzero(rows.part == TEST)
-    asked = np.flatnonzero(test)
-    size = len(job.vocabulary)
-    number = np.cumsum(test) - 1
-    known = codes_of(job.vocabulary, rows.candidate.dictionary)[rows.codes[chosen]].astype(np.int64)
-    pairs = np.where(known < 0, -1, number[rows.group[chosen]] * size + known)
-    masks, offered = {}, {}
-    for name, result in retrievers.items():
-        lists = np.load(result.folder / LISTS)[asked]
-        row, column = np.nonzero(lists >= 0)
-        listed = np.unique(row.astype(np.int64) * size + lists[row, column])
-        masks[name] = np.isin(pairs, listed)
-        offered[name] = np.bincount(listed // size, minlength=len(asked)).astype(np.float64)
-    return masks, offered
-
-
-def _views(job: Job, rows: Examples, values: Values) -> list[tuple[Any, np.ndarray]]:
-    found = []
-    for view in job.design.evaluation.views:
-        parsed = parse(view.where)
-        for name in parsed.columns:
-            if name not in values.request and name not in values.row:
-                known = [*values.request, *values.row]
-                raise DesignError(
-                    "evaluation.views",
-                    f"{view.name!r}: no feature {name!r}",
-                    f"a feature: {known}",
-                    nearest(name, known),
-                )
-        columns = {name: objects(values.at_rows(name, rows.group)) for name in parsed.columns}
-        found.append((view, evaluate(parsed, columns, len(rows.group)) == 1))
-    return found
-
-
-def _slices(job: Job) -> list[str]:
-    plan = job.design.evaluation
-    always = [INTERACTIONS] if isinstance(job.design.data.examples, FromPositives) else []
-    return list(dict.fromkeys([*plan.slices, *(name for goal in plan.goals for name in goal.slices), *always]))
-
-
-def _by_item(job: Job, rows: Examples, chosen: np.ndarray) -> dict[str, np.ndarray]:
-    """Part rows (m,) by the events that their candidate had before the request; nothing without a log of positives."""
-    if not isinstance(job.design.data.examples, FromPositives):
-        return {}
-    log = job.log(job.design.data.examples.table)
-    times, place = np.unique(rows.requests.time[rows.group[chosen]], return_inverse=True)
-    every = rows.codes[chosen].astype(np.int64) * len(times) + place
-    asked, where = np.unique(every, return_inverse=True)  # few of the pairs of a candidate and a time
-    ids = rows.candidate.dictionary.take(pa.array(asked // len(times)))
-    return by_interactions(_events_before(log, str(rows.name), ids, times[asked % len(times)])[where])
-
-
-def _slice(job: Job, rows: Examples, values: Values, name: str, asked: np.ndarray) -> dict[str, np.ndarray]:
-    if name in ("cold", INTERACTIONS):
-        return (cold if name == "cold" else by_interactions)(_history(job, rows)[asked])
-    if name in rows.requests.columns.column_names:
-        return by_value(rows.requests.columns.column(name).combine_chunks().take(pa.array(asked)))
-    if name in values.request:
-        column = taken(values.request[name], asked)
-        return by_value(column.dictionary_decode() if isinstance(column, pa.DictionaryArray) else pa.array(column))
-    known = ["cold", INTERACTIONS, *rows.requests.columns.column_names, *values.request]
-    raise DesignError("evaluation.slices", repr(name), f"one of {', '.join(known)}", nearest(name, known))
-
-
-def _history(job: Job, rows: Examples) -> np.ndarray:
-    """Count the events of each request's person that could be known before it, (r,)."""
-    log, name = job.log(job.design.data.examples.table), rows.requests.columns.column_names[0]
-    return _events_before(log, name, rows.requests.columns.column(0), rows.requests.time)
-
-
-def _events_before(log: Log, name: str, ids: pa.Array | pa.ChunkedArray, times: np.ndarray) -> np.ndarray:
-    """Count the rows of a log with an id in a column that could be known before a time, for each id and time, (m,)."""
-    code, known = encode(log.column(name))
-    asking = encode(ids, known)[0].astype(np.int64)
-    never = np.int64(np.iinfo(np.int64).min)
-    since = np.full(len(code), never) if log.time is None else log.time + 1  # an event at the request's time is out
-    since = since if log.known is None else np.maximum(since, log.known)
-    moments = np.unique(since)
-    size = len(moments) + 1
-    events = np.sort(code.astype(np.int64) * size + np.searchsorted(moments, since))
-    begin = asking * size
-    until = begin + np.searchsorted(moments, times, side="right")
-    return np.where(asking < 0, 0, np.searchsorted(events, until) - np.searchsorted(events, begin))
 
 
 def _gives(job: Job, rung: Rung) -> bool:

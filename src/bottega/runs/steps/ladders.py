@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 
 from bottega.design.design import Design
+from bottega.design.encoders import ImageEncoder, OnnxImageEncoder
 from bottega.design.models import Model, rung_name
-from bottega.design.scorers import DCN, DLRM, DeepFM
-from bottega.design.serving import Rank, Score
+from bottega.design.scorers import DCN, DLRM, DeepFM, MultiTask
+from bottega.design.serving import Nearest, Rank, Score
 from bottega.errors import BuildError, nearest
 
 ALL = "all"
-NETWORKS = (DCN, DeepFM, DLRM)
+NETWORKS = (DCN, DeepFM, DLRM, MultiTask)
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,8 @@ def ladders(design: Design, asked: Sequence[str] = ()) -> list[Ladder]:
     asked: names of rungs to train and no others, or `all` for the optional ones as well; nothing: all but those.
     Errors: `BuildError` for a name that no ladder has, and for a ladder of which no rung is left.
     """
-    stages = [stage for stage in design.serving.path if isinstance(stage, (Rank, Score))]
-    known = list(dict.fromkeys(rung_name(rung) for stage in stages for rung in design.models[stage.ladder]))
+    stages = [stage for stage in design.serving.path if isinstance(stage, (Rank, Score, Nearest))]
+    known = list(dict.fromkeys(rung_name(rung) for stage in stages for rung in design.models[_named(stage)]))
     if wrong := [name for name in asked if name not in (ALL, *known)]:
         allowed = f"{ALL}, or some of {', '.join(known)}"
         raise BuildError("--models", repr(wrong[0]), allowed, nearest(wrong[0], [ALL, *known]))
@@ -67,28 +68,37 @@ def distorted(ladders: Sequence[Ladder]) -> dict[str, str]:
     return found
 
 
-def _ladder(design: Design, stage: Rank | Score, asked: Sequence[str]) -> Ladder:
-    every = design.models[stage.ladder]
+def _named(stage: Rank | Score | Nearest) -> str:
+    return stage.encoder if isinstance(stage, Nearest) else stage.ladder
+
+
+def _ladder(design: Design, stage: Rank | Score | Nearest, asked: Sequence[str]) -> Ladder:
+    ladder = _named(stage)
+    every = design.models[ladder]
     named = [rung for rung in every if rung_name(rung) in asked]
     if ALL in asked:
         wanted = list(every)
     elif named:
         wanted = named
     else:  # nothing asked of this ladder
-        wanted = [rung for rung in every if not rung.optional]  # type: ignore[union-attr]
+        wanted = [rung for rung in every if not getattr(rung, "optional", False)]
     left_out = {rung_name(rung): reason for rung in wanted if (reason := _missing(rung))}
     rungs = tuple(rung for rung in wanted if rung_name(rung) not in left_out)
     if not rungs:
         found = "; ".join(f"{name}: {reason}" for name, reason in left_out.items()) or "every rung is optional"
         fix = "pip install 'bottega[deep]', or add a rung without a network" if left_out else "--models all"
-        raise BuildError(f"models.{stage.ladder}", found, "one rung at least", fix)
+        raise BuildError(f"models.{ladder}", found, "one rung at least", fix)
     label = getattr(stage, "label", None) or design.data.labels[0].name
-    return Ladder(stage.ladder, label, rungs, stage.budget_ms, left_out)
+    return Ladder(ladder, label, rungs, stage.budget_ms, left_out)
 
 
 def _missing(rung: Model) -> str:
     """Say what a rung needs and this installation lacks; nothing if it can be trained."""
-    lacks = [name for name in ("torch", "onnx", "onnxruntime") if find_spec(name) is None]
-    if isinstance(rung, NETWORKS) and lacks:
+    needed: tuple[str, ...] = ()
+    if isinstance(rung, (*NETWORKS, ImageEncoder)):
+        needed = ("torch", "onnx", "onnxruntime")
+    elif isinstance(rung, OnnxImageEncoder):
+        needed = ("onnxruntime",)
+    if lacks := [name for name in needed if find_spec(name) is None]:
         return f"{', '.join(lacks)} not installed: pip install 'bottega[deep]'"
     return ""

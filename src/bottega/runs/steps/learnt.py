@@ -111,7 +111,8 @@ def known_to(learnt: Learnt, rows: Examples, label: Label) -> np.ndarray:
 def meaning(job: Job, ladder: Ladder, setting: Model) -> dict[str, str]:
     """Give the SHA-256 of everything that a column, a code, a label or a weight gets its meaning from."""
     data = job.design.data
-    label = next(each for each in data.labels if each.name == ladder.label)
+    names = {ladder.label, *getattr(setting, "objectives", ())}
+    label = [each for each in data.labels if each.name in names]
     tables = [msgspec.structs.replace(table, source="", licence="") for table in data.tables]
     parts = {
         f"the setting of {rung_name(setting)}": setting,

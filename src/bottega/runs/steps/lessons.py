@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from bottega.data.examples import PART_NAMES, TEST, TRAIN, VALIDATE
-from bottega.data.lessons import lesson
+from bottega.data.lessons import lesson, taught_parts
 from bottega.data.ripeness import judged_rows, label_of
 from bottega.design.models import Model
 from bottega.errors import DataError
@@ -125,12 +125,14 @@ def _folder(folder: Path, ladder: str, fit: str, calibrated: bool) -> Path:
 
 
 def _lesson(job: Job, rows: Examples, ladder: Ladder, fit: str, calibrated: bool) -> Lesson:
-    parts, judged_on = FITS[fit]
+    parts, judged_on = taught_parts(job.design, FITS[fit][0], rows.given), FITS[fit][1]
     nothing = np.zeros(0, np.int64)
     if rows.more is None:
-        learn = np.flatnonzero(rows.learn & np.isin(rows.part, parts))
-        judged = np.flatnonzero(rows.part == judged_on)
-        return Lesson(learn, rows.label[learn], rows.weight[learn], nothing, nothing.astype(np.float32), judged)
+        label = rows.label_of(ladder.label)
+        there = ~np.isnan(label)
+        learn = np.flatnonzero(rows.learn & there & np.isin(rows.part, parts))
+        judged = np.flatnonzero(there & (rows.part == judged_on))
+        return Lesson(learn, label[learn], rows.weight[learn], nothing, nothing.astype(np.float32), judged)
     found = lesson(job.design, rows.more, judged_on, label=ladder.label, calibrate=calibrated, seed=job.seed)
     learn = np.repeat(np.arange(len(found.times)), found.times)
     calibrate = np.flatnonzero(found.calibrate)

@@ -26,7 +26,7 @@ def write_logged(found: Examples, folder: Path) -> None:
     if found.unit is not None:
         np.save(folder / "unit.npy", found.unit, allow_pickle=False)
     borders = None if found.borders is None else vars(found.borders)
-    facts = {"borders": borders, "dropped": dict(found.dropped), "noted": dict(found.noted)}
+    facts = {"borders": borders, "given": found.given, "dropped": dict(found.dropped), "noted": dict(found.noted)}
     write_json(folder / FACTS, facts)
 
 
@@ -52,6 +52,7 @@ def read_logged(
         np.ones(len(label), np.float32),
         labels=named("labels"),
         row=columns.get("row"),
+        given=facts["given"],
         dropped=facts["dropped"],
         final=named("final"),
         early=named("early"),

@@ -14,6 +14,7 @@ from bottega.errors import DesignError, nearest
 from bottega.features.batch import names, needs, score_name, time_name
 from bottega.features.conditions import Condition
 from bottega.features.expressions import parse
+from bottega.serving.reranking.conditions import needed_columns
 
 _FIELDS = {Window: "by", Lookup: "by", Categories: "columns", TargetRate: "columns"}
 """The field of a feature that may name columns of the request and the candidate alone."""
@@ -48,6 +49,9 @@ def check_names(design: Design) -> None:
                 _known(f"models.{ladder}[{place}].without", name, made | scores)
     _check_auction(design, made)
     _check_where(design, made | set(examples.request))
+    for place, stage in enumerate(design.serving.path):
+        for name in sorted(needed_columns([stage])):
+            _known(f"serving.path[{place}]", name, made | scores | set(examples.request))
     for place, name in enumerate(design.serving.approximate):
         _known(f"serving.approximate[{place}]", name, made)
     for place, view in enumerate(design.evaluation.views):

@@ -12,15 +12,17 @@ from bottega.data.examples import Requests
 from bottega.design.examples import Each
 from bottega.design.models import Model, rung_name
 from bottega.design.part import microseconds
+from bottega.features.conditions import Condition
+from bottega.models.dense import encoder_hash
 from bottega.models.following import Following, followed
 from bottega.models.making import make_retriever, retriever_class
 from bottega.models.protocols import Evidence, Retriever
-from bottega.models.retrieving import both_lists
+from bottega.models.retrieving import ScoredCatalogue, both_lists
 from bottega.models.vocabulary import Codes, codes_of
 from bottega.runs.step import Result
 from bottega.runs.steps.asked import read_requests
 from bottega.runs.steps.examples import Examples, read_examples
-from bottega.runs.steps.filtering import allowed_at, allowed_lists, condition_of
+from bottega.runs.steps.filtering import allowed_at, allowed_lists, allowed_on_the_way, condition_of
 from bottega.runs.steps.job import Job, slug
 
 LISTS = "lists.npy"
@@ -33,7 +35,7 @@ _CODE = (
     "bottega.runs.steps.interactions",
     "bottega.runs.steps.retrieving",
 )
-_LIBRARIES = ("numpy", "scipy", "implicit", "pyarrow", "numba", "bm25s")
+_LIBRARIES = ("numpy", "scipy", "implicit", "pyarrow", "numba", "bm25s", "scikit-learn")
 
 
 def retrieve(job: Job, requests: Result) -> dict[str, Result]:
@@ -48,8 +50,7 @@ def retrieve(job: Job, requests: Result) -> dict[str, Result]:
             asked = read_requests(made.folder)
             lists = np.full((len(asked), setting.k + setting.unseen), -1, np.int32)  # type: ignore[union-attr]
             if follows(setting):
-                for row, (one, taken) in enumerate(_followed(job, setting, asked)):
-                    _fill(lists[row], one, taken, setting.k)  # type: ignore[union-attr]
+                _on_the_way(job, setting, asked, condition, lists)
             else:
                 times, place = cuts_of(job, asked)
                 for number, at in enumerate(times.tolist()):
@@ -62,9 +63,8 @@ def retrieve(job: Job, requests: Result) -> dict[str, Result]:
                     if condition is None:
                         found = found_lists(model, columns, job.person)
                     else:
-                        found = allowed_lists(
-                            model, columns, job.person, allowed_at(job, condition, columns, at, model.items)
-                        )
+                        allowed = allowed_at(job, condition, columns, asked.time[here], model.items)
+                        found = allowed_lists(model, columns, job.person, allowed)
                     everywhere = np.append(codes_of(job.vocabulary, model.items), np.int32(-1))
                     lists[here] = everywhere[found]
                     job.runner.progress.advance(number + 1, len(times))
@@ -76,6 +76,7 @@ def retrieve(job: Job, requests: Result) -> dict[str, Result]:
             work,
             inputs={
                 "setting": setting,
+                "encoder": encoder_hash(setting),
                 "examples": job.design.data.examples,
                 "seed": job.seed,
                 **({} if condition is None else {"where": condition.where, "features": condition.features}),
@@ -115,10 +116,10 @@ def found_lists(model: Retriever, asked: pa.Table, person: str) -> np.ndarray:
 
 
 def _fitted(job: Job, setting: Model, at: int) -> Retriever | None:
-    """Fit a retriever on what was known at a moment; nothing where that is nothing."""
+    """Fit a retriever on what was known at a moment; nothing where that is nothing that it learns from."""
     past = job.interactions(at)
-    if not len(past) and past.known is None:
-        return None
+    if not len(past) and (past.known is None or issubclass(retriever_class(setting), ScoredCatalogue)):
+        return None  # a catalogue alone says something to those that read texts
     model = make_retriever(setting)
     model.fit(past, at)
     job.forget_interactions(at)
@@ -136,6 +137,20 @@ def _followed(job: Job, setting: Model, asked: Requests) -> Iterator[tuple[Evide
     if (order != np.arange(len(order))).any():
         raise TypeError("requests in the order of time")
     return followed(model, events, people, asked.time)
+
+
+def _on_the_way(job: Job, setting: Model, asked: Requests, condition: Condition | None, lists: np.ndarray) -> None:
+    """Write the lists of a retriever that follows events into `lists`, each as of its request's time."""
+    told, k = _followed(job, setting, asked), setting.k  # type: ignore[union-attr]
+    if condition is None:
+        for row, (one, taken) in enumerate(told):
+            _fill(lists[row], one, taken, k)
+        return
+    allowed = allowed_at(job, condition, asked.columns, asked.time, job.vocabulary)
+    begin = 0
+    for part in allowed_on_the_way(told, k, lists.shape[1] - k, allowed, len(job.vocabulary)):
+        lists[begin : begin + len(part)] = part
+        begin += len(part)
 
 
 def _fill(row: np.ndarray, one: Evidence, taken: Codes, k: int) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from bottega.data.lessons import taught_parts
 from bottega.data.positions import served_code
 from bottega.data.ripeness import label_of
 from bottega.design.data import PositionFeature
@@ -21,6 +22,7 @@ from bottega.models.calibrators import fit_calibrator
 from bottega.models.contributions import drawn, save_background
 from bottega.models.inputs import Inputs
 from bottega.models.making import make_scorer
+from bottega.models.networks.multi_task_network import MultiTaskModel
 from bottega.models.probability import Corrected, Probability, gives_chances
 from bottega.models.protocols import Scorer
 from bottega.runs.step import Result
@@ -30,6 +32,7 @@ from bottega.runs.steps.ladders import NETWORKS, Ladder
 from bottega.runs.steps.learnt import LEARNT, Learnt, Start, learnt_from
 from bottega.runs.steps.lessons import CHOICE, FINAL, FITS, Lesson, lesson_of, needed
 from bottega.runs.steps.tabling import WORDS, Table, model_table, save_words
+from bottega.runs.steps.tasks import TASKS, with_tasks
 from bottega.runs.steps.warming import WARM, Further, Starts, further, teaches
 
 TIMING, TRAINING = "timing.json", "training.json"
@@ -42,6 +45,7 @@ _CODE = (
     "bottega.features.hashing",
     "bottega.runs.steps.training",
     "bottega.runs.steps.tabling",
+    "bottega.runs.steps.tasks",
     "bottega.runs.steps.warming",
 )
 _LIBRARIES = ("numpy", "lightgbm", "scikit-learn", "scipy")
@@ -93,8 +97,8 @@ def _train(
 
     def work(folder: Path, made: Result, taught: Result, *_: Result) -> str:
         rows = job.once(("examples", made.key), lambda: read_examples(made.folder))
-        past = np.isin(rows.part, FITS[fit][0])
-        whole = lesson = lesson_of(taught, ladder, setting, fit)
+        past = np.isin(rows.part, taught_parts(job.design, FITS[fit][0], rows.given))
+        whole = lesson = with_tasks(job.design, rows, lesson_of(taught, ladder, setting, fit), setting, fit)
         timed = job.tables[job.design.data.examples.table].time is not None
         checkpoints = job.runner.workspace.folder / "checkpoints" / step_of(folder)
         stand_for = drawn(whole.learn, job.seed)  # the others, where a score is explained
@@ -122,6 +126,8 @@ def _train(
         shown = as_shown(model.probability.of(raw), lesson, rows)
         np.save(folder / "scores.npy", among_all(shown, lesson.judged, rows))
         np.save(folder / "raw.npy", among_all(raw, lesson.judged, rows))
+        if isinstance(model.scorer, MultiTaskModel):
+            np.save(folder / TASKS, among_all(model.scorer.probabilities(judged), lesson.judged, rows))
         save(model, folder)
         write_json(folder / "columns.json", {"names": table.inputs.names, "kinds": table.inputs.kinds})
         save_words(table.words, folder / WORDS)
@@ -225,8 +231,8 @@ def as_shown(probability: np.ndarray, lesson: Lesson, rows: Examples) -> np.ndar
 
 
 def among_all(scores: np.ndarray, judged: np.ndarray, rows: Examples) -> np.ndarray:
-    """Give the scores of the judged rows as those of all rows, (n,) float32, NaN elsewhere."""
-    found = np.full(len(rows.group), np.nan, np.float32)
+    """Give the scores of the judged rows, (j, …), as those of all rows, (n, …) float32, NaN elsewhere."""
+    found = np.full((len(rows.group), *scores.shape[1:]), np.nan, np.float32)
     found[judged] = scores
     return found
 

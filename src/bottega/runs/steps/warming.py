@@ -174,12 +174,12 @@ def further(
 
 
 def teaches(lesson: Lesson) -> bool:
-    """Say whether a model can learn from a lesson: rows of both classes."""
+    """Say whether a model can learn from a lesson: rows of both classes, of each label."""
     return _both(lesson.label[lesson.weight > 0])
 
 
 def _both(label: np.ndarray) -> bool:
-    return bool((label > 0).any() and (label == 0).any())
+    return bool(np.all((label > 0).any(axis=0) & (label == 0).any(axis=0)))
 
 
 def beginnings(starts: Starts) -> list[str]:

@@ -1,0 +1,81 @@
+"""Search ranking: in which order do we show the documents that match this query?
+
+Learning to rank from numbers that a search engine has for each pair of a query and a document. A ranking set in
+svmlight's form, such as LightGBM's example (`rank.train.gz`, `rank.test.gz` and their `.query` files), lies in the
+folder that `--data` names. Without it the design runs on the search world: it learns from clicks, which a place at the
+top of the page brings by itself, and is judged by the true grades of other queries.
+"""
+
+import bottega as bt
+
+design = bt.Design(
+    name="search-ranking",
+    scope=bt.Scope(
+        question="In which order do we show the documents that match this query?",
+        decision="The order of the first page; people look at the first places, and hardly at the others.",
+        objective=bt.Objective("searches that end with a satisfied reader", "up"),
+        guardrails=["share of searches that are typed again in other words"],
+        traffic=bt.Traffic(daily_users=2_000_000, requests_per_user=5, peak_factor=3, candidates=40),
+        limits=bt.Limits(p99_ms=20, availability=0.999),
+        assumptions=[
+            "The engine matches and measures; it sends its numbers with each candidate.",
+            "A click says that a document was looked at and attracted; the place alone decides how often it is looked at.",
+        ],
+    ),
+    data=bt.Data(
+        tables=[
+            bt.Table(
+                "rows",
+                "rows|rank.*.gz|*.svm",
+                format="svmlight",
+                licence="LightGBM's example: MIT, of undocumented origin; the world is our own",
+            )
+        ],
+        examples=bt.Logged("rows", request=["query"], candidate="row"),
+        labels=[bt.Label("label")],
+        split=bt.GivenSplit("part", otherwise=0.2, refit="held out"),
+        position=bt.InversePropensity("position", optional=True),
+        world="search",
+    ),
+    features=[bt.Given()],
+    models={
+        "rank": [
+            bt.Logistic(),
+            bt.BoostedTrees(name="Pointwise"),
+            bt.BoostedTrees(
+                name="ExampleSettings",
+                objective="lambdarank",
+                trees=100,
+                leaves=31,
+                learning_rate=0.1,
+                column_share=1.0,
+                reg=0.0,
+            ),
+            bt.BoostedTrees(
+                name="LambdaMART",
+                objective="lambdarank",
+                trees=200,
+                leaves=15,
+                min_leaf=20,
+                learning_rate=0.05,
+                column_share=0.3,
+                reg=5.0,
+            ),
+        ]
+    },
+    evaluation=bt.Evaluation(
+        primary="ndcg@10",
+        metrics=["ndcg@5", "mrr"],
+        unit="request",
+        goals=[
+            bt.Goal("ndcg@10", above="Logistic"),
+            bt.Goal("ndcg@10", at_least=0.72),
+        ],
+        experiment=bt.Experiment("searches that are not typed again", unit="query", minimum_effect=0.01),
+    ),
+    serving=bt.Serving(path=[bt.Candidates(at_most=1000), bt.Rank(budget_ms=10), bt.Show(k=10)]),
+    monitoring=bt.Monitoring(
+        watches=[bt.Watch("drift", at_most=0.2), bt.Watch("ndcg@10", at_least=0.7, every="7d")],
+        retrain=bt.Retrain(every="7d", rollout=[bt.Shadow(), bt.Canary(0.05)]),
+    ),
+)

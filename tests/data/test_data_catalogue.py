@@ -91,7 +91,7 @@ def test_events_in_the_order_in_which_they_could_be_known(
     assert [items[code] for code in found.item.tolist()] == [row["what"] for row in whole]
     assert found.time.tolist() == [row["time"] for row in whole]
     assert found.since.tolist() == [max(row["time"] + 1, row["known"]) for row in whole]
-    first = {item: NEVER for item in items}
+    first = dict.fromkeys(items, NEVER)
     for one in things if listed else ():
         if one["what"] is not None:
             first[one["what"]] = min(first[one["what"]], one["known"] if timed else 0)

@@ -79,7 +79,14 @@ def rung(name: str, stage: str, value: float, seconds: float) -> dict[str, Any]:
         "stage": stage,
         "metrics": metrics,
         "views": {"new items": {name: measured(at["value"] / 3, 0.008, 1449) for name, at in metrics.items()}},
-        "slices": {"cold": {"cold": {"ndcg@20": {"value": 0.31, "low": 0.25, "high": 0.41, "n": 50}}}},
+        "slices": {
+            "cold": {"cold": {"ndcg@20": {"value": 0.31, "low": 0.25, "high": 0.41, "n": 50}}},
+            "interactions": {"1 to 5": {"ndcg@20": {"value": 0.29, "low": 0.23, "high": 0.39, "n": 47}}},
+        },
+        "items": {
+            "0": {"ndcg@20": {"value": 0.04, "low": 0.01, "high": 0.07, "n": 31}},
+            "over 5": {"ndcg@20": {"value": 0.38, "low": 0.36, "high": 0.4, "n": 1536}},
+        },
         "left_out": {"customer_country": ["Malta", "Spain"]},
         "undefined": {},
         "seconds": seconds,
@@ -95,6 +102,11 @@ def pair(b: str, difference: float, view: str | None = None) -> dict[str, Any]:
 def stage(stage: str, name: str, kept: float, **parts: Any) -> dict[str, Any]:
     empty = {"lost": None, "alone": None, "unavoidable": None, "candidates": None}
     return {"stage": stage, "name": name, "view": None, "kept": measured(kept, 0.012), **empty, **parts}
+
+
+def removed(kind: str, name: str, value: float, difference: float | None) -> dict[str, Any]:
+    gap = None if difference is None else measured(difference, 0.011)
+    return {"kind": kind, "name": name, "metric": "ndcg@20", "value": measured(value, 0.014), "difference": gap}
 
 
 def full() -> dict[str, Any]:
@@ -143,6 +155,12 @@ def full() -> dict[str, Any]:
                 unavoidable=measured(0.078, 0.007),
                 candidates=20.0,
             ),
+        ],
+        "ablation": [
+            removed("path", "path", 0.371, None),
+            removed("source", "Popularity", 0.351, 0.022),
+            removed("source", "PersonalHistory", 0.367, 0.005),
+            removed("stage", "rank (BoostedTrees)", 0.131, 0.241),
         ],
         "goals": [
             {

@@ -84,7 +84,7 @@ def test_nothing_lies_outside_it(page: str, tree: Tree) -> None:
 
 def test_pictures_have_words(tree: Tree) -> None:
     plots = [at for at in tree.all("svg") if "plot" in (at.get("class") or "")]
-    assert len(plots) == 2 * 4 + 3 + 4 + 3  # two ladders with a ceiling, comparisons, the funnel, latencies
+    assert len(plots) == 2 * 4 + 3 + 4 + 3 + 3  # two ladders with a ceiling, comparisons, the funnel, parts, latencies
     assert all(at["role"] == "img" and at["aria-label"] for at in plots)
     titles = [data for tag, data in tree.text if tag == "title"]
     assert set(titles[1:]) == {at["aria-label"] for at in plots}  # the first one is the page's

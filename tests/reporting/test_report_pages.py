@@ -25,8 +25,8 @@ PAGES = [markdown, html]
 STEPS = ["Scope", "Data", "Features", "Models", "Evaluation", "Serving", "Monitoring"]
 # what no page shows: sizes but the ladder's, one metric's n, seconds of what was cached, slices of other rungs
 UNSHOWN = re.compile(
-    r"comparisons/\d+/n|choice/comparisons/\d+/n|goals/\d+/n|funnel/.*/n|ceiling/.*/n|steps/0/seconds"
-    r"|models/[01]/.*/n|models/[01]/slices/.*|models/2/(metrics|views/new items)/recall@20/n"
+    r"comparisons/\d+/n|choice/comparisons/\d+/n|goals/\d+/n|(funnel|ablation)/.*/n|ceiling/.*/n|steps/0/seconds"
+    r"|models/[01]/.*/n|models/[01]/(slices|items)/.*|models/2/(metrics|views/new items)/recall@20/n"
 )
 
 
@@ -95,6 +95,17 @@ def test_what_is_missing_is_said() -> None:
     for part in ("Models.", "Goals.", "Latencies under load.", "Parity of training and serving.", "Release gates."):
         assert f"- {part}" in told
     assert "The funnel" not in markdown(design, full()).partition("## Open")[2]
+
+
+def test_a_part_earns_its_place_costs_or_cannot_be_told() -> None:
+    card = full()
+    card["ablation"][1]["difference"] |= {"value": -0.02, "low": -0.03, "high": -0.01}
+    card["ablation"][3] |= {"value": None, "difference": None, "undefined": "no request has something relevant"}
+    told = markdown(design, card).partition("### What each part earns")[2].partition("### Slices")[0]
+    assert re.search(r"without Popularity +\| source +\| ✗ costs", told)
+    assert re.search(r"without PersonalHistory +\| source +\| – not told apart", told)
+    assert re.search(r"without rank \(BoostedTrees\) +\| stage +\| – no request has something relevant", told)
+    assert "What each part earns" not in markdown(design, {**card, "ablation": card["ablation"][:1]})
 
 
 def test_what_is_undecided_is_said() -> None:

@@ -12,6 +12,7 @@ from report_cards import full
 
 from bottega.design.evaluation import Evaluation, Goal
 from bottega.errors import DataError
+from bottega.evaluation.ablation import Without, ablation, as_retrieved
 from bottega.evaluation.champion import choose
 from bottega.evaluation.comparing import compare
 from bottega.evaluation.funnel import funnel
@@ -93,8 +94,14 @@ def test_the_evaluation_room_fills_it() -> None:
         "choice": champion.to_dict(),
         "goals": judge_goals(outcome, plan, "Logistic"),
         "funnel": funnel(outcome, "Logistic", 2, {"Popularity": np.arange(people * each) % 2 == 0}),
+        "ablation": ablation(outcome, rungs[1], [Without("stage", "rank", as_retrieved(outcome))], "mrr"),
     }
+    rows["models"][1]["items"] = rows["models"][1]["views"]  # the run judges items as it judges views
     card = of(rows)
+    assert [row.difference and row.difference.value for row in card.ablation] == [
+        row["difference"] and row["difference"]["value"] for row in rows["ablation"]
+    ]
+    assert card.models[1].items["new items"] == card.models[1].views["new items"]
     assert msgspec.to_builtins(card.goals[0])["value"] == rows["goals"][0]["value"]
     assert card.champion is not None
     assert card.champion.metrics["mrr"].value == rows["models"][1]["metrics"]["mrr"]["value"]

@@ -101,7 +101,9 @@ def whole_rankings(found: Made) -> Iterator[tuple[str, int, list[str], list[str]
             yield name, row, lists[0], lists[1]
 
 
-@pytest.mark.parametrize("requests", [bt.Each(train="12d", warm_up="20d", refresh="5d"), bt.Cuts(slices=1)], ids=["each", "cuts"])
+@pytest.mark.parametrize(
+    "requests", [bt.Each(train="12d", warm_up="20d", refresh="5d"), bt.Cuts(slices=1)], ids=["each", "cuts"]
+)
 @pytest.mark.parametrize("name", WHERE)
 def test_lists_are_the_whole_ranking_filtered(name: str, requests: Any, tmp_path: Path) -> None:
     where, holds = WHERE[name]
@@ -134,7 +136,9 @@ def at_the_end(found: Made, folder: Path, at: int) -> Bundle:
     store = open_store("memory:", folder)
     fill(store, job.design, job.logs(), groups, at)
     fields = fields_of(found.asked.columns.schema)
-    return Bundle("test", folder, job.design, Facts({}, fields, tuple(groups), FORMAT), models, {}, Reader(store, groups))
+    return Bundle(
+        "test", folder, job.design, Facts({}, fields, tuple(groups), FORMAT), models, {}, Reader(store, groups)
+    )
 
 
 @pytest.mark.parametrize("name", WHERE)

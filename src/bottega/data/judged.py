@@ -23,7 +23,7 @@ def judged(design: Design, judgements: Log, asked: Log) -> Requests:
     A request is a row of `asked` with at least one candidate of a grade above 0; of rows that name one request the last
     counts, and of several grades of one pair the best. All stand at time 0.
 
-    judgements: a row for each pair. asked: a row for each request.
+    judgements: a row for each pair; without a column for the label each pair is right. asked: a row for each request.
     Raises `DataError`: no such column, no pair that names a request, a part that is empty.
     """
     examples = design.data.examples
@@ -34,7 +34,11 @@ def judged(design: Design, judgements: Log, asked: Log) -> Requests:
     last[query[query >= 0]] = np.flatnonzero(query >= 0)
     pair_query = encode(judgements.column(examples.query), names)[0]
     item, items = encode(judgements.column(examples.candidate))
-    grade = numbers_of(judgements, design.data.labels[0].name, "data.labels[0].name", "grades as numbers, 0 is wrong")
+    label = design.data.labels[0].name
+    if label in judgements.rows.column_names:
+        grade = numbers_of(judgements, label, "data.labels[0].name", "grades as numbers, 0 is wrong")
+    else:
+        grade = np.ones(len(item))
     right = (pair_query >= 0) & (item >= 0) & (np.nan_to_num(grade) > 0)
     if not right.any():
         raise DataError(

@@ -62,6 +62,13 @@ def read(table: Table, place: Place, text: Collection[str] = ()) -> pa.Table:
     return _renamed(_plain_types(found), table, where, origin)
 
 
+def is_there(table: Table, place: Place) -> bool:
+    """Say whether the table has a file; of a warehouse it is taken for granted."""
+    if place.warehouse is not None or place.folder is None:
+        return True
+    return any(_there(source, place.folder, table) for source in (table.source or table.name).split("|"))
+
+
 def fingerprint(table: Table, place: Place) -> str:
     """Give the SHA-256 by which the data of a table are known again.
 
@@ -119,11 +126,8 @@ def _there(source: str, folder: Path, table: Table) -> list[Path]:
     if path.is_file():
         return [path]
     if path.is_dir():
-        return [
-            item
-            for item in path.iterdir()
-            if item.name.lower().endswith(_KINDS) and item.is_file() and item.name[0] not in "._"
-        ]
+        held = [item for item in path.iterdir() if _kind(item) and item.is_file() and item.name[0] not in "._"]
+        return [item for item in held if _kind(item) == table.format] or held
     for kind in _KINDS:
         if (beside := path.with_name(path.name + kind)).is_file():
             return [beside]
@@ -175,7 +179,7 @@ def _concat(paths: list[Path], table: Table, text: Collection[str]) -> pa.Table:
         raise DataError(f"data.tables[{table.name}].source", found, allowed, "name those of one kind")
     ours = {*text, *_names(table.key), *_names(table.event_id), *_names(table.time), *_names(table.created)}
     ours.update(check.column for check in table.checks if isinstance(check, Pattern))
-    as_text = {table.columns.get(name, name) for name in ours}
+    as_text = {their for name in ours for their in table.columns.get(name, name).split("|")}
     parts = [_file(path, table, as_text) for path in paths]
     clash = _clashes(parts)
     if clash:  # files that infer different types of one column: read as text what is CSV
@@ -228,10 +232,11 @@ def _plain_types(table: pa.Table) -> pa.Table:
 
 def _renamed(table: pa.Table, spec: Table, where: str, origin: str) -> pa.Table:
     """Give the columns our names; a column of theirs may have several of ours."""
-    theirs = _by_theirs(spec.columns)
+    columns = {our: _first_there(their, table.column_names) for our, their in spec.columns.items()}
+    theirs = _by_theirs(columns)
     if len(set(table.column_names)) < table.num_columns:
         raise DataError(f"{where}.source", f"{origin}: two columns of one name", "each column a name of its own")
-    for our, their in spec.columns.items():
+    for our, their in columns.items():
         if their not in table.column_names:
             raise no_column(f"{where}.columns[{our}]", their, table.column_names, origin)
     pairs = [(name, our) for name in table.column_names for our in theirs.get(name, [name])]
@@ -249,6 +254,12 @@ def _renamed(table: pa.Table, spec: Table, where: str, origin: str) -> pa.Table:
             if name not in names:
                 raise no_column(f"{where}.{field}", name, names, origin, theirs)
     return renamed
+
+
+def _first_there(names: str, there: Collection[str]) -> str:
+    """Give the first of several names, parted by `|`, that is there, else the first."""
+    every = names.split("|")
+    return next((name for name in every if name in there), every[0])
 
 
 def no_column(

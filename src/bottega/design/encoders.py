@@ -9,7 +9,7 @@ from bottega.design.part import Choice
 
 
 class RawPixels(Choice, frozen=True):
-    """Encode a picture as its pixels, scaled down and centred; it learns nothing, and is what encoders are held against.
+    """Encode a picture as its pixels, scaled down and centred; it learns nothing, and encoders are held against it.
 
     Wrong where things move within the picture, or are seen from another side or in another light.
     """

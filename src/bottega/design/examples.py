@@ -115,7 +115,8 @@ class Judged(Choice, frozen=True):
     """
 
     table: str
-    """The table of judgements, a row for each pair; it holds the label: above 0 is right, larger is better."""
+    """The table of judgements, a row for each pair. Where it holds the label, above 0 is right and larger is better; else
+    every pair in it is right."""
     query: str
     """The column, there and in `requests`, that names the request."""
     candidate: str
@@ -140,8 +141,8 @@ class SameValue(Choice, frozen=True):
     table: str
     """The table of items; its `key` names them."""
     column: str
-    """The column whose equality makes two items relevant: a class, a product, a place. An item without a value is found,
-    and teaches nothing."""
+    """The column whose equality makes two items relevant: a class, a product, a place. An item without a value is
+    found, and teaches nothing."""
     gallery: Literal["auto", "training", "all"] = "auto"
     """What is searched, when it is judged and when it serves: `training` are the items that are learnt from, and the
     others are questions only; `all` is every item but the one that asks, as it must be where parts share no value.

@@ -229,3 +229,70 @@ class Dense(Choice, frozen=True):
         _check_lists(self)
         if not self.over:
             raise self.refuse("over", "no column", "at least one column of the catalogue", 'over=["title", "text"]')
+
+
+class TwoTower(Choice, frozen=True):
+    """Retrieve what lies near the person: vectors of people and items, learnt from who took what next."""
+
+    text: str | None = None
+    """A column with the item's text, whose words are a part of its vector, so that items nobody took yet are found;
+    nothing: ids alone count."""
+    embedding_size: int = 64
+    """Length of the vectors, 2 to 4,096; larger tells more apart and costs memory and time."""
+    history: int = 50
+    """The person's latest events whose items go in, 0 or more; larger remembers longer and costs time."""
+    person_rows: int = 100_000
+    """Vectors of people: one each, or shared by the hash of their ids where there are more people; 0: people are known
+    by their history alone."""
+    word_rows: int = 32_768
+    """Vectors of words, shared by their hash, at least 1; larger mixes fewer words up."""
+    layers: Sequence[int] = (128,)
+    """Width of each hidden layer of both towers; none: both are linear."""
+    epochs: int = 10
+    """Passes over the events at most, at least 1; it stops earlier where later events are no longer found better."""
+    batch: int = 1024
+    """Events of a step, at least 2; each is told from the others, so that larger learns from more, and costs more."""
+    learning_rate: float = 2e-3
+    """Step of the optimiser (Adam), above 0 to 1."""
+    temperature: float = 0.1
+    """What products are divided by while it learns, 0.01 to 10; smaller looks at the nearest items only."""
+    hard_negatives: int = 0
+    """Items for each event, besides those of the batch, that were easily mistaken for what the person took, 0 to 100:
+    popular ones first, then what it finds itself; larger tells the best apart better, and costs time."""
+    logq: bool = True
+    """Whether the log of how often an item comes in a batch is taken off, as popular ones are negatives more often;
+    without it, it looks for what is special to the person, and popular items lose."""
+    half_life: str | None = "120d"
+    """Time in which an event loses half of its weight, as a span; nothing: none. Larger remembers longer."""
+    stop_share: float = 0.1
+    """Share of the events, the latest ones, by which the number of passes is chosen, above 0 to 0.5; it then learns
+    again from all."""
+    patience: int = 1
+    """Passes without gain after which it stops, at least 1."""
+    index: Index = Index()
+    """How the nearest vectors are found."""
+    k: int = 100
+    """Candidates to retrieve for a request, 0 or more."""
+    unseen: int = 100
+    """Candidates to retrieve besides among what the person never took, 0 or more; larger finds more that is new."""
+    seed: int = 0
+    """Another seed starts elsewhere and shuffles otherwise."""
+    name: str | None = None
+    """How the scorecard calls it; nothing: its kind. Two of one kind in a ladder need names of their own."""
+
+    def check(self) -> None:
+        self.check_range("embedding_size", 2, 4096)
+        self.check_range("history", 0, 100_000)
+        self.check_range("person_rows", 0, 1e9)
+        self.check_range("word_rows", 1, 1e9)
+        self.check_range("epochs", 1, 10_000)
+        self.check_range("batch", 2, 2**20)
+        self.check_range("learning_rate", 0, 1, low_open=True)
+        self.check_range("temperature", 0.01, 10)
+        self.check_range("hard_negatives", 0, 100)
+        self.check_span("half_life")
+        self.check_range("stop_share", 0, 0.5, low_open=True)
+        self.check_range("patience", 1, 10_000)
+        _check_lists(self)
+        if any(not 1 <= width <= 65_536 for width in self.layers):
+            raise self.refuse("layers", f"{self.layers}", "widths from 1 to 65,536", "layers=[128]")

@@ -173,7 +173,7 @@ class Nearest(Choice, frozen=True):
     encoder: str = "encode"
     """The ladder whose champion encodes."""
     k: int = 100
-    """How many are returned unless the request asks for another number, at least 1; larger finds more and costs more."""
+    """How many are returned unless the request asks for another number, at least 1; larger finds and costs more."""
     at_most: int = 1000
     """How many a request may ask for; more is answered with this many, by name."""
     binary: bool = False
@@ -186,7 +186,7 @@ class Nearest(Choice, frozen=True):
     index: Index = Index()
     """How vectors are found where they are not codes."""
     budget_ms: float | None = None
-    """Milliseconds that an encoder may take for a request: one that takes longer is champion only where none does not."""
+    """Milliseconds that an encoder may take for a request: one that takes longer is champion only where all do."""
 
     def check(self) -> None:
         self.check_range("k", 1, 1e6)

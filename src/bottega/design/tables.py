@@ -104,9 +104,12 @@ class Table(Part, frozen=True):
     format: Literal["parquet", "csv", "svmlight", "idx"] | None = None
     """How the files are written where their names do not say: `svmlight` for ranking sets in `rank.train.gz`."""
     columns: Mapping[str, str] = {}
-    """Names to use for columns of the source, `{ours: theirs}`; columns not named keep theirs."""
+    """Names to use for columns of the source, `{ours: theirs}`; of several of theirs, parted by `|`, the first that is
+    there. Columns not named keep theirs."""
     checks: Sequence[Check] = ()
     """What a row must meet; a row that does not is kept in quarantine with its reason."""
+    optional: bool = False
+    """Whether a data folder may be without it: what is made from it is then left out, and the run says so."""
     licence: str = ""
     """Under which terms the data are used, and whether they are personal."""
 

@@ -28,7 +28,9 @@ def judge_tasks(
     `models` [{name, metrics, undefined}], and `comparisons`, the paired differences of the network that learns most
     labels less each other rung.
 
-    outcome: of the test, with the ladder's own rungs. labels: name → (n,) of its rows; NaN: not known, and not judged.
+    Retrievers are left out.
+
+    outcome: of the test. labels: name → (n,) of its rows; NaN: not known, and not judged.
     chances: rung → label → (n,). primary: metric that is shown beside the area under the ROC curve. seed: of the
     resamples.
     """
@@ -65,6 +67,8 @@ def _rungs(rungs: Sequence[Rung], label: str, chances: Chances) -> list[Rung]:
     found = []
     for rung in rungs:
         own = chances.get(rung.name)
+        if rung.stage == "retrieve":
+            continue
         if own is None:
             found.append(replace(rung, probability=False))
         elif label in own:

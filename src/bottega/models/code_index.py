@@ -119,7 +119,11 @@ class CodeIndex:
         if said["version"] != version:
             found, allowed = f"codes of version {said['version']!r}", f"{version!r}, the version of the model"
             raise BuildError(str(folder), found, allowed, "take index and model from one build")
-        binary, codes, bits = BinaryCodes.load(folder / "binary"), read_array(folder, "codes"), read_array(folder, "bits")
+        binary, codes, bits = (
+            BinaryCodes.load(folder / "binary"),
+            read_array(folder, "codes"),
+            read_array(folder, "bits"),
+        )
         fits = codes.ndim == 1 and bits.shape == (len(codes), binary.bits // 64)
         if not fits or codes.dtype != np.int32 or bits.dtype != np.uint64:
             found = f"codes {codes.shape} of {codes.dtype}, bits {bits.shape} of {bits.dtype}"

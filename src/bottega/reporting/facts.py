@@ -8,6 +8,8 @@ from bottega.reporting.chapters.calibration import wrong_slices
 from bottega.reporting.chapters.compression import served
 from bottega.reporting.chapters.models import best_gap
 from bottega.reporting.chapters.rungs import beginnings
+from bottega.reporting.chapters.search import arrived, lost
+from bottega.reporting.chapters.search import served as served_by
 from bottega.reporting.doubts import doubts
 from bottega.reporting.scorecard import Ladder, Scorecard
 from bottega.reporting.verdict import decided, promise, reached, released
@@ -25,7 +27,12 @@ def phrases(card: Scorecard) -> list[tuple[str, list[Phrase]]]:
     facts += [("began", [(told, "")]) for told in beginnings(card)]
     facts += [("champion", _choice(ladder)) for ladder in card.judged]
     facts += [("left out", [(f"{name}: {reason}", "") for name, reason in card.left_out.items()])]
-    facts += [("ceiling", _ceiling(card)), ("calibration", _calibration(card)), ("funnel", _funnel(card))]
+    facts += [
+        ("ceiling", _ceiling(card)),
+        ("calibration", _calibration(card)),
+        ("funnel", _funnel(card)),
+        ("search", _search(card)),
+    ]
     facts += [("auction", _auction(card)), ("compressed", _compressed(card))]
     facts += [("served", _served(card)), ("parity", _parity(card))]
     facts += [("goals", _goals(card)), ("release", _release(card))]
@@ -88,6 +95,15 @@ def _funnel(card: Scorecard) -> list[Phrase]:
     if show is not None and show.lost is not None:
         found.append((f"lost in ranking {numbers.share(show.lost.value)}", ""))
     return found
+
+
+def _search(card: Scorecard) -> list[Phrase]:
+    found = card.search
+    if found is None:
+        return []
+    told = [f"{numbers.count(found.items)} items", served_by(found), *lost(found)]
+    told.append("" if found.arrival is None else arrived(found.arrival))
+    return [(phrase, "" if found.accepted else "bad") for phrase in told if phrase]
 
 
 def _served(card: Scorecard) -> list[Phrase]:

@@ -41,6 +41,17 @@ class Stage(msgspec.Struct, frozen=True):
     candidates: float | None = None
 
 
+class Removed(msgspec.Struct, frozen=True):
+    """The path without one of its sources or stages, or the whole of it, as `bottega.evaluation.ablation` says."""
+
+    kind: str
+    name: str
+    metric: str = ""
+    value: Measured | None = None
+    difference: Measured | None = None
+    undefined: str = ""
+
+
 class Promise(msgspec.Struct, frozen=True):
     """A goal, judged; `met` is None where there was nothing to judge."""
 

@@ -22,7 +22,20 @@ from bottega.reporting.click_parts import (
     Training,
 )
 from bottega.reporting.measured import Metrics
-from bottega.reporting.parts import Ceiling, DataCount, Parity, Promise, Release, Service, Source, Stage, StepTime, Warm
+from bottega.reporting.parts import (
+    Ceiling,
+    DataCount,
+    Parity,
+    Promise,
+    Release,
+    Removed,
+    Service,
+    Source,
+    Stage,
+    StepTime,
+    Warm,
+)
+from bottega.reporting.search_parts import Search
 
 
 class Rung(msgspec.Struct, frozen=True):
@@ -33,6 +46,8 @@ class Rung(msgspec.Struct, frozen=True):
     metrics: Metrics = {}
     views: dict[str, Metrics] = {}
     slices: dict[str, dict[str, Metrics]] = {}
+    items: dict[str, Metrics] = {}
+    """The primary metric on candidates alone that had so many events before the request."""
     left_out: dict[str, list[str]] = {}
     undefined: dict[str, str] = {}
     seconds: float | None = None
@@ -119,6 +134,8 @@ class Scorecard(msgspec.Struct, frozen=True):
     choices: dict[str, Choice] = {}
     """By ladder, where several are judged."""
     funnel: list[Stage] = []
+    ablation: list[Removed] = []
+    """The whole path, then the path without each source and stage."""
     goals: list[Promise] = []
     parity: Parity | None = None
     serving: Service | None = None
@@ -140,6 +157,8 @@ class Scorecard(msgspec.Struct, frozen=True):
     """Rung to why it was not trained."""
     warm: dict[str, Warm] = {}
     """Ladder to where its champion began, in a run that was to go on from a release."""
+    search: Search | None = None
+    """Where items are searched by vectors."""
     position: Position | None = None
     labels: list[LabelCount] = []
     tasks: list[Task] = []

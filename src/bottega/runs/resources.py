@@ -29,7 +29,7 @@ LIBRARIES = (
         "numba",
         "numpy",
     ),
-    *("onnx", "onnxruntime", "pyarrow", "scikit-learn", "scipy", "sqlglot", "torch"),
+    *("onnx", "onnxruntime", "pillow", "pyarrow", "scikit-learn", "scipy", "sqlglot", "torch"),
 )
 """The libraries whose versions can change what a build holds."""
 

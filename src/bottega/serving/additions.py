@@ -1,4 +1,4 @@
-"""Additions: what is added to a gallery, and taken out, while it answers: a journal in the store that workers follow."""
+"""Additions: what comes into a gallery and goes while it answers: a journal in the store, which workers follow."""
 
 from __future__ import annotations
 

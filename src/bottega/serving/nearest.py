@@ -36,6 +36,7 @@ GALLERY = "gallery"
 """The folder of a build with the items that are searched."""
 FIELDS = {"image": "text", "id": "id"}
 """What a request may name: a picture in base64, or an item that is known."""
+_NOTHING = np.zeros(0, dtype=np.float32)
 
 
 class Request(msgspec.Struct, forbid_unknown_fields=True):
@@ -62,10 +63,9 @@ class Bundle:
 
 
 class _Found(NamedTuple):
-    """What was found for a request. own: the number of the item that asks, −1 for none."""
+    """What was found for a request. vector: (d,) that was searched with; (0,) where there is none."""
 
-    vector: Vectors | None
-    own: int
+    vector: Vectors
     numbers: list[int]
     scores: list[float]
     degradations: list[str]
@@ -162,28 +162,23 @@ class NearestPath:
 
     def _find(self, request: Any) -> _Found:
         k, degradations = self._k(request)
-        begin, own, vector = time.perf_counter(), -1, None
+        begin, gallery, own, vector = time.perf_counter(), self.bundle.gallery, -1, _NOTHING
         if (request.image is None) == (request.id is None):
             both = "nothing to search with" if request.image is None else "an image and an id"
             raise RequestError("image", both, "image, the bytes of a picture file in base64, or the id of an item")
         if request.image is not None:
             vector = self.vector(request.image)
+        elif (own := gallery.number(_checked(request.id))) >= 0:
+            vector = gallery.vector(own)
         else:
-            name = as_id(request.id) or ""
-            if len(name) > LONGEST_ID:
-                raise RequestError("id", f"{len(name)} characters", f"at most {LONGEST_ID}")
-            own = self.bundle.gallery.number(name)
-            if own < 0:
-                degradations.append("id: unknown")
-            else:
-                vector = self.bundle.gallery.vector(own)
+            degradations.append("id: unknown")
         encoded = milliseconds(begin)
         begin = time.perf_counter()
-        numbers, scores = ([], []) if vector is None else self.bundle.gallery.find(vector, k, own)
+        numbers, scores = gallery.find(vector, k, own) if len(vector) else ([], [])
         if len(numbers) < k:
             degradations.append(f"k: {len(numbers)} of {k} found")
         times = {"encode": encoded, "nearest": milliseconds(begin)}
-        return _Found(vector, own, numbers, scores, degradations, times)
+        return _Found(vector, numbers, scores, degradations, times)
 
     def _k(self, request: Any) -> tuple[int, list[str]]:
         stage, k = self._stage, self._stage.k if request.k is None else request.k
@@ -192,3 +187,10 @@ class NearestPath:
         if k > stage.at_most:
             return stage.at_most, [f"k: {stage.at_most} of {k}, the most that is shown"]
         return k, []
+
+
+def _checked(value: Id) -> str:
+    text = as_id(value) or ""
+    if len(text) > LONGEST_ID:
+        raise RequestError("id", f"{len(text)} characters", f"at most {LONGEST_ID}")
+    return text

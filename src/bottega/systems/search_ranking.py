@@ -19,7 +19,7 @@ design = bt.Design(
         limits=bt.Limits(p99_ms=20, availability=0.999),
         assumptions=[
             "The engine matches and measures; it sends its numbers with each candidate.",
-            "A click says that a document was looked at and attracted; the place alone decides how often it is looked at.",
+            "A click says that a document was looked at and attracted; how often it is looked at hangs on its place.",
         ],
     ),
     data=bt.Data(

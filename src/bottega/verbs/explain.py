@@ -9,13 +9,16 @@ from typing import Any
 import msgspec
 
 from bottega.design.design import Design
-from bottega.design.serving import Retrieve
+from bottega.design.examples import SameValue
+from bottega.design.serving import Nearest, Retrieve
 from bottega.errors import ServeError
 from bottega.runs.builds import Build, find_build
 from bottega.runs.releases import current_build
 from bottega.runs.workspace import Workspace
-from bottega.serving.bundle import load_bundle
+from bottega.serving.bundle import load_bundle, read_design
 from bottega.serving.decision_log import read_log
+from bottega.serving.nearest import NearestPath, load_pictures
+from bottega.serving.online import EMBEDDED
 from bottega.serving.path import Path as RequestPath
 from bottega.serving.refusals import undecodable
 from bottega.serving.wire import Explained, RequestError
@@ -33,7 +36,7 @@ def explain(
     """
     found = find_design(design)
     build, asked, at, sold_at = _asked(find_workspace(found, workspace, design), request, _example(found))
-    path = RequestPath(load_bundle(build.folder))
+    path = _path(build)
     try:
         return path.explain(msgspec.convert(asked, path.request_type), at, sold_at)
     except RequestError as error:
@@ -43,10 +46,17 @@ def explain(
         raise ServeError(f"request: {fault.where}", fault.found, fault.allowed, fault.fix) from None
 
 
+def _path(build: Build) -> RequestPath | NearestPath:
+    if any(isinstance(stage, Nearest) for stage in read_design(build.folder).serving.path):
+        return NearestPath(load_pictures(build.folder, EMBEDDED))
+    return RequestPath(load_bundle(build.folder))
+
+
 def _example(design: Design) -> str:
     """Write how a request of this design is explained, its values left open."""
     examples = design.data.examples
-    asked: dict[str, Any] = dict.fromkeys(getattr(examples, "request", ()), "…")
+    known = ("id",) if isinstance(examples, SameValue) else ()
+    asked: dict[str, Any] = dict.fromkeys(getattr(examples, "request", known), "…")
     if not any(isinstance(stage, Retrieve) for stage in design.serving.path) and getattr(examples, "candidate", None):
         asked["candidates"] = ["…"]
     return f"bottega explain {design.name} '{json.dumps(asked, ensure_ascii=False)}'"

@@ -32,7 +32,7 @@ from bottega.runs.steps.bundling import BUNDLE, count_rates, fill_store, make_bu
 from bottega.runs.steps.compressing import COMPRESSION, compress
 from bottega.runs.steps.examples import make_examples, make_requests
 from bottega.runs.steps.features import compute_features
-from bottega.runs.steps.fitting import to_tables
+from bottega.runs.steps.fitting import to_tables, without_missing
 from bottega.runs.steps.job import Job
 from bottega.runs.steps.judging import evaluate_ladders
 from bottega.runs.steps.ladders import ALL, distorted, ladders
@@ -40,6 +40,8 @@ from bottega.runs.steps.lessons import FINAL, make_lessons
 from bottega.runs.steps.measuring import measure
 from bottega.runs.steps.naming import check_names
 from bottega.runs.steps.parity import check_parity
+from bottega.runs.steps.pictures.arriving import ARRIVAL
+from bottega.runs.steps.pictures.together import check_picture_path, picture_steps, searches_pictures
 from bottega.runs.steps.replaying import replay
 from bottega.runs.steps.retrieving import as_inputs, retrieve, score
 from bottega.runs.steps.tables import ingest_tables
@@ -110,6 +112,9 @@ def run(
             place, world = stand_in(runner, found, seed, rows)
         else:
             told.say(f"    on the tables in {masked(place.warehouse) if place.warehouse else place.folder}")
+        found, told_of = without_missing(found, place)
+        for line in told_of:
+            told.say(f"    {line}")
         job = Job(found, place, runner, seed, models=tuple(models))
         for name, reason in left_out(job).items():
             told.say(f"    {name}: left out, {reason}")
@@ -117,7 +122,7 @@ def run(
             told.say(f"    {name}: {reason} distorts its probability, and no calibrator mends it: calibrate='platt'")
         if rows is not None and world is None:
             raise BuildError("--rows", rows, "a design whose data a world makes here", "leave it out: data are given")
-        parts = _steps(job, world, warm_start)
+        parts = picture_steps(job) if searches_pictures(found) else _steps(job, world, warm_start)
         card = {**_measured(job, parts), **_facts(job, place, world)}
         if card["ceiling"] is not None:
             card["ceiling"]["gap"] = gap(card)
@@ -133,6 +138,9 @@ def run(
 def check_path(design: Design) -> None:
     """Refuse what nothing builds yet, before any work is done: `BuildError` with the stage."""
     path = design.serving.path
+    if searches_pictures(design):
+        check_picture_path(design)
+        return
     unknown = [type(stage).__name__ for stage in path if not isinstance(stage, SERVED)]
     if unknown or not any(isinstance(stage, Rank) for stage in path):
         raise BuildError(
@@ -197,6 +205,7 @@ def _measured(job: Job, parts: Mapping[str, Any]) -> dict[str, Any]:
         "build": build_id(parts["measured"]),
         "data": {**total, "tables": counts},
         **evaluation,
+        **_arrived(evaluation, parts),
         "goals": goals_of(evaluation["goals"], compression),
         "warm": parts["warm"],
         "parity": read_json(parts["parity"].folder / "parity.json"),
@@ -205,6 +214,13 @@ def _measured(job: Job, parts: Mapping[str, Any]) -> dict[str, Any]:
         "auction": read_json(parts["auction"].folder / "auction.json") if "auction" in parts else None,
         "ceiling": read_json(parts["ceiling"].folder / "ceiling.json") if "ceiling" in parts else None,
     }
+
+
+def _arrived(evaluation: Mapping[str, Any], parts: Mapping[str, Any]) -> dict[str, Any]:
+    """Add to what was judged of a search how soon it finds what is new, where that was measured."""
+    if "arrival" not in parts:
+        return {}
+    return {"search": {**evaluation["search"], "arrival": read_json(parts["arrival"].folder / ARRIVAL)}}
 
 
 def goals_of(goals: list[dict[str, Any]], compression: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from bottega.data.examples import TEST, Requests
 from bottega.data.keys import encode
 from bottega.data.source import Place
 from bottega.design.design import Design
-from bottega.design.examples import FromPositives, Judged
+from bottega.design.examples import Each, FromPositives, Judged
 from bottega.design.part import microseconds
 from bottega.errors import BuildError, DataError, DesignError, nearest
 from bottega.evaluation.bounds import bounded
@@ -78,7 +78,7 @@ def find_ceiling(job: Job, made: Result, asked: Result | None, examples: Result,
     prediction that sees the same fields, of the first ladder's label.
     """
     plan, spec, world = job.design.evaluation, job.design.data.examples, str(job.design.data.world)
-    if isinstance(spec, Judged):
+    if isinstance(spec, Judged) or isinstance(getattr(spec, "requests", None), Each):
         return None
     if not isinstance(spec, FromPositives):
         return find_limit(job, world, made, examples, lessons)

@@ -7,15 +7,19 @@ from bottega.errors import DesignError
 from bottega.metrics import metric
 from bottega.reporting import numbers
 from bottega.reporting.blocks import Block, Dot, Dots, Grid, Heading, Paragraph, Section, Status, Words
+from bottega.reporting.chapters.ablation import ablation
 from bottega.reporting.chapters.calibration import calibration
 from bottega.reporting.chapters.funnel import funnel
 from bottega.reporting.chapters.models import asked_metrics
+from bottega.reporting.chapters.search import search
 from bottega.reporting.parts import Promise
 from bottega.reporting.scorecard import Comparison, Ladder, Rung, Scorecard
 from bottega.reporting.verdict import decided, reached
 
 _ALL = "all candidates"
 _EVERYBODY = "everybody"
+_ITEMS = "events of the item before"
+_SLICES = {"interactions": "events of the person before"}
 
 
 def evaluation(design: Design, card: Scorecard) -> Section:
@@ -25,6 +29,8 @@ def evaluation(design: Design, card: Scorecard) -> Section:
         blocks += _comparisons(card, ladder)
     blocks += calibration(card)
     blocks += funnel(card)
+    blocks += ablation(card)
+    blocks += search(card)
     blocks += _slices(design, card)
     blocks += _undefined(card)
     if (test := design.evaluation.experiment) is not None:
@@ -116,7 +122,7 @@ def _slices(design: Design, card: Scorecard) -> list[Block]:
     blocks: list[Block] = []
     for ladder in card.judged:
         rung = ladder.champion or (ladder.rungs[-1] if ladder.rungs else None)
-        if rung is not None and (rung.slices or rung.left_out):
+        if rung is not None and (rung.slices or rung.left_out or rung.items):
             blocks += _of_slices(design, card, ladder, rung)
     return [Heading("Slices"), *blocks] if blocks else []
 
@@ -125,7 +131,8 @@ def _of_slices(design: Design, card: Scorecard, ladder: Ladder, rung: Rung) -> l
     blocks: list[Block] = []
     asked = [name for name in asked_metrics(design, card) if name in rung.metrics][:4]
     rows: list[list[Words]] = []
-    for name, values in rung.slices.items():
+    items = {_ITEMS: rung.items} if rung.items else {}
+    for name, values in {**rung.slices, **items}.items():
         for value, metrics in values.items():
             found = [metrics.get(each) for each in asked]
             people = next((at.n for at in metrics.values() if at.n is not None), None)
@@ -133,10 +140,15 @@ def _of_slices(design: Design, card: Scorecard, ladder: Ladder, rung: Rung) -> l
                 numbers.NONE if at is None else numbers.estimate(at.value, at.low, at.high, numbers.places(each))
                 for each, at in zip(asked, found, strict=True)
             ]
-            rows.append([name, value, *cells, numbers.count(people)])
+            rows.append([_SLICES.get(name, name), value, *cells, numbers.count(people)])
     if rows:
         head = ["slice", "value", *map(numbers.title, asked), "people"]
         blocks.append(Grid(f"{_named(ladder, rung)} by slice", head, rows, left=2))
+    if items:
+        told_of = (
+            "A slice of items asks after them alone: only such candidates are shown, and only such count as relevant"
+        )
+        blocks.append(Paragraph(f"{told_of}.", quiet=True))
     told = [f"{numbers.several(len(values), 'value')} of {name}" for name, values in rung.left_out.items() if values]
     if told:
         blocks.append(Paragraph(f"Too few requests to tell: {', '.join(told)}.", quiet=True))

@@ -46,7 +46,9 @@ def absent(design: Design, card: Scorecard) -> list[str]:
         "models": not card.models,
         "a champion": bool(card.models) and card.champion is None,
         "paired comparisons": not card.comparisons,
-        "the funnel (the request brings its candidates, or it was not followed)": not card.funnel and not clicks,
+        "the funnel (the request brings its candidates, or it was not followed)": not card.funnel
+        and not clicks
+        and card.search is None,
         "goals": not card.goals,
         "a replay of the auctions": sold and card.auction is None,
         "what compression does": bool(design.serving.compress) and not card.compression,

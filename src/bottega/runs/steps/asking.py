@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bottega.design.design import Design
+from bottega.design.examples import SameValue
 from bottega.design.features import Given
 from bottega.design.serving import Candidates, Retrieve
 
@@ -26,6 +28,9 @@ def requests_to_ask(design: Design, fields: Sequence[str], predictions: Path) ->
 
     fields: the columns of a request. predictions: `predictions.parquet` of a build.
     """
+    if isinstance(design.data.examples, SameValue):
+        images = pq.read_table(predictions, columns=["image"]).column("image").drop_null().to_pylist()
+        return [{"image": base64.b64encode(image).decode()} for image in images]
     candidate = getattr(design.data.examples, "candidate", None)
     brought = candidate is not None and not any(isinstance(stage, Retrieve) for stage in design.serving.path)
     given = [name for part in design.features if isinstance(part, Given) for name in part.columns] if brought else []

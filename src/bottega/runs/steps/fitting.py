@@ -8,11 +8,15 @@ import msgspec
 import pyarrow as pa
 
 from bottega.data.log import Log
+from bottega.data.source import Place, is_there
 from bottega.design.data import GivenSplit, GroupSplit
 from bottega.design.design import Design
-from bottega.design.examples import Logged
-from bottega.design.features import Feature, Given
+from bottega.design.examples import FromPositives, Logged
+from bottega.design.features import Expression, Feature, Given, Lookup, Window
+from bottega.design.serving import Candidates
 from bottega.errors import DataError
+from bottega.features.batch import names, needs, parsed_once
+from bottega.serving.reranking.conditions import needed_columns
 
 
 def to_tables(design: Design, logs: Mapping[str, Log]) -> tuple[Design, list[str]]:
@@ -47,6 +51,58 @@ def to_tables(design: Design, logs: Mapping[str, Log]) -> tuple[Design, list[str
     return msgspec.structs.replace(design, features=features, data=data), told
 
 
+def without_missing(design: Design, place: Place) -> tuple[Design, list[str]]:
+    """Leave out the optional tables that a data folder does not have, with all that is made from them.
+
+    Look-ups and windows over them go, features that read those, conditions of views and stages that do, and the
+    catalogue if it is one of them. Gives the design, and what is to be told.
+    """
+    missing = [table.name for table in design.data.tables if table.optional and not is_there(table, place)]
+    if not missing:
+        return design, []
+    gone: set[str] = set()
+    features: list[Feature] = []
+    for part in design.features:
+        of_missing = isinstance(part, (Window, Lookup)) and part.table in missing
+        if of_missing or (not isinstance(part, Expression) and needs(part) & gone):
+            gone |= set(names(part))
+        elif isinstance(part, Expression) and (read := {name for name in part.values if _reads(part, name, gone)}):
+            gone |= read
+            features.append(Expression({name: text for name, text in part.values.items() if name not in read}))
+        else:
+            features.append(part)
+    features = [part for part in features if not isinstance(part, Expression) or part.values]
+    path = [stage for stage in design.serving.path if not needed_columns([stage]) & gone]
+    views = [view for view in design.evaluation.views if not parsed_once(view.where).columns & gone]
+    kept = {view.name for view in views}
+    goals = [goal for goal in design.evaluation.goals if goal.view is None or goal.view in kept]
+    examples, replace = design.data.examples, msgspec.structs.replace
+    if isinstance(examples, FromPositives) and examples.catalogue in missing:
+        examples = replace(examples, catalogue=None)
+    tables = [table for table in design.data.tables if table.name not in missing]
+    found = replace(
+        design,
+        data=replace(design.data, tables=tables, examples=examples),
+        features=features,
+        evaluation=replace(design.evaluation, views=views, goals=goals),
+        serving=replace(design.serving, path=path),
+    )
+    left = f", and {len(gone)} features of {'it' if len(missing) == 1 else 'them'}" if gone else ""
+    return found, [f"{', '.join(missing)}: not there, left out{left}"]
+
+
+def _reads(part: Expression, name: str, gone: set[str]) -> bool:
+    """Say whether an expression of a part reads what is gone, by itself or through others of the part."""
+    read, open_ = set(), [name]
+    while open_:
+        one = open_.pop()
+        for column in parsed_once(part.values[one]).columns:
+            if column in part.values and column not in read and column != one:
+                open_.append(column)
+            read.add(column)
+    return bool(read & gone)
+
+
 def _named(design: Design) -> set[str]:
     """Name the columns of the examples' table that stand for something else than a feature."""
     data, examples = design.data, design.data.examples
@@ -56,17 +112,23 @@ def _named(design: Design) -> set[str]:
     found = {*examples.request, examples.candidate, examples.propensity, table.time, table.created, table.event_id}
     found |= {table.key} if isinstance(table.key, str) else set(table.key or ())
     for label in data.labels:
-        found |= {label.name, label.observed_at}
+        found |= {label.name, label.observed_at, label.given}
+        for condition in (label.censored_when, label.when):
+            found |= set() if condition is None else parsed_once(condition).columns
     if isinstance(data.split, GivenSplit):
         found.add(data.split.column)
     if isinstance(data.split, GroupSplit):
         found.add(data.split.by)
     if data.position is not None:
         found.add(data.position.column)
+    for part in design.features:
+        found |= needs(part) | set(names(part))
+    for stage in design.serving.path:
+        found |= set(stage.columns) if isinstance(stage, Candidates) else set()
     return {name for name in found if name is not None}
 
 
 def _numbers(rows: pa.Table, without: set[str]) -> list[str]:
     kinds = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, pa.types.is_boolean)
-    fields = [field for field in rows.schema if field.name not in without and field.name.isidentifier()]
+    fields = [field for field in rows.schema if field.name not in {*without, "id"} and field.name.isidentifier()]
     return [field.name for field in fields if any(kind(field.type) for kind in kinds)]

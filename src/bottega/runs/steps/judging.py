@@ -39,7 +39,7 @@ from bottega.runs.steps.path_parts import sources, without
 from bottega.runs.steps.predictions import Judged, write_predictions
 from bottega.runs.steps.reliability import calibration
 from bottega.runs.steps.reranked import shown_by
-from bottega.runs.steps.task_judging import tasks_of
+from bottega.runs.steps.task_judging import chances_of, tasks_of
 from bottega.runs.steps.training import TIMING, TRAINING, Trained, merged
 
 REQUEST = "request"
@@ -162,8 +162,8 @@ def _ladder(
     if probable(setting) and rows.more is not None and not graded:
         lesson = lesson_of(lessons, ladder, setting, FINAL)
         found["calibration"][ladder.name] = calibration(job, ladder, champion.name, rows, lesson, trained, values, test)
-    of_ladder = Judged(ladder, chosen[FINAL], label, test)
-    found["tasks"] += tasks_of(job, of_ladder, rows, trained)
+    of_ladder = Judged(ladder, chosen[FINAL], label, test, chances_of(ladder, chosen[FINAL], trained))
+    found["tasks"] += tasks_of(job, of_ladder, rows)
     return of_ladder
 
 

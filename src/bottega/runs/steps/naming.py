@@ -14,6 +14,7 @@ from bottega.errors import DesignError, nearest
 from bottega.features.batch import names, needs, score_name, time_name
 from bottega.features.conditions import Condition
 from bottega.features.expressions import parse
+from bottega.runs.steps.retrieving import follows
 from bottega.serving.reranking.conditions import needed_columns
 
 _FIELDS = {Window: "by", Lookup: "by", Categories: "columns", TargetRate: "columns"}
@@ -30,6 +31,7 @@ def check_names(design: Design) -> None:
         return
     asked = {*examples.request, *([examples.candidate] if examples.candidate else [])}
     scores = {score_name(rung_name(rung)) for rung in design.models.get("retrieve", ())}
+    moving = {score_name(rung_name(rung)) for rung in design.models.get("retrieve", ()) if follows(rung)}
     made = {name for feature in design.features for name in names(feature)}
     given = asked | scores | made | {"request_time", *([alias] if (alias := time_name(design)) else [])}
     for place, feature in enumerate(design.features):
@@ -37,6 +39,7 @@ def check_names(design: Design) -> None:
         where = f"features[{place}].{field}" if field else f"features[{place}]"
         for name in sorted(needs(feature)):
             _known(where, name, asked if field else given)
+            _steady(where, name, moving)
     for ladder, rungs in design.models.items():
         for place, rung in enumerate(rungs):
             if (by := getattr(rung, "by", None)) is not None:
@@ -45,6 +48,7 @@ def check_names(design: Design) -> None:
                 _known(f"models.{ladder}[{place}].query", query, examples.request)
             for name in getattr(rung, "over", ()) if isinstance(rung, Fusion) else ():
                 _known(f"models.{ladder}[{place}].over", name, made | scores)
+                _steady(f"models.{ladder}[{place}].over", name, moving)
             for name in getattr(rung, "without", ()):
                 _known(f"models.{ladder}[{place}].without", name, made | scores)
     _check_auction(design, made)
@@ -108,3 +112,12 @@ def _of_request(design: Design, known: set[str]) -> set[str]:
 def _known(where: str, name: str, known: Collection[str]) -> None:
     if name not in known:
         raise DesignError(where, f"no column {name!r}", f"one of {', '.join(sorted(known))}", nearest(name, known))
+
+
+def _steady(where: str, name: str, moving: Collection[str]) -> None:
+    """Refuse the score of a retriever that follows events: when served it is another one than it was learnt from."""
+    if name in moving:
+        found = f"{name!r}, of a retriever that follows events: its score changes with each of them"
+        raise DesignError(
+            where, found, "features, and scores of other retrievers", "a Window with decayed_sum(1, '6h')"
+        )

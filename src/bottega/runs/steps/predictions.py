@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +17,16 @@ from bottega.runs.steps.ladders import Ladder
 
 @dataclass(frozen=True)
 class Judged:
-    """What one ladder was judged by: the rows (m,) of the test, the label of all rows (n,), and the outcome of them."""
+    """What one ladder was judged by: the rows (m,) of the test, the label of all rows (n,), and the outcome of them.
+
+    chances: rung → label → (m,), what networks for several labels say of each.
+    """
 
     ladder: Ladder
     rows: np.ndarray
     label: np.ndarray
     outcome: Outcome
+    chances: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)
 
 
 def write_predictions(
@@ -31,7 +35,8 @@ def write_predictions(
     """Write the table: with one ladder its rungs by their names, with several as `ladder.rung`, null where not judged.
 
     given: columns (n,) that came with the candidates, as `given: name`: a load test brings them again. Labels stand as
-    `label`, those of further ladders as `label: name`; position and propensity where the log has them.
+    `label`, those of further ladders, and of networks for several labels, as `label: name`, and what such a network
+    says of each as `rung: name`; position and propensity where the log has them.
     """
     first = next(iter(tests.values()))
     chosen = np.unique(np.concatenate([judged.rows for judged in tests.values()]))
@@ -58,6 +63,13 @@ def write_predictions(
             scores = np.full(len(chosen), np.nan, np.float32)
             scores[place] = rung.scores
             columns[title if len(tests) == 1 else f"{judged.ladder.name}.{title}"] = pa.array(scores)
+        for rung_name, own in judged.chances.items():
+            title = rung_name if len(tests) == 1 else f"{judged.ladder.name}.{rung_name}"
+            for name, said in own.items():
+                columns[f"label: {name}"] = pa.array(rows.label_of(name)[chosen])
+                scores = np.full(len(chosen), np.nan, np.float32)
+                scores[place] = said
+                columns[f"{title}: {name}"] = pa.array(scores)
         if judged is first:
             for name, mask in judged.outcome.views.items():
                 inside = np.zeros(len(chosen), bool)

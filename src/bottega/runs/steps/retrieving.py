@@ -118,7 +118,7 @@ def found_lists(model: Retriever, asked: pa.Table, person: str) -> np.ndarray:
 def _fitted(job: Job, setting: Model, at: int) -> Retriever | None:
     """Fit a retriever on what was known at a moment; nothing where that is nothing that it learns from."""
     past = job.interactions(at)
-    if not len(past) and (past.known is None or issubclass(retriever_class(setting), ScoredCatalogue)):
+    if not len(past.items) or (not len(past) and issubclass(retriever_class(setting), ScoredCatalogue)):
         return None  # a catalogue alone says something to those that read texts
     model = make_retriever(setting)
     model.fit(past, at)

@@ -1,1 +1,1 @@
-"""The steps of a design that searches pictures: decoded, parted, encoded by each rung, judged, and put into a bundle."""
+"""The steps of a design that searches pictures: decoded, parted, encoded by each rung, judged, and bundled."""

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from bottega.data.examples import PART_NAMES, TEST, TRAIN, UNUSED, VALIDATE
+from bottega.data.examples import PART_NAMES, TEST, TRAIN, VALIDATE
 from bottega.data.keys import as_text, encode
 from bottega.data.log import Log
 from bottega.data.splits import at_random, by_chance, by_group, check_parts, given, held_out
@@ -38,8 +38,8 @@ _COUNTS = "refused.json"
 class Items:
     """The pictures of a run, in the order of their ids.
 
-    ids: (n,). row: (n,) of the table's accepted rows. pictures: (n, height, width, channels), mapped from a file. value:
-    (n,) code of what makes items alike, −1 where there is none. part: (n,).
+    ids: (n,). row: (n,) of the table's accepted rows. pictures: (n, height, width, channels), mapped from a file.
+    value: (n,) code of what makes items alike, −1 where there is none. part: (n,).
     """
 
     ids: pa.StringArray
@@ -245,17 +245,3 @@ def of_parts(items: Items, *parts: int) -> npt.NDArray[np.int64]:
     [0, 2]
     """
     return np.flatnonzero(np.isin(items.part, parts))
-
-
-def gallery(items: Items, spec: SameValue, split: Any, judged: int) -> npt.NDArray[np.int64]:
-    """Give the places of the items that are searched when a part is judged, ascending.
-
-    judged: `VALIDATE` or `TEST`. What is judged later is never there.
-    """
-    mode = spec.gallery
-    if mode == "auto":
-        mode = "training" if isinstance(split, GivenSplit) else "all"
-    earlier = (TRAIN,) if judged == VALIDATE else (TRAIN, VALIDATE)
-    if mode == "training":
-        return of_parts(items, *earlier)
-    return of_parts(items, *earlier, judged, UNUSED)

@@ -2,118 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import msgspec
-import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from bottega.data.examples import TEST, VALIDATE
-from bottega.data.keys import as_text, encode
+from bottega.data.keys import as_text
 from bottega.design.evaluation import Evaluation
 from bottega.design.models import rung_name
 from bottega.design.serving import Nearest
 from bottega.errors import DataError
-from bottega.evaluation.champion import choose
+from bottega.evaluation.champion import Champion, choose
 from bottega.evaluation.comparing import compare
+from bottega.evaluation.estimating import RESAMPLES, metrics
 from bottega.evaluation.goals import judge_goals
 from bottega.evaluation.judging import judge
 from bottega.evaluation.outcome import Outcome
-from bottega.evaluation.slicing import by_value
 from bottega.files import read_json, write_json
-from bottega.metrics import metric
-from bottega.models.code_index import CodeIndex
-from bottega.models.indexes.building import build_index
 from bottega.models.indexes.index import Index
 from bottega.runs.step import Result
-from bottega.runs.steps.asking import MOST
 from bottega.runs.steps.job import Job
 from bottega.runs.steps.judging import plan_of
 from bottega.runs.steps.ladders import Ladder
 from bottega.runs.steps.lessons import CHOICE, FINAL, FITS
-from bottega.runs.steps.pictures.encoding import Encoded, read_vectors, within_budget
-from bottega.runs.steps.pictures.items import Items, column, gallery, of_parts, picture_of, read_items, same_value
-from bottega.runs.steps.pictures.searching import Lists, depth_of, outcome_of, perfect, search_all
+from bottega.runs.steps.pictures.asking import Asked, asked_by, judged_lists
+from bottega.runs.steps.pictures.encoding import MODEL, Encoded, read_vectors, within_budget
+from bottega.runs.steps.pictures.indexing import (
+    EXACT,
+    SEARCH,
+    Verdict,
+    called,
+    contract,
+    exact_index,
+    make_index,
+    search,
+)
+from bottega.runs.steps.pictures.items import Items, read_items, same_value
+from bottega.runs.steps.pictures.predictions import write_predictions
+from bottega.runs.steps.pictures.searching import Lists, Vectors, depth_of, perfect, search_all
 from bottega.runs.steps.training import TRAINING
-from bottega.serving.gallery import INDEX
-
-SEARCH = "nearest"
-"""The stage of the ways of search that are held against comparing all vectors."""
-_QUICK = ("64 bits",)
+from bottega.serving.gallery import save_gallery, version_of
+from bottega.serving.nearest import GALLERY
 
 
-class Asked(NamedTuple):
-    """A part that asks: places of its queries (q,), of the items that are searched (n,), and of each query among them
-    (q,), −1 where it is none of them."""
+@dataclass(frozen=True, eq=False)
+class _Trial:
+    """What one fit is judged by: what is asked, and what each rung finds by comparing all vectors."""
 
-    queries: npt.NDArray[np.int64]
-    items: npt.NDArray[np.int64]
-    own: npt.NDArray[np.int64]
+    asked: Asked
+    lists: dict[str, Lists]
 
 
 def evaluate_pictures(job: Job, ladder: Ladder, decoded: Result, parted: Result, encoded: Encoded) -> Result:
-    """Judge all rungs, and the search that serves; write `evaluation.json`, `predictions.parquet` and the index."""
+    """Judge all rungs, and the search that serves; write `evaluation.json`, `predictions.parquet` and the gallery."""
 
     def work(folder: Path, *_: Result) -> str:
-        items, plan, stage = read_items(job, decoded, parted), plan_of(job, ladder), stage_of(job)
-        depth = depth_of([plan.primary, *plan.metrics, *(goal.metric for goal in plan.goals)], stage.k)
-        asked = {fit: asked_by(job, items, FITS[fit][1]) for fit in FITS}
-        names = [rung_name(rung) for rung in ladder.rungs]
-        seconds = {name: sum(encoded[name, fit].work_seconds for fit in FITS) for name in names}
-        lists = {
-            (name, fit): search_all(*_vectors(items, encoded[name, fit], fit, asked[fit]), depth, asked[fit].own)
-            for name in names
-            for fit in FITS
-        }
-
-        def outcome(fit: str, more: Mapping[str, Lists]) -> Outcome:
-            ways = {name: (ladder.name, seconds[name], lists[name, fit]) for name in names}
-            ways |= {name: (SEARCH, 0.0, found) for name, found in more.items()}
-            return _outcome(job, items, asked[fit], plan, ways)
-
-        champion = choose(
-            outcome(CHOICE, {}), ladder.name, plan.primary, plan.tolerance, within_budget(ladder, encoded), job.seed
-        )
-        found: dict[str, Any] = {}
-        made = {fit: _index(job, items, encoded[champion.name, fit], fit, asked[fit], stage) for fit in FITS}
-        title = str(made[FINAL].facts["built"])
-        for fit in FITS:
-            if made[fit].facts["built"] != "exact":
-                queries = read_vectors(items, encoded[champion.name, fit], fit, asked[fit].queries)
-                found[fit] = _by_index(made[fit], queries, depth, asked[fit].own)
-        chosen = title
-        verdict: dict[str, Any] = {}
-        if title != "exact":
-            kind = str(made[CHOICE].facts["built"])  # fewer items may be compared one by one
-            validated = outcome(CHOICE, {kind: found[CHOICE]} if CHOICE in found else {})
-            verdict = _contract(validated, plan, champion.name, kind, stage.tolerance, job.seed)
-            chosen = title if verdict["accepted"] else "exact"
-        test = outcome(FINAL, {title: found[FINAL]} if FINAL in found else {})
-        served = champion.name if chosen == "exact" else title
-        index = made[FINAL] if chosen == title else _exact(items, encoded[champion.name, FINAL], asked[FINAL])
-        index.save(folder / INDEX, "")
-        evaluation = {
-            "ladders": {ladder.name: ladder.label},
-            "models": judge(test, plan, job.seed),
-            "comparisons": compare(test, plan, champion.name, champion.best, job.seed),
-            "goals": judge_goals(test, plan, served, job.seed),
-            "champions": {ladder.name: champion.name},
-            "choice": {ladder.name: champion.to_dict()},
-            "training": _training(names, encoded),
-            "search": {
-                "served": chosen, "asked": title, **verdict, "facts": index.facts,
-                "items": len(asked[FINAL].items), "queries": len(asked[FINAL].queries),
-                "losses": _losses(test, plan, champion.name, None if served == champion.name else served, depth, job.seed),
-            },
-        }  # fmt: skip
-        write_json(folder / "evaluation.json", evaluation)
-        _predictions(job, items, asked[FINAL], test, folder / "predictions.parquet")
-        goals = evaluation["goals"]
-        told = f"champion {champion.name}, {chosen}"
+        judge_ = _Judging(job, ladder, read_items(job, decoded, parted), encoded)
+        found = judge_.judged(folder)
+        write_json(folder / "evaluation.json", found)
+        (champion,), goals = found["champions"].values(), found["goals"]
+        told = f"champion {champion}, searched by {found['search']['served']}"
         return f"{told}; {sum(bool(goal['met']) for goal in goals)} of {len(goals)} goals met"
 
     return job.runner.step(
@@ -130,7 +77,137 @@ def evaluate_pictures(job: Job, ladder: Ladder, decoded: Result, parted: Result,
         needs=[decoded, parted, *encoded.values()],
         code=(
             "bottega.evaluation", "bottega.metrics", "bottega.models.binary_codes", "bottega.models.code_index",
-            "bottega.models.indexes", "bottega.runs.steps.pictures",
+            "bottega.models.indexes", "bottega.serving.gallery", "bottega.runs.steps.pictures",
         ),
         libraries=("numpy", "pyarrow"),
     )  # fmt: skip
+
+
+class _Judging:
+    """The work of the step."""
+
+    def __init__(self, job: Job, ladder: Ladder, items: Items, encoded: Encoded) -> None:
+        self.job, self.ladder, self.items, self.encoded = job, ladder, items, encoded
+        self.plan = plan_of(job, ladder)
+        self.stage = next(stage for stage in job.design.serving.path if isinstance(stage, Nearest))
+        named = [self.plan.primary, *self.plan.metrics, *(goal.metric for goal in self.plan.goals)]
+        self.depth = depth_of(named, self.stage.k)
+        self.trials = {fit: self._trial(fit) for fit in FITS}
+
+    def judged(self, folder: Path) -> dict[str, Any]:
+        """Choose, build what serves into a folder, read the test, and give what was found."""
+        job, plan = self.job, self.plan
+        champion = self._champion()
+        index = self._index(champion.name, FINAL)
+        verdict, way = self._contract(champion.name), called(index)
+        test = self._outcome(FINAL, champion.name, index)
+        if not verdict.accepted:
+            index = exact_index(self._vectors(champion.name, FINAL).searched)
+        served = champion.name if called(index) == EXACT else way
+        self._save(folder, champion.name, index)
+        write_predictions(job, self.items, self.trials[FINAL].asked, test, folder / "predictions.parquet")
+        losses = _losses(test, plan, [champion.name, way] if way != EXACT else [champion.name], self.depth, job.seed)
+        return {
+            "ladders": {self.ladder.name: self.ladder.label},
+            "models": judge(test, plan, job.seed),
+            "comparisons": compare(test, plan, champion.name, champion.best, job.seed),
+            "goals": judge_goals(test, plan, served, job.seed),
+            "champions": {self.ladder.name: champion.name},
+            "choice": {self.ladder.name: champion.to_dict()},
+            "training": self._training(),
+            "search": {
+                "asked": way,
+                "served": called(index),
+                **asdict(verdict),
+                "items": len(self.trials[FINAL].asked.searched),
+                "questions": len(self.trials[FINAL].asked.queries),
+                "recall": index.facts.get("recall"),
+                "losses": losses,
+            },
+        }
+
+    def _trial(self, fit: str) -> _Trial:
+        asked = asked_by(self.job.design, self.items, fit)
+        lists = {}
+        for name in map(rung_name, self.ladder.rungs):
+            vectors = self._vectors(name, fit, asked)
+            lists[name] = search_all(vectors.queries, vectors.searched, self.depth, asked.own)
+        return _Trial(asked, lists)
+
+    def _vectors(self, name: str, fit: str, asked: Asked | None = None) -> _Pair:
+        asked = asked or self.trials[fit].asked
+        held = self.encoded[name, fit]
+        return _Pair(*(read_vectors(self.items, held, fit, places) for places in (asked.queries, asked.searched)))
+
+    def _champion(self) -> Champion:
+        budget = within_budget(self.ladder, self.encoded)
+        validated = self._outcome(CHOICE)
+        return choose(validated, self.ladder.name, self.plan.primary, self.plan.tolerance, budget, self.job.seed)
+
+    def _index(self, champion: str, fit: str) -> Index:
+        vectors = self._vectors(champion, fit)
+        return make_index(self.stage, vectors.searched, vectors.queries, self.job.seed)
+
+    def _contract(self, champion: str) -> Verdict:
+        index = self._index(champion, CHOICE)
+        outcome = self._outcome(CHOICE, champion, index)
+        return contract(outcome, self.plan, champion, called(index), self.stage.tolerance, self.job.seed)
+
+    def _outcome(self, fit: str, champion: str = "", index: Index | None = None) -> Outcome:
+        """What a fit's rungs find, and beside them what the champion finds by an index that does not compare all."""
+        trial = self.trials[fit]
+        ways = {
+            name: (self.ladder.name, sum(self.encoded[name, each].work_seconds for each in FITS), found)
+            for name, found in trial.lists.items()
+        }
+        if index is not None and called(index) != EXACT:
+            queries = self._vectors(champion, fit).queries
+            ways[called(index)] = SEARCH, 0.0, search(index, queries, self.depth, trial.asked.own)
+        return judged_lists(self.job, self.items, trial.asked, ways)
+
+    def _save(self, folder: Path, champion: str, index: Index) -> None:
+        held, searched = self.encoded[champion, FINAL], self.trials[FINAL].asked.searched
+        spec = same_value(self.job.design)
+        values = as_text(self.job.log(spec.table).column(spec.column)).take(self.items.row[searched])
+        (folder / GALLERY).mkdir()
+        save_gallery(
+            folder / GALLERY,
+            self.items.ids.take(searched),
+            values,
+            read_vectors(self.items, held, FINAL, searched),
+            index,
+            version_of(held.folder / MODEL),
+        )
+
+    def _training(self) -> dict[str, Any]:
+        told = {}
+        for name in map(rung_name, self.ladder.rungs):
+            result = self.encoded[name, FINAL]
+            if (path := result.folder / TRAINING).exists():
+                told[name] = {**read_json(path), "seconds": result.work_seconds}
+        return told
+
+
+@dataclass(frozen=True, eq=False)
+class _Pair:
+    queries: Vectors
+    searched: Vectors
+
+
+def _losses(test: Outcome, plan: Evaluation, ways: list[str], depth: int, seed: int) -> list[dict[str, Any]]:
+    """Tell the encoder's loss from that of the search: the best order there is, then each way, each less the next."""
+    rows = []
+    for by in metrics([plan.primary, *plan.metrics]):
+        if by.kind != "ranking" or test.total is None:
+            continue
+        settings: dict[str, Any] = {"entity": test.entity, "resamples": RESAMPLES[by.kind], "seed": seed}
+        before = perfect(test.total, depth)
+        for name in ways:
+            found = test.ranking(name)
+            try:
+                value, lost = by.estimate(found, **settings), by.paired(before, found, **settings)
+            except DataError:
+                continue
+            rows.append({"name": name, "metric": by.name, "value": value.to_dict(), "lost": lost.to_dict()})
+            before = found
+    return rows

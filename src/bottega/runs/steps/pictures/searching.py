@@ -25,11 +25,15 @@ class Lists(NamedTuple):
     scores: Vectors
 
 
+Ways = Mapping[str, tuple[str, float, Lists]]
+"""By name the stage of a way of search, the seconds of its training, and what it found."""
+
+
 def search_all(queries: Vectors, items: Vectors, k: int, own: Places | None = None) -> Lists:
     """Compare every query with every item: the k largest products, ties by lower place.
 
-    queries: (q, d). items: (n, d). k: at least 1. own: (q,) the place of the item that each query is, −1 for none: it is
-    left out.
+    queries: (q, d). items: (n, d). k: at least 1. own: (q,) the place of the item that each query is, −1 for none: it
+    is left out.
     """
     found = np.full((len(queries), k), -1, np.int64), np.zeros((len(queries), k), np.float32)
     wide = min(k, len(items))
@@ -55,33 +59,33 @@ def search_all(queries: Vectors, items: Vectors, k: int, own: Places | None = No
 
 
 def outcome_of(
-    lists: Mapping[str, tuple[str, float, Lists]],
-    alike: Mapping[str, npt.NDArray[np.int32]],
+    ways: Ways,
+    queries: npt.NDArray[np.int32],
+    items: npt.NDArray[np.int32],
     relevant: Places,
     entity: npt.NDArray[np.generic],
     slices: Mapping[str, Mapping[str, Mask]],
 ) -> Outcome:
     """Give the lists of several ways of search as one outcome: its rows are whatever any of them found.
 
-    lists: by name its stage, the seconds of its training, and what it found. alike: `queries` (q,) and `items` (n,), the
-    value of each, −1 for none. relevant: (q,) how many of the items searched are relevant, found or not.
+    ways: by name the stage of each, the seconds of its training, and what it found. queries: (q,) and items: (n,) the
+    value of each, −1 for none. relevant: (q,) how many of the items searched are relevant, found or not. entity: (q,)
+    what is resampled as one.
     """
-    size = len(alike["items"])
+    size = len(items)
     request = np.arange(len(relevant))[:, None]
-    keys = {
-        name: np.where(found.places < 0, -1, request * size + found.places) for name, (_, _, found) in lists.items()
-    }
+    keys = {name: np.where(found.places < 0, -1, request * size + found.places) for name, (_, _, found) in ways.items()}
     every = np.unique(np.concatenate([key.ravel() for key in keys.values()]))
     every = every[every >= 0]
     group, candidate = np.divmod(every, size)
     rungs = []
-    for name, (stage, seconds, found) in lists.items():
+    for name, (stage, seconds, found) in ways.items():
         there = keys[name] >= 0
         scores = np.full(len(every), np.nan, np.float32)
         scores[np.searchsorted(every, keys[name][there])] = found.scores[there]
         rungs.append(Rung(name, stage, scores, seconds, probability=False))
-    value = alike["queries"][group]
-    label = ((value == alike["items"][candidate]) & (value >= 0)).astype(np.float32)
+    value = queries[group]
+    label = ((value == items[candidate]) & (value >= 0)).astype(np.float32)
     return Outcome(group, entity, candidate, label, np.ones(len(every), bool), {}, slices, rungs, size, relevant)
 
 

@@ -1,0 +1,1 @@
+"""Two towers: people and items become vectors of one space, learnt in PyTorch and served in NumPy."""

@@ -1,0 +1,68 @@
+"""Of the chapter on evaluation: what the encoder loses, and what the codes or the index lose besides."""
+
+from __future__ import annotations
+
+from bottega.reporting import numbers
+from bottega.reporting.blocks import Block, Grid, Heading, Notice, Paragraph, Words
+from bottega.reporting.scorecard import Scorecard
+from bottega.reporting.search_parts import Arrival, Loss, Search
+
+
+def search(card: Scorecard) -> list[Block]:
+    """Show each metric at its best, after the encoder, and after the index; and how soon what is new is found."""
+    found = card.search
+    if found is None:
+        return []
+    blocks: list[Block] = [Heading("What the search loses")]
+    if told := served(found):
+        blocks.append(Notice(found.accepted, told))
+    rows: list[list[Words]] = []
+    for metric in dict.fromkeys(loss.metric for loss in found.losses):
+        for place, loss in enumerate(each for each in found.losses if each.metric == metric):
+            rows.append([numbers.title(metric) if not place else "", loss.name, *_cells(loss)])
+    if rows:
+        head = ["metric", "searched by", "value", "lost here"]
+        blocks.append(Grid("Lost by the encoder, and then by the way of search, on the test", head, rows, left=2))
+        told = "The encoder's loss is counted from the best order that there is, all vectors compared; that of codes or"
+        blocks.append(Paragraph(f"{told} an index from the encoder, on the same questions.", quiet=True))
+    if found.recall is not None and found.recall.n:
+        told = numbers.share_interval(found.recall.value, found.recall.low, found.recall.high)
+        blocks.append(Paragraph(f"The index finds {told} of what comparing all vectors finds."))
+    if found.arrival is not None:
+        blocks.append(Paragraph(f"{arrived(found.arrival)}."))
+    return blocks
+
+
+def served(found: Search) -> str:
+    """Say how the gallery is searched, and why."""
+    if found.asked == found.served == "exact":
+        return ""
+    reason = f": on validation it {found.reason}" if found.reason else ""
+    if found.accepted:
+        return f"Searched by {found.served}{reason}"
+    return f"All vectors are compared, {found.asked} being refused{reason}"
+
+
+def lost(found: Search) -> list[str]:
+    """Say in short what each way loses of the primary metric."""
+    first = next((loss.metric for loss in found.losses), None)
+    return [
+        f"lost by {loss.name} {numbers.amount(loss.lost.value)} of {numbers.title(loss.metric)}"
+        for loss in found.losses
+        if loss.metric == first and loss.lost is not None and loss.lost.value is not None
+    ]
+
+
+def arrived(found: Arrival) -> str:
+    """Say how soon a new item is found."""
+    median, longest = (None if each is None else 1e3 * each for each in (found.median, found.longest))
+    told = f"a new item is found after {numbers.milliseconds(median)}"
+    return f"{told}, {numbers.milliseconds(longest)} at most of {numbers.count(found.n)}"
+
+
+def _cells(loss: Loss) -> list[Words]:
+    value, gap = loss.value, loss.lost
+    return [
+        numbers.NONE if value is None else numbers.estimate(value.value, value.low, value.high),
+        numbers.NONE if gap is None else numbers.estimate(gap.value, gap.low, gap.high),
+    ]

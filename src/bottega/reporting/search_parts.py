@@ -1,0 +1,46 @@
+"""Parts of the scorecard of a design that searches by vectors: what serves, and where relevant items are lost."""
+
+from __future__ import annotations
+
+import msgspec
+
+from bottega.reporting.measured import Measured
+
+
+class Loss(msgspec.Struct, frozen=True):
+    """A metric by one way of search, and what that loses against the way before it; the first one, against the best
+    order that there is."""
+
+    name: str = ""
+    metric: str = ""
+    value: Measured | None = None
+    lost: Measured | None = None
+
+
+class Arrival(msgspec.Struct, frozen=True):
+    """Seconds until an item that was sent to the service is found by it."""
+
+    median: float | None = None
+    longest: float | None = None
+    n: int | None = None
+
+
+class Search(msgspec.Struct, frozen=True):
+    """How the gallery is searched."""
+
+    asked: str = ""
+    """The way that the design asks for: `64 bits`, `ivf`, `exact`."""
+    served: str = ""
+    """The way that is served."""
+    accepted: bool = True
+    reason: str = ""
+    difference: Measured | None = None
+    """Of the primary metric on validation, the way that is asked for less comparing all vectors, paired."""
+    items: int | None = None
+    """Of the gallery."""
+    questions: int | None = None
+    """Of the test."""
+    recall: Measured | None = None
+    """Of the index, against comparing all vectors, on queries that were held out when it was built."""
+    losses: list[Loss] = []
+    arrival: Arrival | None = None

@@ -25,16 +25,14 @@ def judge_tasks(
 
     A network for several labels is judged by its probability of this one, and not on a label that it does not learn;
     every other rung by its score, which it has learnt from the ladder's label. An entry a label: `label`, `positives`,
-    `models` [{name, metrics, undefined}], and `comparisons`, the paired differences of the network that learns most
-    labels less each other rung.
-
-    Retrievers are left out.
+    `models` [{name, metrics, undefined}], and `comparisons`, the paired differences of each network for several labels
+    less every other rung. Retrievers are left out.
 
     outcome: of the test. labels: name → (n,) of its rows; NaN: not known, and not judged.
     chances: rung → label → (n,). primary: metric that is shown beside the area under the ROC curve. seed: of the
     resamples.
     """
-    widest = max(chances, key=lambda name: len(chances[name]))
+    several = [name for name, own in chances.items() if len(own) > 1]
     found = []
     for label, values in labels.items():
         there = ~np.isnan(values)
@@ -51,12 +49,7 @@ def judge_tasks(
         )
         metrics = list(dict.fromkeys([primary, ORDER]))
         models = judge(part, Evaluation(primary, metrics=metrics[1:]), seed)
-        pairs = [
-            pair
-            for metric in metrics
-            if any(rung.name == widest for rung in rungs)
-            for pair in compare(part, Evaluation(metric), widest, seed=seed)
-        ]
+        pairs = [pair for metric in metrics for pair in _pairs(part, several, metric, seed)]
         kept = [{name: each[name] for name in ("name", "metrics", "undefined")} for each in models]
         positives = int(np.count_nonzero(values[there] > 0))
         found.append({"label": label, "positives": positives, "models": kept, "comparisons": pairs})
@@ -74,3 +67,13 @@ def _rungs(rungs: Sequence[Rung], label: str, chances: Chances) -> list[Rung]:
         elif label in own:
             found.append(replace(rung, scores=own[label], probability=True))
     return found
+
+
+def _pairs(outcome: Outcome, several: Sequence[str], metric: str, seed: int) -> list[dict[str, Any]]:
+    firsts = [name for name in several if any(rung.name == name for rung in outcome.rungs)]
+    return [
+        pair
+        for place, name in enumerate(firsts)
+        for pair in compare(outcome, Evaluation(metric), name, seed=seed)
+        if pair["b"] not in firsts[:place]
+    ]

@@ -63,7 +63,8 @@ def explained(items: Sequence[Mapping[str, Any]]) -> str:
 
     Of an item's `contributions`, by feature, with the `base` that they start from and their `unit`, the largest are
     shown, with their sign, and the rest as one sum; where several ladders ranked, `contributions` holds for each of
-    them `base`, `values` and `unit`. Of an auction's items it tells `slot`, `bid` and `price`. What an item does not
+    them `base`, `values` and `unit`. Of an auction's items it tells `slot`, `bid` and `price`, of a list that
+    was ordered again, `reranked`, what each stage did. What an item does not
     have is left out.
     """
     lines = []
@@ -74,6 +75,7 @@ def explained(items: Sequence[Mapping[str, Any]]) -> str:
         stages = "   ".join(f"{name} {numbers.amount(score)}" for name, score in item["stages"].items())
         lines.append(f"     scores    {stages}")
         lines += [f"     why       {told}" for told in _whys(item)]
+        lines += [f"     moved     {told}" for told in item.get("reranked") or ()]
         first = list(item["features"].items())[:_FEATURES]
         shown = "   ".join(f"{name} {_plain(value)}" for name, value in first)
         more = len(item["features"]) - len(first)

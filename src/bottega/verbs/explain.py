@@ -82,7 +82,8 @@ def _asked(
     for line in read_log(space.log):
         if line["request_id"] == request:
             build = find_build(space, line["version"])
-            return build, line["request"], line.get("trace", {}).get("at"), int(line["time"])
+            asked = {**line["request"], "request_id": request}  # what exploration drew hangs on it
+            return build, asked, line.get("trace", {}).get("at"), int(line["time"])
     raise ServeError(
         "request", f"no answered request {request!r} in {space.log}", "an id from an answer, or a request as JSON",
         example,

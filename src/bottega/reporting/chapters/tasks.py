@@ -17,15 +17,13 @@ def tasks(card: Scorecard) -> list[Block]:
         title = f"{task.ladder}: {task.label}" if several and task.ladder else task.label
         blocks.append(_grid(title, task))
     told = "A network for several labels is judged by its probability of each, other rungs by their score. Differences "
-    return [
-        *blocks,
-        Paragraph(f"{told}are those of the network that learns most labels less the rung, paired.", quiet=True),
-    ]
+    told += "are those of the first network for several labels less the rung, paired."
+    return [*blocks, Paragraph(told, quiet=True)]
 
 
 def _grid(title: str, task: Task) -> Grid:
     metrics = list(dict.fromkeys(name for rung in task.models for name in rung.metrics))
-    gaps = {(pair.b, pair.metric): pair for pair in task.comparisons}
+    gaps = {(pair.b, pair.metric): pair for pair in task.comparisons if pair.a == task.comparisons[0].a}
     rows: list[list[Words]] = []
     for rung in task.models:
         row: list[Words] = [rung.name]

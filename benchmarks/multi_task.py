@@ -1,8 +1,8 @@
 """Multi-task ranking: is one network for several labels as good on each as a network of its own, and how much cheaper?
 
-On a feed: what is read next, and liked, bookmarked, commented on or followed. Each label has a network of its own beside
-one with a shared bottom of the same size, and a mixture of experts. Goals: no label loses by a paired interval; less
-training than the single networks together, and less time to score a request.
+On a feed: what is read next, and liked, bookmarked, commented on or followed. Each label has a network of its own,
+beside one with a shared bottom of the same size and a mixture of experts. Goals: no label loses by a paired interval;
+less training than the single networks together, and less time to score a request.
 
 python benchmarks/multi_task.py --data DESKDROP      # a folder with users_interactions.parquet
 python benchmarks/multi_task.py                       # the feed world alone

@@ -325,7 +325,7 @@ def test_an_answer_is_explained(served: Served) -> None:
         assert item["stages"]["BoostedTrees"] == pytest.approx(
             next(one["score"] for one in answer["items"] if one["id"] == item["id"])
         )
-        assert item["moves"]["BoostedTrees"]["by"]
+        assert item["contributions"]["BoostedTrees"]
 
 
 def test_a_faulty_request_is_refused(served: Served) -> None:

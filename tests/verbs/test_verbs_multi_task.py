@@ -75,7 +75,7 @@ def a_design() -> bt.Design:
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Any]]:
     home = tmp_path_factory.mktemp("feed")
-    FeedWorld(rows=2_500, days=40, seed=1).write(home / "data")
+    FeedWorld(rows=2_000, days=36, seed=1).write(home / "data")
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(measuring, "REQUESTS", 60)
         patched.setattr(measuring, "WARM_UP", 10)
@@ -99,7 +99,7 @@ def test_labels_of_the_test_are_those_of_the_log(built: tuple[Path, Any]) -> Non
                 (time.replace(tzinfo=None) - row["request_time"].replace(tzinfo=None)).total_seconds() for time in times
             ]
             assert row[f"label: {name}"] == float(any(0 <= later <= 12 * 3600 for later in days))
-    assert 20 < np.nansum(said["label: like"].to_numpy())
+    assert np.nansum(said["label: like"].to_numpy()) > 20
 
 
 def test_the_score_is_the_weighted_sum_of_what_is_said_of_each_label(built: tuple[Path, Any]) -> None:
@@ -107,7 +107,7 @@ def test_the_score_is_the_weighted_sum_of_what_is_said_of_each_label(built: tupl
     columns = [said[f"MultiTask: {name}"].to_numpy().astype(float) for name in WEIGHTS]
     expected = sum(weight * column for weight, column in zip(WEIGHTS.values(), columns, strict=True))
     np.testing.assert_allclose(said["MultiTask"].to_numpy(), expected, rtol=1e-4)
-    assert all(0 < column.min() and column.max() < 1 for column in columns)
+    assert all(column.min() > 0 and column.max() < 1 for column in columns)
     np.testing.assert_allclose(said["only_like"].to_numpy(), said["only_like: like"].to_numpy())
 
 
@@ -135,7 +135,7 @@ def test_each_label_is_judged_by_itself(built: tuple[Path, Any]) -> None:
 
 
 def test_the_report_tells_it(built: tuple[Path, Any]) -> None:
-    home, ran = built
+    _home, ran = built
     text = ran.report.with_suffix(".md").read_text()
     assert "Each label by itself" in text
     assert "like (" in text

@@ -12,6 +12,7 @@ from bottega.data.cuts import FOREVER, begin_of_test
 from bottega.data.examples import TEST, TRAIN, UNUSED, VALIDATE, Requests
 from bottega.data.keys import as_text, encode, identifiers
 from bottega.data.log import Log
+from bottega.data.positives import positive
 from bottega.data.splits import check_parts
 from bottega.design.data import TimeSplit
 from bottega.design.design import Design
@@ -29,10 +30,11 @@ def each(design: Design, log: Log) -> Requests:
     with the label's maturity m (at least the horizon) and the gap g = max(horizon, embargo or m plus the table's
     `available_after`) training ends before validation by g, validation before the test by g, and the test before the
     log's end by m. What became known only after the part that follows had begun is neither a request nor relevant. The
-    request's other columns are those of the row.
+    request's other columns are those of the row. Rows that are no positives, by `where`, take nothing, and are events
+    that a person had before all the same.
 
     log: of the examples' table. Gives requests in the order of time, then of arrival; those in a gap are of no part.
-    Raises `DataError`: an empty part, examples of another kind.
+    Raises `DataError`: an empty part, examples of another kind, what `positive` refuses.
     """
     examples, split = design.data.examples, design.data.split
     if (
@@ -45,7 +47,7 @@ def each(design: Design, log: Log) -> Requests:
     person, _ = encode(log.column(examples.request[0]))
     item, items = encode(log.column(examples.candidate))
     order = np.argsort(log.time, kind="stable")
-    order = order[(person[order] >= 0) & (item[order] >= 0)]
+    order = order[((person >= 0) & (item >= 0) & positive(examples, log))[order]]
     pair = person[order].astype(np.int64) * max(len(items), 1) + item[order]
     row = order[np.sort(np.unique(pair, return_index=True)[1])]  # the first of each pair
     time, known = log.time[row], (log.time if log.known is None else log.known)[row]
@@ -72,7 +74,7 @@ def each(design: Design, log: Log) -> Requests:
 
 
 def _since(log: Log, person: NDArray[np.int32], item: NDArray[np.int32]) -> NDArray[np.int64]:
-    """Give from when on it is known of each person that they took something, (people,)."""
+    """Give from when on it is known of each person that they had an event, (people,)."""
     named = (person >= 0) & (item >= 0)
     since = np.full(int(person.max(initial=-1)) + 1, FOREVER)
     if log.time is not None:

@@ -217,7 +217,8 @@ def _nothing_left(table: Table, offered: int, reasons: dict[str, int]) -> DataEr
 def _exact(rows: pa.Table, ids: Collection[str]) -> pa.Table:
     """Write ids that are whole numbers beyond 2^53 as text: as numbers, two of them could become one."""
     for place, field in enumerate(rows.schema):
-        if field.name in ids and pa.types.is_integer(field.type):
+        whole = pa.types.is_integer(field.type) or (pa.types.is_decimal(field.type) and field.type.scale == 0)
+        if field.name in ids and whole:
             ends = pc.min_max(rows.column(place)).as_py()
             if ends["max"] is not None and max(-ends["min"], ends["max"]) > 2**53:
                 rows = rows.set_column(place, field.name, rows.column(place).cast(pa.string()))

@@ -36,7 +36,8 @@ def as_text(array: pa.ChunkedArray | pa.Array) -> pa.StringArray | pa.LargeStrin
         whole = pa.concat_arrays([chunk.cast(pa.large_string()) for chunk in whole.chunks])
     if pa.types.is_dictionary(whole.type):
         return as_text(whole.dictionary).take(whole.indices)
-    if pa.types.is_floating(whole.type) or pa.types.is_decimal(whole.type):
+    broken = pa.types.is_decimal(whole.type) and whole.type.scale != 0  # whole ones are written digit by digit
+    if pa.types.is_floating(whole.type) or broken:
         whole = _numbers(whole.cast(pa.float64()))
     if pa.types.is_large_string(whole.type) and whole.nbytes > _LARGE:
         return whole

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from bottega.data.cuts import Cut
 from bottega.data.examples import PART_NAMES, Requests
 from bottega.data.keys import as_text, encode, identifiers
+from bottega.data.labels import holds
 from bottega.data.log import Log
 from bottega.data.times import iso
 from bottega.design.design import Design
@@ -26,12 +27,13 @@ def requests(design: Design, log: Log, cuts: Sequence[Cut]) -> Requests:
     teaches a ranker nothing, and has no recall either, so the same rule holds in training, validation and test.
     Relevant are the distinct candidates taken there, also those never taken before. The request's other columns have
     the value of the person's newest row before the cut, by event time, then by arrival. Rows without person or
-    candidate are passed over.
+    candidate are passed over; rows that are no positives, by `where`, take nothing and are events all the same.
 
     It is wrong where those who take nothing matter: the metrics speak of people who did take something.
 
     design: with FromPositives; log: of its table; cuts: as `cuts` gives them.
-    Gives requests in the order of part, time, person. Raises `DataError`: a part in which nobody asks.
+    Gives requests in the order of part, time, person. Raises `DataError`: a part in which nobody asks, and what
+    `positive` refuses.
     """
     examples = design.data.examples
     if not isinstance(examples, FromPositives) or log.time is None:
@@ -40,6 +42,7 @@ def requests(design: Design, log: Log, cuts: Sequence[Cut]) -> Requests:
     person, people = encode(log.column(examples.request[0]))  # (n,), (u,)
     item, items = encode(log.column(examples.candidate))  # (n,), (i,)
     named = (person >= 0) & (item >= 0)
+    taking = named & positive(examples, log)
     others = {name: _other(log, name, ids) for name in examples.request[1:]}
     order = np.argsort(log.time, kind="stable") if others else np.empty(0, np.int64)
     who, times, parts, owners, taken = [], [], [], [], []
@@ -48,7 +51,7 @@ def requests(design: Design, log: Log, cuts: Sequence[Cut]) -> Requests:
     for cut in sorted(cuts, key=lambda cut: (cut.part, cut.at)):
         before = log.usable(cut.at) & named
         history = np.bincount(person[before], minlength=len(people)) > 0  # (u,)
-        after = named & (log.time >= cut.at) & (log.time < cut.until)
+        after = taking & (log.time >= cut.at) & (log.time < cut.until)
         if log.known is not None:
             after &= log.known <= cut.known_by
         if not examples.newcomers:
@@ -79,6 +82,26 @@ def requests(design: Design, log: Log, cuts: Sequence[Cut]) -> Requests:
     )
     _check_parts(made, cuts, "no one" if examples.newcomers else "no one with an event before")
     return made
+
+
+def positive(examples: FromPositives, log: Log) -> NDArray[np.bool_]:
+    """Mark the rows that are positives, (n,): those for which the condition is true, or all.
+
+    log: of the examples' table, whole. Raises `DataError`: a condition that its columns do not carry, or that no row
+    meets.
+    """
+    where, condition = "data.examples.where", examples.where
+    if condition is None:
+        return np.ones(log.rows.num_rows, np.bool_)
+    found = holds(log.rows, condition, where)
+    if not found.any():
+        raise DataError(
+            where,
+            f"{condition!r} holds for none of the {log.rows.num_rows:,} rows of {log.name!r}",
+            "a condition that some rows meet",
+            "look at the columns' values and units, or leave where= out",
+        )
+    return found
 
 
 def _other(log: Log, name: str, ids: frozenset[str]) -> pa.Array:

@@ -84,7 +84,7 @@ class FromPositives(Choice, frozen=True):
     """Examples are made from a log of positives: who asks, what could be shown, and until when it counts."""
 
     table: str
-    """The table with a row for each positive event."""
+    """The table with a row for each positive event, and with `where` for others too."""
     request: Sequence[str]
     """The columns that describe the request, the person first: `["customer"]`."""
     candidate: str
@@ -101,6 +101,10 @@ class FromPositives(Choice, frozen=True):
     newcomers: bool = False
     """Whether people ask as well of whom nothing is known yet, and who took something then: the design is then judged
     by its first answers too. Their other request columns are null."""
+    where: str | None = None
+    """A condition in SQL over the table's columns: `rating >= 4`. Only rows for which it is true are positives; null is
+    not true. The others count in windows, and as what is known of a person, but are neither right nor taken. Nothing:
+    every row is one."""
 
     def check(self) -> None:
         self.check_span("horizon")
@@ -115,8 +119,8 @@ class Judged(Choice, frozen=True):
     """
 
     table: str
-    """The table of judgements, a row for each pair. Where it holds the label, above 0 is right and larger is better; else
-    every pair in it is right."""
+    """The table of judgements, a row for each pair. Where it holds the label, above 0 is right and larger is better;
+    else every pair in it is right."""
     query: str
     """The column, there and in `requests`, that names the request."""
     candidate: str

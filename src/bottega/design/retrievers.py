@@ -267,7 +267,7 @@ class TwoTower(Choice, frozen=True):
     stop_share: float = 0.1
     """Share of the events, the latest ones, by which the number of passes is chosen, above 0 to 0.5; it then learns
     again from all."""
-    patience: int = 1
+    patience: int = 2
     """Passes without gain after which it stops, at least 1."""
     index: Index = Index()
     """How the nearest vectors are found."""

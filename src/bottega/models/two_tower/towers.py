@@ -127,8 +127,9 @@ class Towers:
             layer += 1
         if layer:
             found = found + inner
-        length = np.sqrt(np.einsum("ij,ij->i", found, found))[:, None]
-        vectors: Array = found / np.where(length > 0, length, np.float32(1))
+        length: Array = np.sqrt(np.einsum("ij,ij->i", found, found))[:, None]
+        length[length == 0] = 1
+        vectors: Array = found / length
         return vectors
 
     def items(self, rows: Places, given: Sequence[str | None] | None) -> Array:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bottega.design.retrievers import TwoTower
+from bottega.models.networks.needed import needed
 from bottega.models.networks.place import Place
 from bottega.models.networks.vectors import KEEP_FIRST, KEEP_SECOND, SMALL, corrected
 from bottega.models.two_tower.lesson import Lesson
@@ -64,8 +65,7 @@ class Trainer:
     """Learns pass by pass; the same log, setting and seed give the same towers on one machine."""
 
     def __init__(self, setting: TwoTower, inputs: Inputs, towers: Towers) -> None:
-        import torch
-
+        torch = needed("torch")
         lesson, size = inputs.lesson, towers.size
         self.setting, self.inputs, self.passes, self.seconds = setting, inputs, 0, 0.0
         self.batch = max(2, min(setting.batch, len(lesson)))

@@ -18,7 +18,7 @@ from bottega.models.two_tower.towers import Layout, Towers
 from bottega.models.two_tower.trainer import Inputs, Trainer
 from bottega.models.vocabulary import Codes
 
-AT = 100  # how long the lists are that the later events are looked for in
+_LONGEST, _SHARE = 100, 10  # the lists that later events are looked for in: 100 items, and no more than a tenth of all
 _JUDGED = 2000  # people at most by whom it is judged
 _POOL = 100  # items that are hard to tell, for each person
 _FEWEST = 50  # later events by which it can be judged
@@ -29,8 +29,9 @@ def learn(
 ) -> tuple[Towers, dict[str, Any]]:
     """The towers learnt from a log, and how the training went, as plain facts.
 
-    First the latest `stop_share` of the events judge: recall@100 of what each person took then, from what all took
-    before. Then the towers learn again from all events, in as many passes as were best.
+    First the latest `stop_share` of the events judge: the recall of what each person took then among its 100 best items
+    (a tenth of them, where there are fewer than 1,000), from what all took before. Then the towers learn again from all
+    events, in as many passes as were best.
 
     texts: (items,) of the log's items, or nothing. at: microseconds, from which ages are counted.
     """
@@ -46,7 +47,8 @@ def learn(
             losses.append(trainer.learn(_pool(setting, trainer, judged)))
             values.append(_recall(trainer.towers(), judged, past, ~early, texts, setting.history))
         passes = max(1, int(np.argmax(values)))
-        facts |= {"later_events": later, f"later_recall_{AT}": values[1:], "judged_losses": losses}
+        at_most = _longest(judged.layout.items)
+        facts |= {"later_events": later, "later_recall": values[1:], "recall_at": at_most, "judged_losses": losses}
     trainer, losses = Trainer(setting, inputs, _fresh(setting, inputs.layout)), []
     while trainer.passes < passes:
         losses.append(trainer.learn(_pool(setting, trainer, inputs)))
@@ -114,7 +116,7 @@ def _recall(
     texts: list[str | None] | None,
     history: int,
 ) -> float:
-    """The mean share of what each person took later that is among its 100 best, by what was known before."""
+    """The mean share of what each person took later that is among its best, by what was known before."""
     pairs = np.unique(past.person[later].astype(np.int64) << 32 | past.item[later])
     person, item = pairs >> 32, (pairs & 0xFFFFFFFF).astype(np.int32)
     people = np.unique(person)
@@ -122,9 +124,14 @@ def _recall(
     counts = inputs.lesson.counts(inputs.layout.items)
     rows = np.where(counts > 0, 1 + np.arange(inputs.layout.items), 0)  # what nobody took yet is known by its text
     index = build_index(Index(kind="exact"), np.arange(len(rows), dtype=np.int32), towers.items(rows, texts))
-    best = index.search(_people(towers, inputs, people, history), min(AT, len(rows)))[0]
+    best = index.search(_people(towers, inputs, people, history), _longest(len(rows)))[0]
     found = [
         np.isin(item[np.searchsorted(person, who) : np.searchsorted(person, who, side="right")], row).mean()
         for who, row in zip(people, best, strict=True)
     ]
     return float(np.mean(found))
+
+
+def _longest(items: int) -> int:
+    """How long the lists are by which it is judged."""
+    return max(1, min(_LONGEST, items // _SHARE))

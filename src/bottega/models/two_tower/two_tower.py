@@ -68,11 +68,6 @@ class TwoTowerModel:
     items lean on words that others share. Training needs PyTorch (`pip install 'bottega[deep]'`), serving NumPy alone,
     and an index that is not exact faiss.
 
-    >>> model = TwoTowerModel(TwoTower(embedding_size=8, layers=[], epochs=1))
-    >>> model.fit(Interactions.of(["ann", "ann", "bob"], ["cup", "tea", "tea"], [1, 2, 3]), at=9)
-    >>> len(model.ask("somebody", {}).best(5))
-    2
-
     Sources: P. Covington, J. Adams, E. Sargin, Deep neural networks for YouTube recommendations, RecSys 2016; X. Yi et
     al., Sampling-bias-corrected neural modeling for large corpus item recommendations, RecSys 2019.
     """
@@ -85,7 +80,7 @@ class TwoTowerModel:
     """The vector of each item."""
     training: dict[str, Any]
     """How it learnt: events, people, items, epochs, losses, batch, threads; where later events judged, later_events,
-    later_recall_100 and judged_losses of each pass; after a fit also examples_per_s."""
+    recall_at, and later_recall and judged_losses of each pass; after a fit also examples_per_s."""
 
     def __init__(self, setting: TwoTower) -> None:
         self.setting = setting

@@ -10,6 +10,7 @@ import pyarrow as pa
 from bottega.data.examples import TRAIN, Requests
 from bottega.data.keys import as_text, encode
 from bottega.data.log import Log
+from bottega.data.positives import positive
 from bottega.design.examples import FromPositives, Judged
 from bottega.errors import DataError
 from bottega.models.following import NEVER, Events
@@ -20,12 +21,14 @@ from bottega.models.vocabulary import codes_of
 def taken(examples: FromPositives, log: Log, catalogue: Log | None, columns: Sequence[str], at: int) -> Interactions:
     """Give who took what before a moment, and what else could have been taken then.
 
+    Rows that are no positives, by `where`, take nothing, and without a catalogue nobody finds what only they name.
+
     log: of the examples' table. catalogue: of the table of candidates. columns: with texts that retrievers read, of the
     catalogue where it has them, else of the log. at: microseconds since 1970 UTC.
     """
     if log.time is None:
         raise DataError(f"data.tables[{log.name}].time", "no time", "a table of events with a time")
-    past = log.before(at)
+    past = log.take(log.usable(at) & positive(examples, log)) if examples.where is not None else log.before(at)
     people, items = (as_text(past.column(name)) for name in (examples.request[0], examples.candidate))
     own = [name for name in columns if catalogue is None or name not in catalogue.rows.column_names]
     times = np.zeros(0, np.int64) if past.time is None else past.time
@@ -54,7 +57,7 @@ def _with(found: Interactions, key: str, catalogue: Log, columns: Sequence[str],
 
 
 def followed_events(examples: FromPositives, log: Log, catalogue: Log | None, items: pa.StringArray) -> Events:
-    """Give the whole log as events in the order in which they could be known, and when each item is in the catalogue.
+    """Give all positives as events in the order in which they could be known, and when each item is in the catalogue.
 
     items: all that ever come, sorted.
     """
@@ -64,7 +67,7 @@ def followed_events(examples: FromPositives, log: Log, catalogue: Log | None, it
     item = codes_of(items, as_text(log.column(examples.candidate)))
     since = log.time + 1 if log.known is None else np.maximum(log.time + 1, log.known)  # not at its own time yet
     order = np.argsort(since, kind="stable")
-    order = order[(person[order] >= 0) & (item[order] >= 0)]
+    order = order[((person >= 0) & (item >= 0) & positive(examples, log))[order]]
     listed = np.full(len(items), NEVER)
     if catalogue is not None:
         there = codes_of(items, as_text(catalogue.column(examples.candidate)))

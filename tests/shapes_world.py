@@ -55,10 +55,10 @@ def pictures(count: int = COUNT, seed: int = 0) -> dict[str, tuple[bytes, str]]:
     }
 
 
-def write(folder: Path, bad: bool = True) -> dict[str, tuple[bytes, str]]:
+def write(folder: Path, bad: bool = True, count: int = COUNT) -> dict[str, tuple[bytes, str]]:
     """Write the table; every third picture is the test's. bad: whether broken pictures, a repeated id and one without
     are among them. Gives the good ones."""
-    good = pictures()
+    good = pictures(count)
     parts = ["test" if place % 3 == 0 else "train" for place in range(len(good))]
     rows: list[tuple[Any, ...]] = [
         (name, *shown, part) for (name, shown), part in zip(good.items(), parts, strict=True)

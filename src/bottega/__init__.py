@@ -22,6 +22,7 @@ from bottega.design.encoders import ImageEncoder, OnnxImageEncoder, RawPixels
 from bottega.design.evaluation import Evaluation, Experiment, Goal, View
 from bottega.design.examples import Cuts, Each, FromPositives, Judged, Logged, Retrieved, SameValue, Sampled
 from bottega.design.features import Categories, Cross, Expression, Given, Image, Lookup, TargetRate, Window
+from bottega.design.indexes import Index
 from bottega.design.monitoring import Canary, Monitoring, Retrain, Shadow, Watch
 from bottega.design.reading import load as load_design
 from bottega.design.reranking import Deduplicate, Diversify, Explore, Quota, Rule
@@ -107,6 +108,7 @@ __all__ = [
     "HistoricalRate",
     "Image",
     "ImageEncoder",
+    "Index",
     "InversePropensity",
     "Judged",
     "Label",

@@ -81,7 +81,8 @@ def test_the_same_seed_gives_the_same_and_nothing_changes_the_outcome():
     before = outcome.path.copy(), outcome.rungs[0].scores.copy()
     first, again = (ablation(outcome, outcome.rungs[0], without(outcome, sources), "mrr", seed=3) for _ in range(2))
     assert first == again
-    assert (outcome.path == before[0]).all() and (outcome.rungs[0].scores == before[1]).all()
+    assert (outcome.path == before[0]).all()
+    assert (outcome.rungs[0].scores == before[1]).all()
 
 
 def test_a_metric_of_single_rows_has_no_ablation_and_nothing_relevant_is_undefined():

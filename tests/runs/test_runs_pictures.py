@@ -194,6 +194,39 @@ def test_codes_that_lose_too_much_are_refused(home: Path, tmp_path: Path) -> Non
     assert goal["value"] == found["models"][0]["metrics"]["precision@1"]["value"]
 
 
+def test_an_index_is_told_apart_from_the_encoder(tmp_path: Path) -> None:
+    shapes_world.write(tmp_path, bad=False, count=2400)
+    fast = shapes_world.design(
+        models={"encode": [bt.RawPixels(side=4)]},
+        serving=bt.Serving(path=[bt.Nearest(k=5, index=bt.Index(kind="hnsw"), tolerance=0.5)]),
+    )
+    _, found, folder = evaluated(fast, tmp_path, tmp_path / "w")
+    assert [(one["name"], one["stage"]) for one in found["models"]] == [("RawPixels", "encode"), ("hnsw", "nearest")]
+    assert (found["search"]["asked"], found["search"]["served"]) == ("hnsw", "hnsw")
+    assert found["search"]["recall"]["value"] > 0.9
+    assert [loss["name"] for loss in found["search"]["losses"] if loss["metric"] == "map@20"] == ["RawPixels", "hnsw"]
+    gallery = load_gallery(folder / "gallery", _version(folder))
+    exact = search_all(np.asarray(gallery.vector(7))[None], np.stack([gallery.vector(at) for at in range(1600)]), 5)
+    assert exact.scores[0].tolist() == pytest.approx(gallery.find(gallery.vector(7), 5)[1], abs=1e-5)
+
+
+def test_a_rung_that_is_not_trained_leaves_its_goals_unjudged(home: Path, tmp_path: Path) -> None:
+    goals = [bt.Goal("map@20", above="Few"), bt.Goal("map@20", at_least=0.1)]
+    both = shapes_world.design(
+        models={"encode": [bt.RawPixels(side=2, name="Few"), bt.RawPixels()]},
+        evaluation=bt.Evaluation(primary="map@20", goals=goals),
+    )
+    with job_of(both, home, tmp_path) as job:
+        job.models = ["RawPixels"]
+        ingest_tables(job)
+        decoded = decode_pictures(job)
+        parted = part_pictures(job, decoded)
+        encoded = encode_pictures(job, job.ladders[0], decoded, parted)
+        judged = evaluate_pictures(job, job.ladders[0], decoded, parted, encoded)
+    told = read_json(judged.folder / "evaluation.json")["goals"]
+    assert sorted((goal["limit"], goal["met"]) for goal in told) == [("above Few", None), ("at least 0.1", True)]
+
+
 def test_a_way_of_search_changes_no_choice(home: Path, tmp_path: Path) -> None:
     rungs = {"encode": [bt.RawPixels(side=2, name="Few"), bt.RawPixels(side=12)]}
     one = evaluated(shapes_world.design(models=rungs), home, tmp_path / "a")[1]

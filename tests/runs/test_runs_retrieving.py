@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -18,10 +19,12 @@ import bottega as bt
 from bottega.data.examples import TEST, TRAIN
 from bottega.data.log import Log
 from bottega.errors import DesignError
+from bottega.evaluation.ablation import ablation
+from bottega.evaluation.outcome import Outcome, Rung
 from bottega.models.making import make_retriever
 from bottega.runs.steps.naming import check_names
 from bottega.runs.steps.parting import by_item, events_before, events_of_people
-from bottega.runs.steps.path_parts import sources
+from bottega.runs.steps.path_parts import sources, without
 from bottega.runs.steps.retrieving import as_inputs, cuts_of, retrieve, score
 
 RETRIEVERS: list[Any] = [
@@ -186,7 +189,7 @@ def test_events_before_a_time(events: list[Any], asked: list[Any], late: bool) -
 
 
 def test_a_retriever_that_stands_alone_gives_the_same_lists(feed: Made, tables: Tables, tmp_path: Path) -> None:
-    """One model's items are others at each cut, and its codes are those of all: it makes no difference who is beside."""
+    """One model's items are others at each cut, and its codes are those of all, whoever is beside it."""
     path = [bt.Retrieve(k=5), bt.Rank(), bt.Show(k=5)]
     with made(design_of([RETRIEVERS[0]], path), tables, tmp_path) as alone:
         assert np.array_equal(alone.lists["Popularity"], feed.lists["Popularity"])
@@ -224,3 +227,29 @@ def test_a_score_that_changes_with_each_event_is_no_input(features: Any, rungs: 
     with pytest.raises(DesignError, match="'trending_score', of a retriever that follows events") as error:
         check_names(design)
     assert error.value.where == where
+
+
+def test_without_a_source_the_path_is_ranked_anew() -> None:
+    """A stage that shows three of a list shows others where a source is gone: not what is left of the same three."""
+    path = [bt.Retrieve(k=6), bt.Rank(), bt.Quota(by="topic", at_most=1, first=3), bt.Show(k=3)]
+    job: Any = SimpleNamespace(design=design_of(RETRIEVERS, path))
+    trees = Rung("Trees", "rank", np.array([6.0, 5, 4, 3, 2, 1]))
+    label = np.array([0.0, 0, 0, 0, 1, 0])
+    every = np.ones(6, bool)
+    outcome = Outcome(np.zeros(6, int), np.zeros(1, int), np.arange(6), label, every, {}, {}, [trees], 6)
+
+    def order(stages: Any, rung: Rung, outcome: Outcome = outcome) -> Rung:
+        there = np.where(outcome.path, rung.scores, -np.inf)
+        best = np.argsort(-there, kind="stable")[: 3 if stages else 6]
+        shown = np.full(6, np.nan)
+        shown[best] = there[best]
+        return Rung("path", "rerank", shown)
+
+    masks = {"A": np.array([1, 1, 0, 0, 0, 0], bool), "B": np.array([0, 0, 1, 1, 1, 1], bool)}
+    served, parts = without(job, outcome, "Trees", masks, order)
+    told = {row["name"]: row["value"]["value"] for row in ablation(outcome, served, parts, "mrr")}
+    assert [part.name for part in parts] == ["A", "B", "rank (Trees)", "1. Quota"]
+    assert told["path"] == 0  # the right one stands fifth, and three are shown
+    assert told["A"] == pytest.approx(1 / 3)
+    assert told["B"] == 0
+    assert told["1. Quota"] == pytest.approx(1 / 5)

@@ -22,7 +22,7 @@ def hold() -> Iterator[Event]:
 
 
 def test_the_late_one_is_left_out_and_the_rest_answers(hold: Event) -> None:
-    gatherer = Gatherer(3)
+    gatherer = Gatherer()
     jobs = {"a": lambda: 1, "slow": lambda: int(hold.wait()), "b": lambda: 2}
     found, late = gatherer.gather(jobs, SHORT)
     assert found == {"a": 1, "b": 2}
@@ -30,7 +30,7 @@ def test_the_late_one_is_left_out_and_the_rest_answers(hold: Event) -> None:
 
 
 def test_a_source_that_hangs_is_not_asked_for_ever(hold: Event) -> None:
-    gatherer = Gatherer(2)
+    gatherer = Gatherer()
     calls = []
 
     def slow() -> int:
@@ -56,8 +56,8 @@ def test_what_a_source_raises() -> None:
     def broken() -> int:
         raise ValueError("a defect")
 
-    found, late = Gatherer(2).gather({"a": lambda: 1, "away": away}, LONG)
+    found, late = Gatherer().gather({"a": lambda: 1, "away": away}, LONG)
     assert found == {"a": 1}
     assert late == {"away": "left out, index: is not there"}
     with pytest.raises(ValueError, match="a defect"):
-        Gatherer(1).gather({"broken": broken}, LONG)
+        Gatherer().gather({"broken": broken}, LONG)

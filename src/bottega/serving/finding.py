@@ -74,7 +74,7 @@ class Finder:
         everybody = [model.history.people for model in self.retrievers.values()]
         self._people = everybody[0] if everybody and all(one.equals(everybody[0]) for one in everybody) else None
         timed = stage is not None and stage.budget_ms is not None
-        self._gatherer = Gatherer(len(self.retrievers)) if timed else None
+        self._gatherer = Gatherer() if timed else None
 
     def somebody(self) -> str | None:
         """Give a person with a history, if there is one."""

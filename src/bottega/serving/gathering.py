@@ -5,28 +5,27 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import partial
 from threading import Lock
 from time import perf_counter
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from bottega.errors import ServeError
 
 T = TypeVar("T")
-_AT_ONCE = 4  # calls of one source that may run at a time: more wait for nothing, and would take every thread
+_AT_ONCE = 4  # calls of one source that run at a time: further ones wait for a thread of its own
 
 
 class Gatherer:
-    """Asks sources side by side, each call in a thread; threads may share it.
+    """Asks sources side by side, each in threads of its own, so that one that hangs holds up no other.
 
-    A call cannot be stopped: one that is late goes on, its answer is thrown away, and a source with too many of them is
-    not asked until one comes back.
-
-    sources: how many there are.
+    Threads may share it. A call cannot be stopped: one that is late goes on, its answer is thrown away, and a source
+    whose threads are all taken by late ones is not asked until one comes back.
     """
 
-    def __init__(self, sources: int) -> None:
-        self._pool = ThreadPoolExecutor(max(1, sources) * _AT_ONCE, "source")
-        self._busy: Counter[str] = Counter()
+    def __init__(self) -> None:
+        self._pools: dict[str, ThreadPoolExecutor] = {}
+        self._late: Counter[str] = Counter()
         self._lock = Lock()
 
     def gather(self, jobs: Mapping[str, Callable[[], T]], budget_ms: float) -> tuple[dict[str, T], dict[str, str]]:
@@ -34,7 +33,7 @@ class Gatherer:
 
         budget_ms: for all together. An answer that is a `ServeError` counts as none; other errors are raised.
 
-        >>> found, late = Gatherer(2).gather({"a": lambda: 1, "b": lambda: 2}, 1000)
+        >>> found, late = Gatherer().gather({"a": lambda: 1, "b": lambda: 2}, 1000)
         >>> found, late
         ({'a': 1, 'b': 2}, {})
         """
@@ -42,11 +41,8 @@ class Gatherer:
         asked: dict[str, Future[T]] = {}
         late: dict[str, str] = {}
         for name, job in jobs.items():
-            with self._lock:
-                free = self._busy[name] < _AT_ONCE
-                self._busy[name] += free
-            if free:
-                asked[name] = self._pool.submit(self._run, name, job)
+            if (pool := self._free(name)) is not None:
+                asked[name] = pool.submit(job)
             else:
                 late[name] = f"left out, {_AT_ONCE} earlier requests still wait for it"
         wait(asked.values(), max(0.0, budget_ms / 1e3 - (perf_counter() - begin)))
@@ -54,8 +50,10 @@ class Gatherer:
         for name, call in asked.items():
             if not call.done():
                 late[name] = f"left out, not there after {budget_ms:g} ms"
-                if call.cancel():  # it had not begun
-                    self._free(name)
+                if not call.cancel():  # it runs, and goes on
+                    with self._lock:
+                        self._late[name] += 1
+                    call.add_done_callback(partial(self._back, name))
                 continue
             try:
                 found[name] = call.result()
@@ -63,12 +61,15 @@ class Gatherer:
                 late[name] = f"left out, {error.where}: {error.found}"
         return found, late
 
-    def _run(self, name: str, job: Callable[[], T]) -> T:
-        try:
-            return job()
-        finally:
-            self._free(name)
-
-    def _free(self, name: str) -> None:
+    def _free(self, name: str) -> ThreadPoolExecutor | None:
+        """Give the threads of a source; nothing where late calls have taken them all."""
         with self._lock:
-            self._busy[name] -= 1
+            if self._late[name] >= _AT_ONCE:
+                return None
+            if name not in self._pools:
+                self._pools[name] = ThreadPoolExecutor(_AT_ONCE, "source")
+            return self._pools[name]
+
+    def _back(self, name: str, _: Future[Any]) -> None:
+        with self._lock:
+            self._late[name] -= 1

@@ -17,13 +17,14 @@ from bottega.design.features import Image
 from bottega.design.models import rung_name
 from bottega.design.serving import Nearest
 from bottega.errors import DataError, ServeError
+from bottega.features.filling import AS_OF
 from bottega.models.images.decoding import decode_one
 from bottega.models.making import encoder_class
 from bottega.models.protocols import Encoder
 from bottega.serving.additions import Follower
 from bottega.serving.asking import LONGEST_ID
 from bottega.serving.bundle import model_folder, read_design, read_facts
-from bottega.serving.clock import Clock, kept
+from bottega.serving.clock import CHOSEN, Clock, kept
 from bottega.serving.finding import milliseconds
 from bottega.serving.gallery import Gallery, Vectors, load_gallery, version_of
 from bottega.serving.manifest import verify
@@ -86,7 +87,8 @@ def load_pictures(folder: Path, store: str, clock: str = "auto") -> Bundle:
     follower = Follower(gallery, held)
     follower.catch_up(gallery)
     follower.start()
-    return Bundle(folder.name, design, champion, encoder, gallery, Clock(clock, 0, kept(held)))
+    told = Clock(clock, int(held.marked(AS_OF) or 0), kept(held), held.marked(CHOSEN))
+    return Bundle(folder.name, design, champion, encoder, gallery, told)
 
 
 def load_encoder(folder: Path, design: Design) -> tuple[str, Encoder, Path]:

@@ -2,9 +2,9 @@
 
 A corpus (`corpus`: doc_id, title, text), questions (`queries`: query_id, text) and which documents are right for each
 (`qrels`: query_id, doc_id, grade), as SciFact and other sets of the BEIR kind have them; XQuAD's `passages` and
-`questions`, which name the right passage themselves, will do too. Name their folder with `--data`; without it the design
-searches the documentation of Python's own standard library, with questions that are made from it by a stated rule.
-A pretrained encoder of sentences is a setting of `Dense`: `encoder="/path/to/its/folder"`.
+`questions`, which name the right passage themselves, will do too. Name their folder with `--data`; without it the
+design searches the documentation of Python's own standard library, with questions made from it by a stated rule. A
+pretrained encoder of sentences is a setting of `Dense`: `encoder="/path/to/its/folder"`.
 """
 
 import bottega as bt

@@ -7,6 +7,11 @@ folder above it with `--data`. Without it the design runs on the shop world, whi
 
 import bottega as bt
 
+COLUMNS = {"invoice": "InvoiceNo", "product": "StockCode", "description": "Description", "quantity": "Quantity"}
+COLUMNS |= {"time": "InvoiceDate", "price": "UnitPrice", "customer": "CustomerID", "country": "Country"}
+PRICED = {"price": "avg(price)", "pieces": "avg(quantity)", "last": "last(time)", "first": "min(time)"}
+SIMPLER = ("Popularity", "PersonalHistory", "CoPurchase", "ALS", "EASE")
+
 design = bt.Design(
     name="shop-recommendation",
     scope=bt.Scope(
@@ -28,16 +33,7 @@ design = bt.Design(
                 "online_retail/online_retail",
                 time="time",
                 time_format="%m/%d/%Y %H:%M",
-                columns={
-                    "invoice": "InvoiceNo",
-                    "product": "StockCode",
-                    "description": "Description",
-                    "quantity": "Quantity",
-                    "time": "InvoiceDate",
-                    "price": "UnitPrice",
-                    "customer": "CustomerID",
-                    "country": "Country",
-                },
+                columns=COLUMNS,
                 checks=[
                     bt.NotNull(["customer"]),
                     bt.Pattern("invoice", r"[^C].*"),
@@ -75,34 +71,14 @@ design = bt.Design(
             over=["90d", "all"],
             values={"visits": "count(distinct invoice)", "lines": "count(*)", "products": "count(distinct product)"},
         ),
+        bt.Window("orders", by="customer", values={"spent": "sum(quantity * price)", **PRICED}),
         bt.Window(
-            "orders",
-            by="customer",
-            values={
-                "spent": "sum(quantity * price)",
-                "price": "avg(price)",
-                "pieces": "avg(quantity)",
-                "last": "last(time)",
-                "first": "min(time)",
-            },
+            "orders", by="product", over=["7d", "30d", "90d", "all"], values={"buyers": "count(distinct customer)"}
         ),
         bt.Window(
             "orders",
             by="product",
-            over=["7d", "30d", "90d", "all"],
-            values={"buyers": "count(distinct customer)"},
-        ),
-        bt.Window(
-            "orders",
-            by="product",
-            values={
-                "lines": "count(*)",
-                "price": "avg(price)",
-                "last_price": "last(price)",
-                "pieces": "avg(quantity)",
-                "last": "last(time)",
-                "first": "min(time)",
-            },
+            values={"lines": "count(*)", "price": "avg(price)", "last_price": "last(price)", **PRICED},
         ),
         bt.Lookup("orders", by="customer", columns=["country"]),
         bt.Expression(
@@ -155,15 +131,8 @@ design = bt.Design(
         slices=["cold", "customer_country"],
         views=[bt.View("new items", where="customer_product_times_all = 0")],
         goals=[
-            bt.Goal("ndcg@20", above="Popularity"),
-            bt.Goal("ndcg@20", above="PersonalHistory"),
-            bt.Goal("ndcg@20", above="CoPurchase"),
-            bt.Goal("ndcg@20", above="ALS"),
-            bt.Goal("ndcg@20", above="EASE"),
-            *(
-                bt.Goal("ndcg@20", above=rung, view="new items")
-                for rung in ("Popularity", "PersonalHistory", "CoPurchase", "ALS", "EASE")
-            ),
+            *(bt.Goal("ndcg@20", above=rung) for rung in SIMPLER),
+            *(bt.Goal("ndcg@20", above=rung, view="new items") for rung in SIMPLER),
         ],
         experiment=bt.Experiment("revenue per visit", unit="customer", minimum_effect=0.02),
     ),

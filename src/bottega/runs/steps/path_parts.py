@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import get_args
 
 import numpy as np
@@ -28,7 +29,7 @@ def without(
     """Give the order in which the path shows candidates, and what it would be without each source and stage.
 
     masks: source to (m,) rows of the outcome that it finds. order: from stages of re-ranking and a rung to what is
-    shown.
+    shown, of this outcome or another one.
     """
     stages = [stage for stage in job.design.serving.path if isinstance(stage, get_args(Reranking))]
     ranked = outcome.rung(champion)
@@ -36,7 +37,8 @@ def without(
     parts = []
     for name in masks if len(masks) > 1 else ():
         others = np.any([mask for other, mask in masks.items() if other != name], axis=0)
-        parts.append(Without("source", name, served, others))
+        left = replace(outcome, path=outcome.path & others)
+        parts.append(Without("source", name, order(stages, rung=ranked, outcome=left) if stages else served, others))
     if masks:
         plain = as_retrieved(outcome)
         parts.append(Without("stage", f"rank ({champion})", order(stages, rung=plain) if stages else plain))

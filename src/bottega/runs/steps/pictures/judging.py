@@ -14,14 +14,13 @@ from bottega.errors import DataError
 from bottega.evaluation.champion import Champion, choose
 from bottega.evaluation.comparing import compare
 from bottega.evaluation.estimating import RESAMPLES, metrics
-from bottega.evaluation.goals import judge_goals
 from bottega.evaluation.judging import judge
 from bottega.evaluation.outcome import Outcome
 from bottega.files import read_json, write_json
 from bottega.models.indexes.index import Index
 from bottega.runs.step import Result
 from bottega.runs.steps.job import Job
-from bottega.runs.steps.judging import plan_of
+from bottega.runs.steps.judging import plan_of, told_goals
 from bottega.runs.steps.ladders import Ladder
 from bottega.runs.steps.lessons import CHOICE, FINAL, FITS
 from bottega.runs.steps.pictures.asking import Asked, asked_by, judged_lists
@@ -111,7 +110,7 @@ class _Judging:
             "ladders": {self.ladder.name: self.ladder.label},
             "models": judge(test, plan, job.seed),
             "comparisons": compare(test, plan, champion.name, champion.best, job.seed),
-            "goals": judge_goals(test, plan, served, job.seed),
+            "goals": told_goals(job, self.ladder, test, served),
             "champions": {self.ladder.name: champion.name},
             "choice": {self.ladder.name: champion.to_dict()},
             "training": self._training(),

@@ -282,8 +282,10 @@ def main() -> None:
                 make(Path(folder), count, chosen.seed)
                 row = measure({"ours": sides["ours"]}, Path(folder), chosen.runs, chosen.threads)["ours"]
             said["growth"][count] = row
-            print(f"| {count:,} | {row['said']} | {row['recall']:.4f} | {np.median(row['together']):,.0f} "
-                  f"| {1000 / np.median(row['alone']):.3f} | {row['index_mb']:,.0f} | {row['build_s']:.1f} |")  # fmt: skip
+            print(
+                f"| {count:,} | {row['said']} | {row['recall']:.4f} | {np.median(row['together']):,.0f} "
+                f"| {1000 / np.median(row['alone']):.3f} | {row['index_mb']:,.0f} | {row['build_s']:.1f} |"
+            )
     print(*missing, sep="\n")
     write(f"vectors-{chosen.count}", chosen.out, said, ["bottega", "numpy", "faiss-cpu", "hnswlib", "usearch"])
 

@@ -36,6 +36,7 @@ from bottega.design.retrievers import (
     Popularity,
     TextSimilarity,
     Trending,
+    TwoTower,
 )
 from bottega.design.scope import Limits, Objective, Scope, Traffic
 from bottega.design.scorers import DCN, DLRM, BoostedTrees, DeepFM, Fusion, HistoricalRate, Logistic, MultiTask
@@ -153,6 +154,7 @@ __all__ = [
     "TimeSplit",
     "Traffic",
     "Trending",
+    "TwoTower",
     "Unique",
     "Upsample",
     "View",

@@ -83,7 +83,7 @@ def test_metrics_are_those_of_the_lists() -> None:
         "b": ("nearest", 0.0, Lists(np.array([[0, 2, 1], [1, 3, 0]]), np.array([[3, 2, 1], [3, 2, 1]], np.float32))),
     }  # fmt: skip
     value = np.array([7, 8], np.int32), np.array([7, 8, 7, 8], np.int32)
-    found = outcome_of(ways, *value, np.array([2, 2]), np.arange(2), {})
+    found = outcome_of(ways, *value, np.array([4, 2]), np.arange(2), {})  # two more are like the first, and not found
 
     def of(name: str, rung: str) -> float:
         return metric(name).value(found.ranking(rung))
@@ -91,10 +91,10 @@ def test_metrics_are_those_of_the_lists() -> None:
     # a: for 7 it shows 3, 0, 1 (0 and 1 tie, the lower first): no, yes, no; for 8: 2, 0: no, no
     assert of("precision@1", "a") == 0
     assert of("precision@2", "a") == pytest.approx((1 / 2 + 0) / 2)
-    assert of("map@3", "a") == pytest.approx((1 / 2 / 2 + 0) / 2)
+    assert of("map@3", "a") == pytest.approx((1 / 2 / 3 + 0) / 2)
     # b: for 7: 0, 2: both; for 8: 1, 3: both
-    assert of("map@3", "b") == 1
-    assert of("recall@1", "b") == pytest.approx(1 / 2)
+    assert of("map@3", "b") == pytest.approx((2 / 3 + 1) / 2)
+    assert of("recall@1", "b") == pytest.approx((1 / 4 + 1 / 2) / 2)
 
 
 def test_cuts_of_metrics_say_how_deep_to_search() -> None:

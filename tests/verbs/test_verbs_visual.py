@@ -91,7 +91,7 @@ def test_the_scorecard(served: Served) -> None:
     ]  # fmt: skip
     assert card["search"]["arrival"]["n"] == 20
     report = (served.home / "w" / "shapes" / "report.md").read_text()
-    for told in ("What the search loses", "Lost by the encoder", "a new item is found after"):
+    for told in ("What the search loses", "Lost by the encoder", "A new item is found after"):
         assert told in report
 
 

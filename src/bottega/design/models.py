@@ -15,10 +15,22 @@ from bottega.design.retrievers import (
     Popularity,
     TextSimilarity,
     Trending,
+    TwoTower,
 )
 from bottega.design.scorers import DCN, DLRM, BoostedTrees, DeepFM, Fusion, HistoricalRate, Logistic, MultiTask
 
-Retriever = Popularity | PersonalHistory | CoPurchase | Factorization | TextSimilarity | BM25 | Dense | Trending | Newest
+Retriever = (
+    Popularity
+    | PersonalHistory
+    | CoPurchase
+    | Factorization
+    | TextSimilarity
+    | BM25
+    | Dense
+    | Trending
+    | Newest
+    | TwoTower
+)
 Scorer = HistoricalRate | Fusion | Logistic | BoostedTrees | DCN | DeepFM | DLRM | MultiTask
 Encoder = RawPixels | ImageEncoder | OnnxImageEncoder
 Model = Retriever | Scorer | Encoder

@@ -19,6 +19,7 @@ from bottega.design.retrievers import (
     Popularity,
     TextSimilarity,
     Trending,
+    TwoTower,
 )
 from bottega.design.scorers import DCN, DLRM, BoostedTrees, DeepFM, Fusion, HistoricalRate, Logistic, MultiTask
 from bottega.errors import BuildError
@@ -40,6 +41,7 @@ from bottega.models.popularity import PopularityModel
 from bottega.models.protocols import Encoder, Retriever, Scorer
 from bottega.models.text_similarity import TextSimilarityModel
 from bottega.models.trending import NewestModel, TrendingModel
+from bottega.models.two_tower.two_tower import TwoTowerModel
 
 
 def make_retriever(setting: Model) -> Retriever:
@@ -67,6 +69,8 @@ def make_retriever(setting: Model) -> Retriever:
             return NewestModel(setting)
         case Dense():
             return DenseModel(setting)
+        case TwoTower():
+            return TwoTowerModel(setting)
     raise _refused(setting, "retriever", Retrieving)
 
 

@@ -32,7 +32,7 @@ from bottega.runs.steps.bundling import BUNDLE, count_rates, fill_store, make_bu
 from bottega.runs.steps.compressing import COMPRESSION, compress
 from bottega.runs.steps.examples import make_examples, make_requests
 from bottega.runs.steps.features import compute_features
-from bottega.runs.steps.fitting import to_tables, without_missing
+from bottega.runs.steps.fitting import to_tables, without_missing, without_uninstalled
 from bottega.runs.steps.job import Job
 from bottega.runs.steps.judging import evaluate_ladders
 from bottega.runs.steps.ladders import ALL, distorted, ladders
@@ -112,8 +112,9 @@ def run(
             place, world = stand_in(runner, found, seed, rows)
         else:
             told.say(f"    on the tables in {masked(place.warehouse) if place.warehouse else place.folder}")
-        found, told_of = without_missing(found, place)
-        for line in told_of:
+        found, missing = without_missing(found, place)
+        found, uninstalled = without_uninstalled(found)
+        for line in [*missing, *uninstalled]:
             told.say(f"    {line}")
         job = Job(found, place, runner, seed, models=tuple(models))
         for name, reason in left_out(job).items():

@@ -3,13 +3,13 @@
 Modelled: people who join and leave, whose activity falls by a log-normal law; films that come out while the log runs,
 draw most in their first weeks, and are known by title, genres and year; a few films that very many watch; tastes by
 genre, which the films' table tells, and by traits that nothing tells; visits of one rating or more, mostly in the
-evening and at the week's end; ratings from 1 to 5 in halves, by a person's level, the film's quality and the taste, with
-noise; levels that drift, most of them down. A film is watched by interest, once, and only what was watched is rated: so
-what is missing is not missing at random, and the mean of the ratings is above what a random film would get.
+evening and at the week's end; ratings from 1 to 5 in halves, by a person's level, the film's quality and the taste,
+with noise; levels that drift, most of them down. A film is watched by interest, once, and only what was watched is
+rated: what is missing is not missing at random, and the mean of the ratings is above what a random film would get.
 
 Not modelled: what was watched and not rated; what a page suggested; series, casts and directors; tastes that change;
-people who hear of films from each other; a liking for whole numbers; several people behind one account; ratings that are
-changed, or entered twice; titles whose words say more than the genres.
+people who hear of films from each other; a liking for whole numbers; several people behind one account; ratings that
+are changed, or entered twice; titles whose words say more than the genres.
 
 By default about 120,000 ratings of 1,500 people and 1,200 films in two years: a tenth of the people give about four of
 ten ratings, a tenth of the films get about four of ten, and half of the ratings are at least 4.

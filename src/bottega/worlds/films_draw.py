@@ -36,13 +36,16 @@ def draw_people(rng: np.random.Generator, count: int, days: int, visits: float) 
     """
     joined = np.maximum(0, rng.integers(-(days // 2), days, count))
     left = joined + 1 + rng.exponential(0.7 * days, count).astype(np.int64)
-    rate = np.exp(rng.normal(0, 1.1, count))
+    rate = np.exp(rng.normal(0, 1.1, count)).clip(max=8)
+    there = np.minimum(left, days) - joined
+    for _ in range(50):  # nobody comes twice on a day, so that rates are above the visits that they bring
+        rate *= visits / (-np.expm1(-rate) * there).sum()
     return People(
         id=_ids(rng, count),
-        rate=rate * visits / (rate * (np.minimum(left, days) - joined)).sum(),
+        rate=np.minimum(rate, 3),
         joined=joined,
         left=left,
-        level=rng.normal(3.35, 0.4, count),
+        level=rng.normal(3.2, 0.4, count),
         drift=rng.normal(-0.12, 0.3, count),
         genres=rng.normal(0, 1.1, (count, len(GENRES))),
         traits=rng.normal(0, 1, (count, _FACTORS)),
@@ -50,19 +53,19 @@ def draw_people(rng: np.random.Generator, count: int, days: int, visits: float) 
 
 
 def draw_films(rng: np.random.Generator, count: int, days: int) -> Films:
-    """Draw what is watched: seven of ten are there when the log begins, most of them not old; the others come evenly."""
+    """Draw what is watched: seven of ten are there when the log begins, the others come evenly."""
     weight = np.array([weight for _, weight in GENRES.values()], np.float64)
     turn = np.argsort(np.argsort(-(np.log(weight) + rng.gumbel(size=(count, len(weight)))), axis=1), axis=1)
     some = rng.choice([1, 2, 3], count, p=[0.4, 0.4, 0.2])
     later = rng.random(count) < 0.3
     earlier = 1 + rng.exponential(8 * 365, count).astype(np.int64)
-    appeal = rng.normal(0, 1, count)
+    appeal = rng.standard_normal(count)
     return Films(
         id=_ids(rng, count),
         genres=np.asarray(turn < some[:, None], np.int64),
         traits=rng.normal(0, 0.9 / np.sqrt(_FACTORS), (count, _FACTORS)),
         released=np.where(later, rng.integers(0, days, count), -earlier),
-        appeal=1.1 * appeal,
+        appeal=1.6 * appeal,
         quality=0.2 * appeal + rng.normal(0, 0.35, count),
         fade=30 * np.exp(rng.normal(0, 0.4, count)),
     )

@@ -17,7 +17,9 @@ from bottega.worlds.films_truth import DAY, Floats, Ints, Truth, chance_of_good,
 
 RATINGS = "ratings.parquet"
 _TINY = float(np.finfo(np.float64).tiny)
-_ENOUGH = 1 - 1e-3  # of the visits, by their number of ratings, that are looked at whole
+_LONG = 1e30  # the clock of a person who has met all there is
+_RARE = 2e-3  # share of the visits, those of most ratings, that is left out
+_STEPS = 3
 _BLOCK = 128  # people scored together; bounds the memory
 
 
@@ -25,15 +27,15 @@ def best_scores(folder: Path, people: NDArray[Any], items: NDArray[Any], at: int
     """Give the true P(person rates film at least 4 in [at, at + horizon)): no ranking can be expected to beat theirs.
 
     A film is rated once, on the day on which it is met, so P = Σ_days P(not met before) · v · m · g, with v the chance
-    of a visit, m the chance that a visit of 1 + Poisson(more) ratings meets the film, g that of a rating of at least 4
-    on that day. Its first rating meets it with
+    of a visit, m the chance that the visit meets the film, g that of a rating of at least 4 on that day. Films that are
+    drawn by interest, none twice, come in the order of clocks that ring after an exponential time of that rate, so a
+    visit of n ratings meets a film with chance 1 − exp(−interest · τ), where
 
-        p = interest / (interest + Σ over all others of interest · P(not met in the horizon so far))
+        Σ over all films of P(not met in the horizon so far) · (1 − exp(−interest · τ)) = n
 
-    and each further one with p times the chance that no earlier one did, over the mean of that. What was rated before
-    `at` is read from the log, and scores 0.
+    and m is the mean over n = 1 + Poisson(more). What was rated before `at` is read from the log, and scores 0.
 
-    It is wrong in one thing: what the others are left is replaced by its mean. It knows the films that come out inside
+    It is wrong in one thing: what is left of the films is replaced by its mean, and so is τ. It knows the films that come out inside
     the horizon, when people leave, and their tastes, which a model must learn from few ratings; a part of its lead
     cannot be learnt.
 
@@ -53,7 +55,7 @@ def best_scores(folder: Path, people: NDArray[Any], items: NDArray[Any], at: int
     >>> best_scores(home, np.array([0]), np.array(["0"]), june, 30 * DAY)
     array([0.])
 
-    Source: successive sampling without replacement, in a mean field.
+    Source: B. Rosén, Asymptotic theory for successive sampling, Annals of Mathematical Statistics 43 (1972).
     """
     people, items = np.asarray(people), np.asarray(items)
     if people.ndim != 1 or people.shape != items.shape:
@@ -99,7 +101,7 @@ def _good(truth: Truth, people: Ints, past: tuple[Ints, Ints], at: int, horizon:
         inside = share_of_day(min(end - day * DAY, DAY)) - share_of_day(max(begin - day * DAY, 0))
         come = np.flatnonzero(visits := truth.visits(people, day) * inside)
         if len(come):
-            interest = truth.interest(liking[come], day) * fresh[come]
+            interest = np.exp(truth.pull(liking[come], day)) * fresh[come]
             met = visits[come, None] * left[come] * _met(interest, left[come], settings.more)
             good[come] += met * chance_of_good(truth.expected(people[come], liking[come], day))
             left[come] -= met
@@ -111,15 +113,15 @@ def _met(interest: Floats, left: Floats, more: float) -> Floats:
 
     left: the chance that each is still there.
     """
-    there = interest * left
-    total = there.sum(axis=1, keepdims=True)
-    first = interest / np.maximum(total - there + interest, _TINY)
-    share = there / np.maximum(total, _TINY)
-    met, found, chance, views = first, first.copy(), 1.0, 1  # met: by so many ratings; chance: that there are more
-    while (chance := chance - math.exp(-more) * more ** (views - 1) / math.factorial(views - 1)) > 1 - _ENOUGH:
-        open_ = 1 - met
-        now = first * open_ / np.maximum((share * open_).sum(axis=1, keepdims=True), _TINY)
-        met = np.minimum(met + now, 1.0)
-        found += chance * now
-        views += 1
-    return np.asarray(np.minimum(found, 1.0), np.float64)
+    weight = interest / np.maximum((interest * left).sum(axis=1, keepdims=True), _TINY)
+    time, found, open_ = np.zeros((len(weight), 1)), np.zeros(weight.shape), left
+    chance, count = 1.0, 1  # chance: that there are so many ratings
+    while chance > _RARE:
+        for _ in range(_STEPS):  # Newton's, from below, since the sum is concave
+            slope = np.maximum((weight * open_).sum(axis=1, keepdims=True), _TINY)
+            time = np.minimum(time + (count - (left - open_).sum(axis=1, keepdims=True)) / slope, _LONG)
+            open_ = left * np.exp(-weight * time)
+        exactly = math.exp(-more) * more ** (count - 1) / math.factorial(count - 1)
+        found += exactly * -np.expm1(-weight * time)
+        chance, count = chance - exactly, count + 1
+    return np.asarray(found / (1 - chance), np.float64)

@@ -28,18 +28,15 @@ def ratings_table(truth: Truth, rng: np.random.Generator) -> pa.Table:
         who = everybody[rng.random(len(everybody)) < truth.visits(everybody, day)]
         count = 1 + rng.poisson(settings.more, len(who))
         liking = truth.liking(who)
-        with np.errstate(divide="ignore"):
-            pull = np.log(truth.interest(liking, day)) + rng.gumbel(size=liking.shape)  # its order is that of the draws
-        pull[seen[who]] = -np.inf
-        order = np.argsort(-pull, axis=1, kind="stable")[:, : count.max(initial=0)]
-        turn = np.arange(order.shape[1])
-        row, place = np.nonzero((turn < count[:, None]) & (np.take_along_axis(pull, order, axis=1) > -np.inf))
-        film = order[row, place]
-        seen[who[row], film] = True
-        points = rated(rng, truth.expected(who, liking, day)[row, film])
-        parts.append(
-            (who[row], film, points, settings.start + day * DAY + _moments(rng, len(who), order.shape[1])[row, place])
-        )
+        pull = np.where(seen[who], -np.inf, truth.pull(liking, day)) + rng.gumbel(size=liking.shape)
+        film = _largest(pull, count.max(initial=0))  # in the order of the draws
+        there = np.take_along_axis(pull, film, axis=1) > -np.inf
+        row, turn = np.nonzero(there & (np.arange(film.shape[1]) < count[:, None]))
+        met = film[row, turn]
+        seen[who[row], met] = True
+        points = rated(rng, truth.expected(who, liking, day)[row, met])
+        moments = settings.start + day * DAY + _moments(rng, *film.shape)
+        parts.append((who[row], met, points, moments[row, turn]))
     person, film, points, at = (np.concatenate(columns) for columns in zip(*parts, strict=True))
     by_time = np.lexsort((person, at))
     columns = {
@@ -63,6 +60,14 @@ def write_films(folder: Path, truth: Truth, rng: np.random.Generator) -> None:
         "year": released.astype("M8[Y]").astype(np.int64) + 1970,
     }
     write_table(folder / "films.parquet", pa.table(columns).take(pa.array(order)))
+
+
+def _largest(values: Floats, count: int) -> Ints:
+    """Give the places of the largest values of each row, in falling order: (n, count), or all there are."""
+    count = min(count, values.shape[1])
+    some = np.argpartition(-values, max(count - 1, 0), axis=1)[:, :count]
+    order = np.argsort(-np.take_along_axis(values, some, axis=1), axis=1)
+    return np.asarray(np.take_along_axis(some, order, axis=1), np.int64)
 
 
 def _moments(rng: np.random.Generator, visits: int, most: int) -> Ints:

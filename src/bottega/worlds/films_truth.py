@@ -1,4 +1,4 @@
-"""What is true in a films world: tastes, what each film is worth, who is there when, and how a watched film is rated."""
+"""What is true in a films world: tastes, what each film is worth, who is there when, and how a film is rated."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ HOUR = 3_600_000_000  # microseconds
 DAY = 24 * HOUR
 GOOD = 4.0
 """The least rating of a film that was liked."""
-# Share of a day's visits by hour, UTC, the last hour without any, so that a visit ends on its day; weekdays from Monday.
+# Share of a day's visits by hour, UTC: none in the last one, so that a visit ends on its day. Weekdays from Monday.
 HOURS = np.array([3, 1, 1, 0, 0, 1, 2, 4, 5, 5, 6, 6, 7, 7, 8, 8, 9, 11, 14, 20, 26, 22, 12, 0])
 WEEKDAYS = np.array([0.85, 0.85, 0.85, 0.9, 1.15, 1.3, 1.1])
 _LASTING = 0.15  # the share of the interest at the release that stays
-_PULL, _JOY = 1.0, 0.45  # how much a liking draws to a film, and how many points it adds to its rating
+_JOY = 0.4  # points that a liking of 1 adds to a rating
 _NOISE = 0.75  # points: spread of a rating around what is expected of it
 
 
@@ -115,21 +115,25 @@ class Truth:
         """
         films = self.films
         share = films.genres / films.genres.sum(axis=1, keepdims=True)
-        named = self.people.genres[people] @ share.T
-        return np.asarray(named + self.people.traits[people] @ films.traits.T, np.float64)
+        taste = np.hstack([self.people.genres[people], self.people.traits[people]])
+        looks = np.hstack([share, films.traits])
+        found = np.einsum(
+            "pk,fk->pf", taste, looks
+        )  # a library's threads cost more than they give
+        return np.asarray(found, np.float64)
 
-    def interest(self, liking: Floats, day: int) -> Floats:
-        """Give how much people are drawn to films on a day, (p, f): those that were not watched are drawn so.
+    def pull(self, liking: Floats, day: int) -> Floats:
+        """Give the logarithm of the interest of people in films on a day, (p, f): films are drawn in proportion to it.
 
-        exp(appeal + liking) · (0.15 + 0.85 exp(−age / fade)) from the release on, before it 0.
+        appeal + liking + ln(0.15 + 0.85 exp(−age / fade)) from the release on, before it −∞.
         """
         films = self.films
         age = np.maximum(day - films.released, 0)
-        fading = (_LASTING + (1 - _LASTING) * np.exp(-age / films.fade)) * (films.released <= day)
-        return np.asarray(np.exp(films.appeal + _PULL * liking) * fading, np.float64)
+        fading = np.log(_LASTING + (1 - _LASTING) * np.exp(-age / films.fade))
+        return np.asarray(np.where(films.released <= day, films.appeal + fading, -np.inf) + liking, np.float64)
 
     def expected(self, people: Ints, liking: Floats, day: Ints | int) -> Floats:
-        """Give the mean of a rating before noise and rounding, points: level + drift + quality + 0.45 liking.
+        """Give the mean of a rating before noise and rounding, points: level + drift + quality + 0.4 liking.
 
         liking: (p, f) of all films. day: of the rating, (p,) or one for all.
         """

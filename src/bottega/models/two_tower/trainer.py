@@ -182,7 +182,8 @@ class Trainer:
             inner = torch.addmm(self._dense[f"{side}.{layer}.bias"], inner, self._dense[f"{side}.{layer}.weight"].T)
             layer += 1
         found = found + inner if layer else found
-        return found / found.square().sum(1, keepdim=True).clamp_min(1e-30).sqrt()
+        vectors: Tensor = found / found.square().sum(1, keepdim=True).clamp_min(1e-30).sqrt()
+        return vectors
 
     def _slopes(
         self, rows: Places, person: Codes, item: Codes, own: Codes, vectors: Vectors, each: Callable[..., Iterable[Any]]

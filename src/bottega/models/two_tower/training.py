@@ -35,13 +35,13 @@ def learn(
 
     texts: (items,) of the log's items, or nothing. at: microseconds, from which ages are counted.
     """
-    inputs = _inputs(setting, past, texts, at, None)
+    inputs = inputs_of(setting, past, texts, at, None)
     border = int(np.quantile(past.time, 1 - setting.stop_share, method="higher"))
     early = past.time < border
     facts: dict[str, Any] = {"events": len(past), "people": len(past.people), "items": len(past.items)}
     passes, later = setting.epochs, int((~early).sum())
     if early.any() and later >= _FEWEST:
-        judged = _inputs(setting, past, texts, at, early)
+        judged = inputs_of(setting, past, texts, at, early)
         trainer, values, losses = Trainer(setting, judged, _fresh(setting, judged.layout)), [0.0], []
         while trainer.passes < setting.epochs and len(values) - 1 - int(np.argmax(values)) < setting.patience:
             losses.append(trainer.learn(_pool(setting, trainer, judged)))
@@ -56,7 +56,7 @@ def learn(
     return trainer.towers(), facts | {"examples_per_s": passes * len(past) / max(trainer.seconds, 1e-9)}
 
 
-def _inputs(
+def inputs_of(
     setting: TwoTower, past: Interactions, texts: list[str | None] | None, at: int, keep: npt.NDArray[np.bool_] | None
 ) -> Inputs:
     """What goes into the towers of the whole log, or of some of its rows, with the whole log's codes."""

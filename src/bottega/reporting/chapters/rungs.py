@@ -6,6 +6,7 @@ import msgspec
 
 from bottega.design.design import Design
 from bottega.design.models import Model, rung_name
+from bottega.design.scorers import MultiTask
 from bottega.design.serving import Rank
 from bottega.reporting import numbers
 from bottega.reporting.blocks import Block, Bullets, Code, Grid, Heading, Paragraph, Words
@@ -101,14 +102,16 @@ def _settings(model: Model) -> str:
 def _honest(design: Design, model: Model, sampled: bool) -> str:
     """What makes its scores probabilities: correction, calibrator; and what distorts them."""
     found = []
-    if getattr(model, "objective", "") == "lambdarank":
+    several = isinstance(model, MultiTask)
+    if several or getattr(model, "objective", "") == "lambdarank":
         found.append("orders only")
     if getattr(model, "loss", "") == "focal":
         found.append("distorted by the focal loss")
     if getattr(model, "positive_weight", 1.0) != 1.0:
         found.append("distorted by class weights")
     if sampled and design.data.sampling is not None and hasattr(model, "calibrate"):
-        found.append("corrected for the sampling" if design.data.sampling.correct else "learnt with weights")
+        corrected = design.data.sampling.correct and not several
+        found.append("corrected for the sampling" if corrected else "learnt with weights")
     if (calibrate := getattr(model, "calibrate", None)) is not None:
         found.append(f"calibrated ({_CALIBRATORS[calibrate]})")
     return ", then ".join(found)

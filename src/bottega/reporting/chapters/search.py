@@ -15,7 +15,7 @@ def search(card: Scorecard) -> list[Block]:
         return []
     blocks: list[Block] = [Heading("What the search loses")]
     if told := served(found):
-        blocks.append(Notice(found.accepted, told))
+        blocks.append(Notice(found.accepted, f"{_begun(told)}."))
     rows: list[list[Words]] = []
     for metric in dict.fromkeys(loss.metric for loss in found.losses):
         for place, loss in enumerate(each for each in found.losses if each.metric == metric):
@@ -29,7 +29,7 @@ def search(card: Scorecard) -> list[Block]:
         told = numbers.share_interval(found.recall.value, found.recall.low, found.recall.high)
         blocks.append(Paragraph(f"The index finds {told} of what comparing all vectors finds."))
     if found.arrival is not None:
-        blocks.append(Paragraph(f"{arrived(found.arrival)}."))
+        blocks.append(Paragraph(f"{_begun(arrived(found.arrival))}."))
     return blocks
 
 
@@ -39,8 +39,8 @@ def served(found: Search) -> str:
         return ""
     reason = f": on validation it {found.reason}" if found.reason else ""
     if found.accepted:
-        return f"Searched by {found.served}{reason}"
-    return f"All vectors are compared, {found.asked} being refused{reason}"
+        return f"searched by {found.served}{reason}"
+    return f"all vectors are compared, {found.asked} being refused{reason}"
 
 
 def lost(found: Search) -> list[str]:
@@ -58,6 +58,10 @@ def arrived(found: Arrival) -> str:
     median, longest = (None if each is None else 1e3 * each for each in (found.median, found.longest))
     told = f"a new item is found after {numbers.milliseconds(median)}"
     return f"{told}, {numbers.milliseconds(longest)} at most of {numbers.count(found.n)}"
+
+
+def _begun(told: str) -> str:
+    return told[:1].upper() + told[1:]
 
 
 def _cells(loss: Loss) -> list[Words]:

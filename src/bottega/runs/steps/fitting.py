@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 
 import msgspec
 import pyarrow as pa
@@ -13,9 +14,11 @@ from bottega.design.data import GivenSplit, GroupSplit
 from bottega.design.design import Design
 from bottega.design.examples import FromPositives, Logged
 from bottega.design.features import Expression, Feature, Given, Lookup, Window
-from bottega.design.serving import Candidates
+from bottega.design.models import rung_name
+from bottega.design.retrievers import TwoTower
+from bottega.design.serving import Candidates, Retrieve
 from bottega.errors import DataError
-from bottega.features.batch import names, needs, parsed_once
+from bottega.features.batch import names, needs, parsed_once, score_name
 from bottega.serving.reranking.conditions import needed_columns
 
 
@@ -89,6 +92,35 @@ def without_missing(design: Design, place: Place) -> tuple[Design, list[str]]:
     )
     left = f", and {len(gone)} features of {'it' if len(missing) == 1 else 'them'}" if gone else ""
     return found, [f"{', '.join(missing)}: not there, left out{left}"]
+
+
+def without_uninstalled(design: Design) -> tuple[Design, list[str]]:
+    """Leave out the retrievers that this installation cannot train, with what reads their scores; and say so."""
+    lacks = [name for name in ("torch",) if find_spec(name) is None]
+    rungs = design.models.get("retrieve", ())
+    gone = [rung_name(rung) for rung in rungs if isinstance(rung, TwoTower)] if lacks else []
+    if not gone or len(gone) == len(rungs):
+        return design, []
+    scores = {score_name(name) for name in gone}
+    features = [part for part in design.features if not needs(part) & scores]
+    goals = [goal for goal in design.evaluation.goals if not {goal.above, goal.below} & set(gone)]
+    replace = msgspec.structs.replace
+    kept = [rung for rung in rungs if rung_name(rung) not in gone]
+    path = [
+        replace(stage, quotas={name: places for name, places in stage.quotas.items() if name not in gone})
+        if isinstance(stage, Retrieve)
+        else stage
+        for stage in design.serving.path
+    ]
+    found = replace(
+        design,
+        features=features,
+        models={**design.models, "retrieve": kept},
+        evaluation=replace(design.evaluation, goals=goals),
+        serving=replace(design.serving, path=path),
+    )
+    told = f"{', '.join(gone)}: left out, {', '.join(lacks)} not installed: pip install 'bottega[deep]'"
+    return found, [told]
 
 
 def _reads(part: Expression, name: str, gone: set[str]) -> bool:

@@ -345,4 +345,5 @@ def test_no_name_breaks_a_page(name: str) -> None:
 
 
 def test_the_golden_files_stand_where_they_are_looked_for() -> None:
-    assert {path.name for path in Path(GOLDEN).iterdir()} == {"page.md", "screen.txt", "clicks.md", "clicks_screen.txt"}
+    files = {path.name for path in Path(GOLDEN).iterdir() if path.is_file()}  # flowcharts have a folder of their own
+    assert files == {"page.md", "screen.txt", "clicks.md", "clicks_screen.txt"}

@@ -14,7 +14,7 @@ from bottega.data.splits import at_random, by_chance, by_group, check_parts, giv
 from bottega.design.data import GivenSplit, GroupSplit, RandomSplit
 from bottega.design.design import Design
 from bottega.design.examples import Judged
-from bottega.errors import DataError
+from bottega.errors import DataError, nearest
 
 
 def judged(design: Design, judgements: Log, asked: Log) -> Requests:
@@ -35,7 +35,7 @@ def judged(design: Design, judgements: Log, asked: Log) -> Requests:
     pair_query = encode(judgements.column(examples.query), names)[0]
     item, items = encode(judgements.column(examples.candidate))
     label = design.data.labels[0].name
-    if label in judgements.rows.column_names:
+    if label in judgements.rows.column_names or nearest(label, judgements.rows.column_names):  # else numbers_of tells
         grade = numbers_of(judgements, label, "data.labels[0].name", "grades as numbers, 0 is wrong")
     else:
         grade = np.ones(len(item))

@@ -16,7 +16,7 @@ from bottega.errors import DesignError
 from bottega.worlds.films_truth import DAY, Floats, Ints, Truth, chance_of_good, share_of_day
 
 RATINGS = "ratings.parquet"
-_TINY = float(np.finfo(np.float64).tiny)
+_TINY = 1e-30  # below every sum that means something
 _LONG = 1e30  # the clock of a person who has met all there is
 _RARE = 2e-3  # share of the visits, those of most ratings, that is left out
 _STEPS = 3
@@ -35,9 +35,9 @@ def best_scores(folder: Path, people: NDArray[Any], items: NDArray[Any], at: int
 
     and m is the mean over n = 1 + Poisson(more). What was rated before `at` is read from the log, and scores 0.
 
-    It is wrong in one thing: what is left of the films is replaced by its mean, and so is τ. It knows the films that come out inside
-    the horizon, when people leave, and their tastes, which a model must learn from few ratings; a part of its lead
-    cannot be learnt.
+    It is wrong in one thing: what is left of the films is replaced by its mean, and so is τ. It knows the films that
+    come out inside the horizon, when people leave, and their tastes, which a model must learn from few ratings; a part
+    of its lead cannot be learnt.
 
     folder: where `FilmsWorld.write` wrote. people, items: (n,) user and item, whole numbers or their text; unknown ones
         score 0.

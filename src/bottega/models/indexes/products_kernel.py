@@ -57,9 +57,11 @@ def offer(
         many = count[i]
         for c in range(rows.shape[1]):
             row, score = rows[i * each, c], total[i, c]
-            if row < 0 or codes[row] < 0 or (many == len(held) and score < values[0]):
+            if row < 0 or (many == len(held) and score < values[0]):
                 continue
-            code = codes[row]
+            code = codes[row]  # read once: another thread may strike the row out
+            if code < 0:
+                continue
             if many == len(held) and score == values[0] and code > held[0]:
                 continue
             if len(left):

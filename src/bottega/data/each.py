@@ -87,7 +87,7 @@ def _parts(
     requests: Each, split: TimeSplit, design: Design, log: Log, time: NDArray[np.int64], horizon: int
 ) -> tuple[NDArray[np.int8], tuple[int, int]]:
     """Give the part of each row (n,), and when validation and the test begin."""
-    maturity = max(horizon, *(microseconds(label.matures_after) for label in design.data.labels))
+    maturity = max(horizon, microseconds(design.data.labels[0].matures_after))  # of further labels some are not known
     table = next(table for table in design.data.tables if table.name == log.name)
     late = maturity + microseconds(table.available_after)
     gap = max(horizon, late if split.embargo is None else microseconds(split.embargo))

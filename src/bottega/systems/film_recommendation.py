@@ -108,6 +108,7 @@ design = bt.Design(
             bt.TextSimilarity("genres", half_life=None, k=100, unseen=0),
             bt.Factorization(method="als", factors=32, half_life=None, name="ALS", k=150, unseen=0),
             bt.Factorization(method="ease", half_life=None, name="EASE", k=150, unseen=0),
+            bt.TwoTower(text="genres", half_life=None, k=150, unseen=0),
         ],
         "rank": [
             bt.HistoricalRate(by="item"),
@@ -132,7 +133,7 @@ design = bt.Design(
         path=[
             bt.Retrieve(k=300, where="coalesce(user_item_ratings_all, 0) = 0"),
             bt.Rank(budget_ms=25),
-            bt.Diversify(by=["item_genres"], weight=0.1, first=10),
+            bt.Diversify(by=["item_genres"], weight=0.05, first=10),
             bt.Quota(where="coalesce(item_people_all, 0) < 10", at_least=1, first=10, name="a new film"),
             bt.Explore(epsilon=0.02, pool=50),
             bt.Show(k=10),

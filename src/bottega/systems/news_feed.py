@@ -52,7 +52,13 @@ design = bt.Design(
             catalogue="contents",
             newcomers=True,
         ),
-        labels=[bt.Label("read")],
+        labels=[
+            bt.Label("read"),
+            bt.Label("like", when="event = 'LIKE'", matures_after="1d"),
+            bt.Label("bookmark", when="event = 'BOOKMARK'", matures_after="1d"),
+            bt.Label("comment", when="event = 'COMMENT' or event = 'COMMENT CREATED'", matures_after="1d"),
+            bt.Label("follow", when="event = 'FOLLOW'", matures_after="1d"),
+        ],
         split=bt.TimeSplit(test="90d", validate="30d"),
         world="feed",
     ),
@@ -97,6 +103,11 @@ design = bt.Design(
         ],
         "rank": [
             bt.HistoricalRate(by="content"),
+            bt.MultiTask(
+                objectives={"read": 1, "like": 2, "bookmark": 3, "comment": 3, "follow": 3},
+                sharing="shared-bottom",
+                optional=True,
+            ),
             bt.BoostedTrees(objective="lambdarank", trees=150),
         ],
     },

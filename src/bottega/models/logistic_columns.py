@@ -86,7 +86,7 @@ class _Turns:
         seen_as = self.values, sight.mean, sight.scale, sight.null
         nowhere = np.full(len(self.margin), -1, np.int32)
         for time in range(times):
-            if time % _AGAIN == 0:
+            if time < _AGAIN or time % _AGAIN == 0:  # the first steps are long: an old curvature carries them too far
                 hessian = self._curvature() + np.diag(np.maximum(self.prior.trust, _LEAST))
             slope = dense_slope(*seen_as, self.margin, self.target, mass)
             step = -np.linalg.solve(hessian, slope + self.prior.trust * (self.weights - self.prior.weights))

@@ -8,12 +8,14 @@ runs on the films world. At least 4 points, of 5, is what counts as liked: on an
 
 import bottega as bt
 
+ITEM = "movieId|item|item_id|product"
 RATINGS = {
     "user": "userId|user|user_id",
-    "item": "movieId|item|item_id|product",
+    "item": ITEM,
     "rating": "rating",
     "time": "timestamp|time",
 }
+FILMS = {"item": ITEM, "genres": "genres|genre"}
 
 design = bt.Design(
     name="film-recommendation",
@@ -40,20 +42,14 @@ design = bt.Design(
                 checks=[bt.NotNull(["user", "item", "rating"]), bt.Range("rating", at_least=0)],
                 licence="Your own; MovieLens: for research, not to be passed on; people are numbers",
             ),
-            bt.Table(
-                "films",
-                "movies|films",
-                key="item",
-                columns={"item": "movieId|item|item_id|product", "genres": "genres|genre"},
-                optional=True,
-            ),
+            bt.Table("films", "movies|films", key="item", columns=FILMS, optional=True),
         ],
         examples=bt.FromPositives(
             "ratings",
             request=["user"],
             candidate="item",
             horizon="30d",
-            requests=bt.Cuts(slices=5),
+            requests=bt.Cuts(slices=4),
             catalogue="films",
             newcomers=True,
             where="rating >= 4",
@@ -104,11 +100,19 @@ design = bt.Design(
     models={
         "retrieve": [
             bt.Popularity(span="30d", k=100, unseen=0),
-            bt.CoPurchase(half_life=None, neighbours=50, k=100, unseen=0),
             bt.TextSimilarity("genres", half_life=None, k=100, unseen=0),
             bt.Factorization(method="als", factors=32, half_life=None, name="ALS", k=150, unseen=0),
             bt.Factorization(method="ease", half_life=None, name="EASE", k=150, unseen=0),
-            bt.TwoTower(text="genres", half_life=None, k=150, unseen=0),
+            bt.TwoTower(
+                text="genres",
+                embedding_size=32,
+                layers=[64],
+                epochs=4,
+                batch=256,
+                learning_rate=5e-3,
+                half_life=None,
+                unseen=0,
+            ),
         ],
         "rank": [
             bt.HistoricalRate(by="item"),
@@ -123,7 +127,6 @@ design = bt.Design(
         views=[bt.View("new films", where="coalesce(item_people_all, 0) < 10")],
         goals=[
             bt.Goal("ndcg@10", above="Popularity"),
-            bt.Goal("ndcg@10", above="CoPurchase"),
             bt.Goal("ndcg@10", above="ALS"),
             bt.Goal("ndcg@10", above="EASE"),
         ],

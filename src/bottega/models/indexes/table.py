@@ -19,19 +19,21 @@ _ROOM = 1024  # rows that are made room for at least
 
 class Held(NamedTuple):
     """What a search reads, all of one moment. base: (n, d) the vectors of the beginning, often mapped from a file.
-    more: (m, d) room for later ones. codes: (n + m,) −1 where a row is struck out. rows: how many are there."""
+    more: (m, d) room for later ones. codes: (n + m,) −1 where a row is struck out. rows: how many are there. live: how
+    many of them are not struck out."""
 
     base: Vectors
     more: Vectors
     codes: Codes
     rows: int
+    live: int
 
 
 class Table:
     """Rows of vectors, each with its code; −1 in place of a code strikes a row out.
 
-    Adding and removing may go on beside reading `held`, one at a time: a search that has begun may miss a vector that
-    is being replaced, and nothing else.
+    Each change puts a new `held` in place of the last, which stays as it is: a search sees all of one moment. That
+    copies the codes, 4 bytes a row.
 
     >>> table = Table.of(np.array([4, 7], np.int32), np.eye(2, dtype=np.float32))
     >>> table.add(np.array([7], np.int32), np.ones((1, 2), np.float32))
@@ -42,9 +44,8 @@ class Table:
     def __init__(self, codes: Codes, vectors: Vectors) -> None:
         live = np.flatnonzero(codes >= 0)
         order = live[np.argsort(codes[live], kind="stable")]
-        self.held = Held(vectors, vectors[:0].copy(), codes, len(codes))
+        self.held = Held(vectors, vectors[:0].copy(), codes, len(codes), len(live))
         """The rows as they are now."""
-        self._live = len(live)
         self._sorted, self._row = codes[order], order  # of the beginning; what came or went later is in `_later`
         self._later: dict[int, int] = {}
 
@@ -61,11 +62,11 @@ class Table:
         return int(self.held.base.shape[1])
 
     def __len__(self) -> int:
-        return self._live
+        return self.held.live
 
     def vectors(self, first: int, last: int) -> Vectors:
         """The vectors of rows first to last."""
-        base, more, _, _ = self.held
+        base, more, *_ = self.held
         low, high = max(first - len(base), 0), max(last - len(base), 0)
         return np.concatenate([base[first:last], more[low:high]]) if high else base[first:last]
 
@@ -85,27 +86,29 @@ class Table:
     def add(self, codes: Codes, vectors: Vectors) -> None:
         """Add rows; those that had these codes are struck out. Raises `DataError` for what is refused."""
         codes, vectors = checked(codes, vectors, self.width)
-        self.remove(codes)
-        base, more, known, rows = self.held
-        first, last = rows - len(base), rows + len(codes)
+        base, more, known, rows, live = self.held
+        old, last = self.rows_of(codes), rows + len(codes)
+        first = rows - len(base)
         if last > len(known):
             wide = np.zeros((max(_ROOM, 2 * (last - len(base))), self.width), dtype=np.float32)
             wide[:first] = more[:first]
             more, known = wide, np.concatenate([known[:rows], np.full(len(wide) - first, -1, dtype=np.int32)])
-        more[first : first + len(codes)] = vectors
+        known = known.copy()
+        known[old[old >= 0]] = -1
         known[rows:last] = codes
-        self._later.update(zip(codes.tolist(), range(rows, last), strict=True))
-        self._live += len(codes)
-        self.held = Held(base, more, known, last)
+        more[first : first + len(codes)] = vectors
+        self.held = Held(base, more, known, last, live + int((old < 0).sum()))
+        self._later.update(zip(codes.tolist(), range(rows, last), strict=True))  # after: who finds a row can read it
 
     def remove(self, codes: Codes) -> None:
         """Strike out the rows of these codes; unknown ones are left alone."""
         codes = np.unique(np.asarray(codes, dtype=np.int32))
         rows = self.rows_of(codes)
         gone = rows >= 0
-        self.held.codes[rows[gone]] = -1
+        known = self.held.codes.copy()
+        known[rows[gone]] = -1
         self._later.update(dict.fromkeys(codes[gone].tolist(), -1))
-        self._live -= int(gone.sum())
+        self.held = self.held._replace(codes=known, live=self.held.live - int(gone.sum()))
 
     def save(self, folder: Path) -> None:
         """Write the rows as `vectors.npy` and `codes.npy`."""
@@ -147,6 +150,8 @@ def checked(codes: Codes, vectors: Vectors, width: int | None) -> tuple[Codes, V
 
 def finite(vectors: Vectors) -> None:
     """Raise `DataError` where a vector has no finite length."""
+    if np.isfinite(np.vdot(vectors, vectors)):
+        return
     with np.errstate(over="ignore", invalid="ignore"):
         lengths = np.einsum("ij,ij->i", vectors, vectors)
     fine = np.isfinite(lengths)

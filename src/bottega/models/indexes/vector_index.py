@@ -14,14 +14,15 @@ from bottega.errors import BuildError, DataError, DesignError
 from bottega.files import write_json
 from bottega.models.indexes.finder import Finder
 from bottega.models.indexes.index import LeaveOut, Vectors
-from bottega.models.indexes.table import Rows, Table, finite
+from bottega.models.indexes.table import Held, Rows, Table, finite
 from bottega.models.networks.fields import frozen
 from bottega.models.storage import new_folder, read_array, read_facts, write_arrays
 from bottega.models.vocabulary import Codes
 
 _NOTHING = np.zeros(0, dtype=np.int32)
-_AT_ONCE = 256  # queries: their heaps stay in the cache
-_ROWS = 4096  # compared at once
+_AT_ONCE = 1024  # queries
+_ROWS, _CELLS = 1024, 2**21  # rows at least, and products at most, that are worked out at once
+_END = np.int64(-(2**63))  # a key under all others
 _NEW = 1024  # rows that are compared one by one before the finder takes them
 
 
@@ -68,21 +69,18 @@ class VectorIndex:
         asked = self._checked(queries)
         if k < 1:
             raise DesignError("k", k, "1 or more", "k=100")
-        out = [_sorted(codes) for codes in leave_out or [None] * len(asked)]
+        out = [_NOTHING] * len(asked) if leave_out is None else [_sorted(codes) for codes in leave_out]
         if len(out) != len(asked):
             raise _wrong(f"{len(out)} lists to leave out for {len(asked)} queries", "a list for each query")
-        finder = self._finder
+        finder = self._finder  # first: the rows that are read after it are all that it knows, and more
+        held = self._table.held
+        wide = min(k, held.live)  # room for no more than there can be
         found = np.full((len(asked), k), -1, dtype=np.int32), np.zeros((len(asked), k), dtype=np.float32)
-        wide = min(k, len(self))  # room for no more than there can be
         for low in range(0, len(asked) if wide else 0, _AT_ONCE):
             part = slice(low, low + _AT_ONCE)
-            best, scores, count = self._nearest(finder, asked[part], wide, out[part])
-            if finder is not None:
-                left = [len(self) - len(codes) for codes in out[part]]  # it may have more than it leaves out
-                short = np.flatnonzero(count < np.minimum(wide, left))
-                if len(short):
-                    again = self._nearest(None, asked[part][short], wide, [out[low + i] for i in short])
-                    best[short], scores[short] = again[:2]
+            best, scores, count = self._nearest(held, finder, asked[part], wide, out[part])
+            if finder is not None and count.min() < wide:
+                self._fill(held, asked[part], out[part], best, scores, count)
             found[0][part, :wide], found[1][part, :wide] = best, scores
         return found
 
@@ -91,7 +89,7 @@ class VectorIndex:
         from bottega.models.indexes.products_kernel import products
 
         rows = self._table.rows_of(codes)
-        base, more, _, _ = self._table.held
+        base, more, *_ = self._table.held
         total = np.full((1, len(rows)), np.nan, dtype=np.float32)
         products(frozen(base), more, rows[None], self._checked(np.asarray(query)[None]), total)
         found: Vectors = total[0]
@@ -125,30 +123,39 @@ class VectorIndex:
             finder = Finder.read(said["finder"], said["effort"], held, *size, str(folder / "finder.npy"))
         return cls(table, finder, said.get("spare", 1.0), said["facts"])
 
-    def _nearest(self, finder: Finder | None, asked: Vectors, k: int, out: list[Codes]) -> tuple[Codes, Vectors, Rows]:
+    def _nearest(
+        self, held: Held, finder: Finder | None, asked: Vectors, k: int, out: list[Codes]
+    ) -> tuple[Codes, Vectors, Rows]:
         """The k best of those that the finder names and of the rows that it does not know; and how many there are."""
-        from bottega.models.indexes.products_kernel import in_order, offer, products
+        from bottega.models.indexes.products_kernel import offer, products, read
 
-        held = self._table.held
-        base, more, codes = frozen(held.base), held.more, held.codes
+        base, more, code_of_row = frozen(held.base), held.more, held.codes
         sizes = [len(left) for left in out]
-        start = np.array([0, *accumulate(sizes)])
-        leave = start, np.concatenate(out) if start[-1] else _NOTHING
-        count = np.zeros(len(asked), dtype=np.int64)
-        heaps = np.full((len(asked), k), -1, np.int32), np.zeros((len(asked), k), np.float32), count
+        leave = np.array([0, *accumulate(sizes)]), np.concatenate(out)
+        best, count = np.full((len(asked), k), _END), np.zeros(len(asked), dtype=np.int64)
         parts: list[Rows] = []
         if finder is not None:
             depth = k + max(sizes)
-            wanted = depth * self._spare * held.rows / max(len(self), 1)
+            wanted = depth * self._spare * held.rows / max(held.live, 1)
             parts.append(finder.find(asked, min(math.ceil(wanted), finder.rows), depth))
-        known = 0 if finder is None else finder.rows
-        parts += [np.arange(low, min(low + _ROWS, held.rows))[None] for low in range(known, held.rows, _ROWS)]
+        known, step = 0 if finder is None else finder.rows, max(_ROWS, _CELLS // len(asked))
+        parts += [np.arange(low, min(low + step, held.rows))[None] for low in range(known, held.rows, step)]
         for rows in parts:
             total = np.empty((len(asked), rows.shape[1]), dtype=np.float32)
             products(base, more, rows, asked, total)
-            offer(codes, rows, total, *leave, *heaps)
-        in_order(*heaps)
-        return heaps
+            offer(code_of_row, rows, total.view(np.int32), *leave, best, count)
+        best.sort(axis=1)
+        codes, scores = np.empty(best.shape, np.int32), np.empty(best.shape, np.float32)
+        read(best, codes, scores.view(np.int32))
+        return codes, scores, count
+
+    def _fill(self, held: Held, asked: Vectors, out: list[Codes], best: Codes, scores: Vectors, count: Rows) -> None:
+        """Compare all vectors for the queries whose lists ended although there is more."""
+        wide = best.shape[1]
+        for row in np.flatnonzero(count < wide):
+            if count[row] < held.live - int((self._table.rows_of(out[row]) >= 0).sum()):
+                again = self._nearest(held, None, asked[row : row + 1], wide, out[row : row + 1])
+                best[row], scores[row] = again[0][0], again[1][0]
 
     def _checked(self, queries: Vectors) -> Vectors:
         asked = np.array(queries, dtype=np.float32, order="C")  # a copy that may be written into: one thing to compile

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 
 import msgspec
@@ -14,7 +14,7 @@ from bottega.design.data import GivenSplit, GroupSplit
 from bottega.design.design import Design
 from bottega.design.examples import FromPositives, Logged
 from bottega.design.features import Expression, Feature, Given, Lookup, Window
-from bottega.design.models import rung_name
+from bottega.design.models import rung_name, texts_read
 from bottega.design.retrievers import TwoTower
 from bottega.design.serving import Candidates, Retrieve
 from bottega.errors import DataError
@@ -57,8 +57,9 @@ def to_tables(design: Design, logs: Mapping[str, Log]) -> tuple[Design, list[str
 def without_missing(design: Design, place: Place) -> tuple[Design, list[str]]:
     """Leave out the optional tables that a data folder does not have, with all that is made from them.
 
-    Look-ups and windows over them go, features that read those, conditions of views and stages that do, and the
-    catalogue if it is one of them. Gives the design, and what is to be told.
+    Look-ups and windows over them go, features that read those, conditions of views and stages that do, retrievers that
+    read their texts (a `TwoTower` does without), and the catalogue if it is one of them. Gives the design, and what is
+    to be told.
     """
     missing = [table.name for table in design.data.tables if table.optional and not is_there(table, place)]
     if not missing:
@@ -90,8 +91,22 @@ def without_missing(design: Design, place: Place) -> tuple[Design, list[str]]:
         evaluation=replace(design.evaluation, views=views, goals=goals),
         serving=replace(design.serving, path=path),
     )
+    found, blind = _without_texts(found, design, missing)
     left = f", and {len(gone)} features of {'it' if len(missing) == 1 else 'them'}" if gone else ""
+    left += f", and {', '.join(blind)}, which read{'s' if len(blind) == 1 else ''} its texts" if blind else ""
     return found, [f"{', '.join(missing)}: not there, left out{left}"]
+
+
+def _without_texts(found: Design, design: Design, missing: Sequence[str]) -> tuple[Design, list[str]]:
+    """Leave out the retrievers of a design that read texts of missing tables, by what the whole design says of them."""
+    texts = {our for table in design.data.tables if table.name in missing for our in table.columns}
+    lookups = [part for part in design.features if isinstance(part, Lookup) and part.table in missing]
+    texts |= {column for part in lookups for column in part.columns}
+    texts -= {our for table in found.data.tables for our in table.columns}
+    replace, rungs = msgspec.structs.replace, found.models.get("retrieve", ())
+    kept = [replace(rung, text=None) if isinstance(rung, TwoTower) and rung.text in texts else rung for rung in rungs]
+    blind = [rung_name(rung) for rung in kept if texts & set(texts_read(rung))]
+    return _without_rungs(replace(found, models={**found.models, "retrieve": kept}) if kept else found, blind), blind
 
 
 def without_uninstalled(design: Design) -> tuple[Design, list[str]]:
@@ -101,6 +116,15 @@ def without_uninstalled(design: Design) -> tuple[Design, list[str]]:
     gone = [rung_name(rung) for rung in rungs if isinstance(rung, TwoTower)] if lacks else []
     if not gone or len(gone) == len(rungs):
         return design, []
+    told = f"{', '.join(gone)}: left out, {', '.join(lacks)} not installed: pip install 'bottega[deep]'"
+    return _without_rungs(design, gone), [told]
+
+
+def _without_rungs(design: Design, gone: Sequence[str]) -> Design:
+    """Take retrievers out of a design, with the goals, quotas and features that name them."""
+    if not gone:
+        return design
+    rungs = design.models["retrieve"]
     scores = {score_name(name) for name in gone}
     features = [part for part in design.features if not needs(part) & scores]
     goals = [goal for goal in design.evaluation.goals if not {goal.above, goal.below} & set(gone)]
@@ -112,15 +136,13 @@ def without_uninstalled(design: Design) -> tuple[Design, list[str]]:
         else stage
         for stage in design.serving.path
     ]
-    found = replace(
+    return replace(
         design,
         features=features,
         models={**design.models, "retrieve": kept},
         evaluation=replace(design.evaluation, goals=goals),
         serving=replace(design.serving, path=path),
     )
-    told = f"{', '.join(gone)}: left out, {', '.join(lacks)} not installed: pip install 'bottega[deep]'"
-    return found, [told]
 
 
 def _reads(part: Expression, name: str, gone: set[str]) -> bool:

@@ -1,10 +1,11 @@
 """Nearest vectors: ours, and the libraries alone, at a recall@100 of 0.95; one thread; and how it goes as they grow.
 
 Vectors of length 1 in clusters of uneven size, and queries drawn from the same clusters. Each side builds its index,
-and looks as far as it must for a mean recall@100 of 0.95, and its standard error more, on queries to tune by; then it is timed on others, on which
-its recall is checked first: all in one call, and one after the other. Peers get the settings that did best when they
-were tried: faiss with lists, product quantisation by its fast scan, and re-ordering by the floats; faiss with lists of
-8-bit numbers; the graphs of hnswlib and usearch. Building may use all threads of a side, where it can.
+and looks as far as it must for a mean recall@100 of 0.95, and its standard error more, on queries to tune by; then it
+is timed on others, on which its recall is checked first: all in one call, and one after the other. Peers get the
+settings that did best when they were tried: faiss with lists, product quantisation by its fast scan, and re-ordering by
+the floats; faiss with lists of 8-bit numbers; the graphs of hnswlib and usearch. Building may use all threads of a
+side, where it can.
 
     python benchmarks/vectors.py                              # 1 M × 64; hnswlib and usearch take minutes to build
     python benchmarks/vectors.py --peers faiss_ivf            # one peer

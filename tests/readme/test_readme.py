@@ -18,7 +18,9 @@ README = (ROOT / "README.md").read_text()
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 CLICKS = README.split("## Clicks and auctions\n")[1].split("\n## ")[0]
 """A section of its own designs, whose commands need nothing that stands elsewhere."""
-BLOCKS = BLOCK.findall(README.replace(CLICKS, ""))
+SEARCH = README.split("## Search, feeds and pictures\n")[1].split("\n## ")[0]
+"""Another one."""
+BLOCKS = BLOCK.findall(README.replace(CLICKS, "").replace(SEARCH, ""))
 BIN = Path(sys.executable).parent
 
 
@@ -125,6 +127,14 @@ def test_clicks_and_auctions_run_from_the_package_alone(folder: Path, environmen
         if command.startswith("bottega explain"):
             assert "base" in said
             assert "log-odds" in said
+
+
+def test_search_runs_from_the_package_alone(folder: Path, environment: dict[str, str]) -> None:
+    for command in lines_of("bash", BLOCK.findall(SEARCH)):
+        said = run(command, folder, environment).stdout
+        if command.startswith("bottega explain"):
+            assert "brought by" in said
+            assert "BM25 at" in said
 
 
 def test_a_table_of_ones_own(folder: Path, environment: dict[str, str]) -> None:

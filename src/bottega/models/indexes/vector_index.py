@@ -12,7 +12,7 @@ import numpy as np
 
 from bottega.errors import BuildError, DataError, DesignError
 from bottega.files import write_json
-from bottega.models.indexes.finder import Finder
+from bottega.models.indexes.finder import DEPTH, Finder
 from bottega.models.indexes.index import LeaveOut, Vectors
 from bottega.models.indexes.table import Held, Rows, Table, finite
 from bottega.models.networks.fields import frozen
@@ -135,7 +135,7 @@ class VectorIndex:
         best, count = np.full((len(asked), k), _END), np.zeros(len(asked), dtype=np.int64)
         parts: list[Rows] = []
         if finder is not None:
-            depth = k + max(sizes)
+            depth = max(k + max(sizes), DEPTH)  # fewer would be found less surely than the 100 that were measured
             wanted = depth * self._spare * held.rows / max(held.live, 1)
             parts.append(finder.find(asked, min(math.ceil(wanted), finder.rows), depth))
         known, step = 0 if finder is None else finder.rows, max(_ROWS, _CELLS // len(asked))

@@ -114,8 +114,8 @@ def test_lists_are_as_good_as_the_kind_promises(kind: Any) -> None:
     assert said["low"] - 0.03 <= recall <= said["high"] + 0.03
     assert said["at"] == 100
     np.testing.assert_allclose(scores, np.einsum("qd,qkd->qk", asked, vectors[codes]), rtol=1e-5, atol=1e-5)
-    for k in (1, 10):  # short lists are no worse
-        assert np.mean(index.search(asked, k)[1] >= best[:, [k - 1]] - 1e-5) >= 0.88
+    for k in (1, 10):  # a short list is the beginning of a long one, but where the long one was filled by comparing all
+        assert np.mean(index.search(asked, k)[0] == codes[:, :k]) > 0.97
 
 
 @pytest.mark.parametrize("kind", KINDS)

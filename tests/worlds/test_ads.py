@@ -278,7 +278,7 @@ def test_a_world_is_written_by_its_name(tmp_path: Path) -> None:
     with pytest.raises(DesignError, match="--rows: 999") as caught:
         write_world("ads", tmp_path / "c", 0, rows=999)
     assert caught.value.fix == "--rows 2000000"
-    with pytest.raises(DesignError, match="one of ads, shop"):
+    with pytest.raises(DesignError, match="one of ads, feed, films, library, search, shop"):
         write_world("adz", tmp_path, 0)
     for function in (limits, true_probabilities):
         with pytest.raises(DesignError, match=f"a world with {function.__name__}: ads"):

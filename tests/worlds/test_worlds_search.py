@@ -138,7 +138,7 @@ def test_one_seed_gives_the_same_bytes_and_another_does_not(tmp_path: Path) -> N
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         SearchWorld(rows=2_000, days=2, seed=seed).write(tmp_path / name)
     files = sorted(path.relative_to(tmp_path / "a") for path in (tmp_path / "a").rglob("*.*"))
-    assert len(files) == 2 + 3 + 4
+    assert len(files) == 2 + 3 + 3 + 4
     for file in files:
         assert sha256(tmp_path / "a" / file) == sha256(tmp_path / "b" / file)
         same = sha256(tmp_path / "a" / file) == sha256(tmp_path / "c" / file)

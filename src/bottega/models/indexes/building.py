@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Any
@@ -15,6 +16,7 @@ from bottega.models.indexes.finder import DEPTH, FEWEST, Finder, Kind, lists_of
 from bottega.models.indexes.index import Vectors
 from bottega.models.indexes.table import Table, checked
 from bottega.models.indexes.vector_index import VectorIndex
+from bottega.models.networks.fields import frozen
 from bottega.models.vocabulary import Codes
 
 EXACT_UP_TO = 20_000  # vectors of 64 numbers: comparing them all takes 0.2 ms
@@ -99,8 +101,8 @@ def _tuned(
         low, high = 0, len(ladder := _efforts(finder)) - 1
 
         def reaches(step: int, spare: float = spare, ladder: list[int] = ladder) -> bool:
-            tried = VectorIndex(table, Finder(finder.kind, finder.index, ladder[step]), spare, {})
-            found = _recalls(tried, asked, border, depth)
+            tried = Finder(finder.kind, finder.index, ladder[step])
+            found = _named(table, tried, spare, asked, border, depth)
             return bool(found.mean() - found.std() / len(found) ** 0.5 >= wanted) or bool(found.min() == 1)
 
         if not reaches(high):
@@ -129,6 +131,17 @@ def _cost(finder: Finder, spare: float) -> float:
     if finder.kind == "hnsw":
         return finder.effort * 1000.0 + _NAMED * DEPTH * spare
     return finder.effort * finder.rows / lists_of(finder.index) * _COST[finder.kind] + _NAMED * DEPTH * spare
+
+
+def _named(table: Table, finder: Finder, spare: float, asked: Vectors, border: Vectors, depth: int) -> Vectors:
+    """The share of each query's list that the finder names, (q,), without the comparing of all that would fill it."""
+    from bottega.models.indexes.products_kernel import products
+
+    rows = finder.find(asked, min(math.ceil(depth * spare), finder.rows), depth)
+    total = np.full(rows.shape, -np.inf, dtype=np.float32)
+    products(frozen(table.held.base), table.held.more, rows, asked, total)
+    found: Vectors = np.minimum((total >= border[:, None]).sum(axis=1) / depth, 1)
+    return found
 
 
 def _recalls(index: VectorIndex, asked: Vectors, border: Vectors, depth: int) -> Vectors:

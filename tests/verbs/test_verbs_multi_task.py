@@ -99,9 +99,7 @@ def test_labels_of_the_test_are_those_of_the_log(built: tuple[Path, Any]) -> Non
             days = [
                 (time.replace(tzinfo=None) - row["request_time"].replace(tzinfo=None)).total_seconds() for time in times
             ]
-            if (
-                last - row["request_time"].replace(tzinfo=None)
-            ).total_seconds() < 12 * 3600:  # the log ends before
+            if (last - row["request_time"].replace(tzinfo=None)).total_seconds() < 12 * 3600:  # the log ends first
                 assert np.isnan(row[f"label: {name}"])
             else:
                 assert row[f"label: {name}"] == float(any(0 <= later <= 12 * 3600 for later in days))

@@ -95,4 +95,3 @@ class OnnxImageEncoder(Choice, frozen=True):
                 raise self.refuse(field, f"{getattr(self, field)}", "one number, or one a channel", f"{field}=[0.5]")
         if min(self.std) <= 0:
             raise self.refuse("std", f"{self.std}", "numbers above 0", "std=[0.229, 0.224, 0.225]")
-

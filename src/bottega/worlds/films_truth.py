@@ -117,9 +117,7 @@ class Truth:
         share = films.genres / films.genres.sum(axis=1, keepdims=True)
         taste = np.hstack([self.people.genres[people], self.people.traits[people]])
         looks = np.hstack([share, films.traits])
-        found = np.einsum(
-            "pk,fk->pf", taste, looks
-        )  # a library's threads cost more than they give
+        found = np.einsum("pk,fk->pf", taste, looks)  # a library's threads cost more than they give
         return np.asarray(found, np.float64)
 
     def pull(self, liking: Floats, day: int) -> Floats:

@@ -52,7 +52,8 @@ def test_no_item_that_the_person_took_is_a_negative(many: int, seed: int, room: 
     person, item = rng.integers(0, 4, many).astype(np.int32), rng.integers(0, 20, many).astype(np.int32)
     start = np.array([0, *np.cumsum([len(part) for part in own])])
     out, first = np.empty(room, np.int64), np.full(20, -1, np.int64)
-    count = hits(person, item, start, np.concatenate(own), first, np.empty(many, np.int64), out)
+    order, room_to_work = np.argsort(person, kind="stable"), np.empty((2, many), np.int64)
+    count = hits(person, item, order, start, np.concatenate(own), first, *room_to_work, out)
     right = [r * many + c for r in range(many) for c in range(many) if c != r and item[c] in own[person[r]]]
     assert count == len(right)
     assert (first == -1).all()

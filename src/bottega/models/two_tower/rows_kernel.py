@@ -14,6 +14,7 @@ from bottega.metrics.compiling import compiled
 
 Array = np.ndarray[Any, np.dtype[Any]]
 _ONE = np.float32(1)
+_MANY = 16  # items of a person, for each of the batch, up to which they are looked through one by one
 
 
 @compiled
@@ -91,46 +92,53 @@ def step(
     for place in range(count):
         row = touched[place]
         slot[row] = -1
-        vector, moment, slope = table[row], moments[row], sums[place]
+        vector, slope = table[row], sums[place]
+        first, second = moments[row, :size], moments[row, size:]
         for j in range(size):
-            first = keep_first * moment[j] + (_ONE - keep_first) * slope[j]
-            second = keep_second * moment[size + j] + (_ONE - keep_second) * slope[j] * slope[j]
-            moment[j], moment[size + j] = first, second
-            vector[j] -= rate * first / (np.sqrt(second) + small)
+            first[j] = keep_first * first[j] + (_ONE - keep_first) * slope[j]
+            second[j] = keep_second * second[j] + (_ONE - keep_second) * slope[j] * slope[j]
+        for j in range(size):
+            vector[j] -= rate * first[j] / (np.sqrt(second[j]) + small)
 
 
 @compiled
-def hits(person: Array, item: Array, start: Array, taken: Array, first: Array, after: Array, out: Array) -> int:
+def hits(
+    person: Array, item: Array, order: Array, start: Array, taken: Array, first: Array, after: Array, columns: Array,
+    out: Array,
+) -> int:  # fmt: skip
     """Write the places row · n + column of a batch where the column's item is one that the row's person took.
 
-    The row's own column is none of them. person, item: (n,) of the batch. start, taken: the items of each person,
-    ascending: taken[start[p]:start[p + 1]]. first: (items,) all −1 before and after. after: (n,) room to work in.
-    out: (room,). Gives how many there are; where there is no room for all, nothing is lost but their writing.
+    The row's own column is none of them. person, item: (n,) of the batch. order: (n,) rows by person. start, taken: the
+    items of each person, ascending: taken[start[p]:start[p + 1]]. first: (items,) all −1 before and after. after,
+    columns: (n,) room to work in. out: (room,). Gives how many there are; where there is no room for all, nothing is
+    lost but their writing.
     """
-    many, count = len(item), 0
+    many, count, found, last = len(item), 0, 0, -1
     for column in range(many):
         after[column] = first[item[column]]
         first[item[column]] = column
-    for row in range(many):
-        low, high = start[person[row]], start[person[row] + 1]
-        if high - low <= many:
-            for place in range(low, high):
-                column = first[taken[place]]
-                while column >= 0:
-                    if column != row:
-                        if count < len(out):
-                            out[count] = row * many + column
-                        count += 1
-                    column = after[column]
-        else:
-            own = taken[low:high]
-            for column in range(many):
-                if column != row:
+    for row in order:
+        if person[row] != last:  # once for all rows of a person
+            last, found = person[row], 0
+            own = taken[start[last] : start[last + 1]]
+            if len(own) <= _MANY * many:
+                for thing in own:
+                    column = first[thing]
+                    while column >= 0:
+                        columns[found] = column
+                        found += 1
+                        column = after[column]
+            else:
+                for column in range(many):
                     place = np.searchsorted(own, item[column])
                     if place < len(own) and own[place] == item[column]:
-                        if count < len(out):
-                            out[count] = row * many + column
-                        count += 1
+                        columns[found] = column
+                        found += 1
+        for place in range(found):
+            if columns[place] != row:
+                if count < len(out):
+                    out[count] = row * many + columns[place]
+                count += 1
     for column in range(many):
         first[item[column]] = -1
     return count

@@ -69,7 +69,7 @@ class Trainer:
         lesson, size = inputs.lesson, towers.size
         self.setting, self.inputs, self.passes, self.seconds = setting, inputs, 0, 0.0
         self.batch = max(2, min(setting.batch, len(lesson)))
-        self.place = Place.of(self.batch * self.batch * size)
+        self.place = Place.of(4 * self.batch * self.batch * size)  # the products of the batch, and their slopes
         self._layout, self._table = inputs.layout, towers.table.copy()
         self._moments = np.zeros((len(self._table), 2 * size), dtype=np.float32)
         self._slot = np.full(len(self._table), -1, dtype=np.int64)
@@ -217,8 +217,9 @@ class Trainer:
         """Places of the batch that are no negatives, ascending."""
         from bottega.models.two_tower.rows_kernel import hits
 
-        after = np.empty(len(item), dtype=np.int64)
-        while (count := hits(person, item, *self._taken, self._first, after, self._hits)) > len(self._hits):
+        order, room = np.argsort(person, kind="stable"), np.empty((2, len(item)), dtype=np.int64)
+        given = person, item, order, *self._taken, self._first, *room
+        while (count := hits(*given, self._hits)) > len(self._hits):
             self._hits = np.empty(2 * count, dtype=np.int64)
         return np.sort(self._hits[:count])
 

@@ -37,9 +37,10 @@ def requests_to_ask(design: Design, fields: Sequence[str], predictions: Path) ->
     wanted = [*fields, "request_time"]
     columns = [*wanted, *([str(candidate)] if brought else []), *(f"given: {name}" for name in given)]
     rows = pq.read_table(predictions, columns=columns)
-    asked = rows.select(wanted).append_column("row", pa.array(np.arange(rows.num_rows)))
-    groups = asked.group_by(wanted, use_threads=False).aggregate([("row", "list")]).slice(0, MOST)
-    found: list[dict[str, Any]] = groups.select(fields).to_pylist()
+    places = [str(place) for place in range(len(wanted))]  # a field may have any name, "row" too
+    asked = rows.select(wanted).rename_columns(places).append_column("row", pa.array(np.arange(rows.num_rows)))
+    groups = asked.group_by(places, use_threads=False).aggregate([("row", "list")]).slice(0, MOST)
+    found: list[dict[str, Any]] = groups.select(places[: len(fields)]).rename_columns(list(fields)).to_pylist()
     if brought:
         ids = rows.column(str(candidate)).cast(pa.string())
         candidates = _candidates(ids.combine_chunks(), rows, given)

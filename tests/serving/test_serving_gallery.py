@@ -17,7 +17,7 @@ from bottega.errors import BuildError
 from bottega.features.stores.memory import MemoryStore
 from bottega.models.code_index import CodeIndex
 from bottega.models.indexes.building import build_index
-from bottega.serving.additions import Entry, Journal
+from bottega.serving.additions import Picture, additions
 from bottega.serving.gallery import Gallery
 
 
@@ -93,22 +93,22 @@ def test_codes_load_as_they_were_saved(tmp_path: Path) -> None:
         CodeIndex.load(tmp_path / "codes", "w")
 
 
-def entries(numbers: list[int], first: int = 0) -> list[Entry]:
-    return [Entry(0, first + place, f"e{number}", b"", None) for place, number in enumerate(numbers)]
+def entries(numbers: list[int], first: int = 0) -> list[Picture]:
+    return [Picture(0, first + place, f"e{number}", b"", None) for place, number in enumerate(numbers)]
 
 
 def test_a_journal_keeps_the_order_of_several_writers() -> None:
     store = MemoryStore()
-    one, two = Journal(store), Journal(store)
+    one, two = additions(store), additions(store)
     one.append(entries(list(range(700))))
     two.append(entries([1000], 700))
     one.append(entries([1001], 701))
     found, row = [], 0
     while True:
-        part, after = Journal(store).since(row)
+        part, after = additions(store).since(row)
         found += part
         if after == row:
             break
         row = after
     assert [int(entry.id[1:]) for entry in found] == [*range(700), 1000, 1001]
-    assert Journal(store).since(row) == ([], row)
+    assert additions(store).since(row) == ([], row)

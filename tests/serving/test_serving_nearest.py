@@ -37,7 +37,7 @@ from bottega.runs.steps.pictures.judging import evaluate_pictures
 from bottega.runs.steps.pictures.parity import check_pictures_parity
 from bottega.runs.steps.tables import ingest_tables
 from bottega.runs.workspace import Workspace
-from bottega.serving.additions import Entry, Follower, Journal, PictureApplier
+from bottega.serving.additions import Follower, Picture, PictureApplier, additions
 from bottega.serving.answerer import load_path
 from bottega.serving.gallery import load_gallery, version_of
 from bottega.serving.manifest import write_manifest
@@ -246,7 +246,7 @@ def test_pictures_come_and_go_by_events(kind: str, request: pytest.FixtureReques
     store, path = MemoryStore(), NearestPath(bundle)
     applier = PictureApplier(store, bundle.design, load_encoder(folder, bundle.design)[1])
     applier.warm()
-    follower = Follower(bundle.gallery, store)
+    follower = Follower(bundle.gallery, additions(store))
     image = png(np.arange(144, dtype=np.uint8).reshape(12, 12))
     other = png(np.arange(144, dtype=np.uint8).reshape(12, 12)[::-1].copy())
     size = len(bundle.gallery)
@@ -277,7 +277,7 @@ def test_pictures_come_and_go_by_events(kind: str, request: pytest.FixtureReques
     assert "p001" not in [item.id for item in path.answer(Request(image=text(image), k=999)).items]
     event([{"id": "p001", "image": image}], [17])
     assert nearest(image)[0] == "p001"
-    later = Follower(fresh := load_gallery(folder / "gallery", _version(folder)), store)
+    later = Follower(fresh := load_gallery(folder / "gallery", _version(folder)), additions(store))
     later.catch_up(fresh)  # another worker, or this one after a restart, comes to the same
     assert sorted(fresh.name(number) for number in fresh.find(bundle.gallery.vector(0), 999)[0]) == sorted(
         bundle.gallery.name(number) for number in bundle.gallery.find(bundle.gallery.vector(0), 999)[0]
@@ -296,13 +296,13 @@ class _Away(MemoryStore):
 def test_additions_wait_for_a_store_that_is_away(floats: tuple[Path, dict[str, Any]]) -> None:
     gallery = load_gallery(floats[0] / "gallery", _version(floats[0]))
     store = _Away()
-    follower = Follower(gallery, store)
+    follower = Follower(gallery, additions(store))
     with pytest.raises(BottegaError):
         follower.catch_up(gallery)
     follower.start()
     store.away = False
     vector = gallery.vector(0)
-    Journal(store).append([Entry(0, 1, "new", vector.astype("<f4").tobytes())])
+    additions(store).append([Picture(0, 1, "new", vector.astype("<f4").tobytes())])
     end = time.monotonic() + 20
     while gallery.number("new") < 0:
         assert time.monotonic() < end

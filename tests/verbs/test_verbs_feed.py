@@ -328,6 +328,37 @@ def test_an_answer_is_explained(served: Served) -> None:
         assert item["contributions"]["BoostedTrees"]
 
 
+def test_a_new_article_is_found_shown_and_explained(served: Served) -> None:
+    """It comes as an event while the service runs: no build knows it."""
+    at = START + 40 * DAY + 60
+
+    def send(**event: Any) -> None:
+        request = Request(f"{served.url}/events", json.dumps(event).encode(), {"content-type": "application/json"})
+        with urlopen(request, timeout=30) as answer:
+            assert answer.status == 202
+
+    send(table="articles", time=at * 10**6, article="zz-new", language="en", topic=TOPICS[1])
+    for number in range(60):
+        send(table="reads", time=(at + number) * 10**6, person=f"q{number}", tongue="en", article="zz-new")
+    limit = time.monotonic() + 60
+    while True:
+        answer = served.ask(person="p7", tongue="en", k=30)
+        if "zz-new" in (shown := [item["id"] for item in answer["items"]]):
+            stages = answer["items"][shown.index("zz-new")]["stages"]
+            if stages["Newest"] == 1 and stages["Trending"] > 59:  # nothing is newer, all readings count
+                break
+        assert time.monotonic() < limit, answer
+        time.sleep(0.05)
+    assert len(shown) == 30
+    assert "zz-new" not in [item["id"] for item in served.ask(person="p7", tongue="it", k=30)["items"]]
+    said = served.command("explain", served.home / "paper.py", answer["request_id"])
+    assert said.code == 0, said.err
+    told = next(item for item in json.loads(said.out) if item["id"] == "zz-new")
+    assert told["sources"] == {"Trending": 1, "Newest": 1}
+    assert told["features"]["article_language"] == "en"
+    assert told["features"]["article_reads_all"] == 60
+
+
 def test_a_faulty_request_is_refused(served: Served) -> None:
     for body in ({"person": ["p"]}, {"k": 0}, {"persn": "p1"}):
         with pytest.raises(HTTPError) as caught:

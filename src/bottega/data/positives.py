@@ -18,6 +18,8 @@ from bottega.design.design import Design
 from bottega.design.examples import FromPositives
 from bottega.errors import DataError
 
+_WHERE = "data.examples.where"
+
 
 def requests(design: Design, log: Log, cuts: Sequence[Cut]) -> Requests:
     """Make the requests of each cut, and what was relevant to each.
@@ -90,18 +92,22 @@ def positive(examples: FromPositives, log: Log) -> NDArray[np.bool_]:
     log: of the examples' table, whole. Raises `DataError`: a condition that its columns do not carry, or that no row
     meets.
     """
-    where, condition = "data.examples.where", examples.where
-    if condition is None:
-        return np.ones(log.rows.num_rows, np.bool_)
-    found = holds(log.rows, condition, where)
-    if not found.any():
+    found = positive_rows(examples, log)
+    if examples.where is not None and not found.any():
         raise DataError(
-            where,
-            f"{condition!r} holds for none of the {log.rows.num_rows:,} rows of {log.name!r}",
+            _WHERE,
+            f"{examples.where!r} holds for none of the {log.rows.num_rows:,} rows of {log.name!r}",
             "a condition that some rows meet",
             "look at the columns' values and units, or leave where= out",
         )
     return found
+
+
+def positive_rows(examples: FromPositives, log: Log) -> NDArray[np.bool_]:
+    """The same for a part of the table, in which there may be none."""
+    if examples.where is None:
+        return np.ones(log.rows.num_rows, np.bool_)
+    return holds(log.rows, examples.where, _WHERE)
 
 
 def _other(log: Log, name: str, ids: frozenset[str]) -> pa.Array:

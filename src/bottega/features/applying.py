@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -50,11 +50,19 @@ class Applier:
     where it is still as it was read: so an event counts once, however often it is delivered, and whoever else writes.
     Wrong where offsets of one partition do not rise in the order of delivery.
 
-    store: filled by a batch, or empty. groups: what it keeps. design: whose tables the events are rows of.
+    store: filled by a batch, or empty. groups: what it keeps. design: whose tables the events are rows of. beside: is
+    given the same rows when the records have them, again where they are delivered again.
     """
 
-    def __init__(self, store: Store, groups: Sequence[Group], design: Design, for_ever: bool = False) -> None:
-        self._store, self._design, self._for_ever = store, design, for_ever
+    def __init__(
+        self,
+        store: Store,
+        groups: Sequence[Group],
+        design: Design,
+        for_ever: bool = False,
+        beside: Callable[[Log, Places], None] | None = None,
+    ) -> None:
+        self._store, self._design, self._for_ever, self._beside = store, design, for_ever, beside
         self._groups = [(group, Codec(group)) for group in groups]
         self._seen = Seen(store, design)
         self._numbers = {table.name: number for number, table in enumerate(design.data.tables)}
@@ -84,6 +92,8 @@ class Applier:
         for group, codec in self._groups:
             if any(track.table == log.name for track in group.tracks):
                 done += self._into(group, codec, log, places, now)
+        if self._beside is not None:
+            self._beside(log, places)
         return done
 
     def _into(self, group: Group, codec: Codec, log: Log, places: Places, now: int) -> Applied:

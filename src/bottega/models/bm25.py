@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -15,6 +18,7 @@ from bottega.design.retrievers import BM25
 from bottega.errors import DataError
 from bottega.files import write_json
 from bottega.metrics import Ranking, metric
+from bottega.models.arriving import Arrived
 from bottega.models.history import EMPTY, History
 from bottega.models.interactions import Interactions
 from bottega.models.protocols import Scores
@@ -54,6 +58,8 @@ class BM25Model:
     """What each person took in the log."""
     k1: float
     b: float
+    length: float
+    """Words of a text on average."""
     tuned: dict[str, Any]
     """The grid with its values of NDCG@10, where it was tuned."""
     words: pa.StringArray
@@ -70,6 +76,7 @@ class BM25Model:
         self.items: pa.StringArray = pa.array([], pa.string())
         self.history = EMPTY
         self._size = 0
+        self._later: dict[str, tuple[list[int], list[float]]] = {}
 
     def fit(self, log: Interactions, at: int) -> None:
         """Index the catalogue's newest texts before `at`; `DataError` where there is none with a word."""
@@ -94,6 +101,24 @@ class BM25Model:
             self._tune(tokens, past)
         self._index(tokens, self.k1, self.b)
 
+    def with_arrived(self, arrived: Arrived) -> Self:
+        """The model that knows new texts too; their words are as rare as they were when it learnt, and new ones once.
+
+        What it knew keeps its scores, so they drift from those of an index that is made anew as much comes.
+        """
+        if not arrived.names:
+            return self
+        model = copy(self)
+        model._later = {word: (list(items), list(weights)) for word, (items, weights) in self._later.items()}
+        for place, words in enumerate(self._tokens(arrived.text(self.setting.over)), self._size):
+            longer = self.k1 * (1 - self.b + self.b * len(words) / self.length)
+            for word, times in Counter(words).items():
+                items, weights = model._later.setdefault(word, ([], []))
+                items.append(place)
+                weights.append(self._rarity(word) * times / (times + longer))
+        model._size += len(arrived.names)
+        return model
+
     def ask(self, person: str, request: Mapping[str, Any]) -> Scored:  # noqa: ARG002
         """The score of every text for the request's."""
         return Scored(self._scores(self._tokens([str(request.get(self.setting.query) or "")])[0]))
@@ -109,7 +134,7 @@ class BM25Model:
             self.history.save(part)
             write_texts(part, "words", self.words)
             write_arrays(part, {"word_start": self.start, "word_item": self.item, "word_weight": self.weight})
-            write_json(part / "bm25.json", {"k1": self.k1, "b": self.b, "tuned": self.tuned})
+            write_json(part / "bm25.json", {"k1": self.k1, "b": self.b, "length": self.length, "tuned": self.tuned})
 
     @classmethod
     def load(cls, folder: Path, setting: BM25) -> Self:
@@ -120,7 +145,7 @@ class BM25Model:
             History.load(folder),
             read_texts(folder, "words"),
         )
-        model.k1, model.b, model.tuned = told["k1"], told["b"], told["tuned"]
+        model.k1, model.b, model.length, model.tuned = told["k1"], told["b"], told["length"], told["tuned"]
         model._size = len(model.items)
         model.start, model.item, model.weight = (
             read_array(folder, f"word_{name}") for name in ("start", "item", "weight")
@@ -134,7 +159,15 @@ class BM25Model:
             if place is not None:
                 part = slice(self.start[place], self.start[place + 1])
                 found[self.item[part]] += self.weight[part]  # each text once
+            if word in self._later:
+                items, weights = self._later[word]
+                found[items] += np.array(weights, np.float32)
         return found
+
+    def _rarity(self, word: str) -> float:
+        place = self._places.get(word)
+        many = 1 if place is None else int(self.start[place + 1] - self.start[place])
+        return math.log(1 + (len(self.items) - many + 0.5) / (many + 0.5))
 
     @cached_property
     def _places(self) -> dict[str, int]:
@@ -148,6 +181,7 @@ class BM25Model:
         index = bm25s.BM25(k1=k1, b=b, method="lucene")
         index.index(([[place[word] for word in text] for text in tokens], place), show_progress=False)
         self._size = len(tokens)
+        self.length = sum(map(len, tokens)) / max(1, len(tokens))
         self.words = pa.array(words, pa.string())
         self.start = np.asarray(index.scores["indptr"], np.int64)[: len(words) + 1]
         self.item = np.asarray(index.scores["indices"], np.int32)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
 
-from bottega.data.keys import encode
 from bottega.design.retrievers import Dense
 from bottega.errors import DataError
 from bottega.files import write_json
+from bottega.models.arriving import Arrived
 from bottega.models.history import EMPTY, History
 from bottega.models.indexes.building import build_index
+from bottega.models.indexes.known import best_known
 from bottega.models.indexes.vector_index import VectorIndex
 from bottega.models.interactions import Interactions
 from bottega.models.protocols import Scores
@@ -43,8 +45,8 @@ class NearTexts:
         """The codes of the k items with the largest products above 0, best first, as far as the index finds them."""
         if not self._vector.any():
             return np.zeros(0, np.int32)
-        out = None if leave_out is None else [self._number[leave_out]]
-        (found,), (products,) = self._index.search(self._vector[None], min(k, len(self._number)), out)
+        out = None if leave_out is None else self._number[leave_out]
+        found, products = best_known(self._index, self._vector, k, len(self._number), out)
         codes, products = self._place[found[products > 0]], products[products > 0]
         best: Codes = codes[np.lexsort((codes, -products))]
         return best
@@ -118,24 +120,15 @@ class DenseModel:
         self._take_numbers(np.arange(len(whole), dtype=np.int32))
         self.index = build_index(self.setting.index, self._number, self._encoded(whole, "text"), queries)
 
-    def add_items(self, items: Texts, given: Sequence[str | None]) -> None:
-        """Take new texts into the catalogue without learning anew; the text of an item that is there is replaced.
-
-        items: (n,) ids; of equal ones the last counts. given: (n,) what the columns of `over` say of each, one after
-        the other.
-        """
-        new = dict(zip(texts(items).to_pylist(), given, strict=True))
-        codes, every = encode(pa.concat_arrays([self.items, pa.array(new, pa.string())]))
-        old, added = codes[: len(self.items)], codes[len(self.items) :]
-        number = np.full(len(every), -1, np.int32)
-        number[old] = self._number
-        fresh = np.flatnonzero(number < 0)
-        number[fresh] = len(self.items) + np.arange(len(fresh))
-        self.index.add(number[added], self._encoded([text or "" for text in new.values()], "text"))
-        history = self.history
-        self.history = History(history.people, history.start, old[history.item], history.weight)
-        self.items = every
-        self._take_numbers(number)
+    def with_arrived(self, arrived: Arrived) -> Self:
+        """The model that knows new items by their texts too; itself it stays as it is."""
+        if not arrived.names:
+            return self
+        model, first = copy(self), len(self._number)
+        fresh = np.arange(first, first + len(arrived.names), dtype=np.int32)
+        model._take_numbers(np.concatenate([self._number, fresh]))
+        self.index.add(fresh, self._encoded(arrived.text(self.setting.over), "text"))
+        return model
 
     def ask(self, person: str, request: Mapping[str, Any]) -> NearTexts:  # noqa: ARG002
         """The product of every text with the request's."""

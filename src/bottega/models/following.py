@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,9 @@ from bottega.models.history import EMPTY, History
 from bottega.models.interactions import Interactions, Times
 from bottega.models.retrieving import Scored, ScoredCatalogue, Setting
 from bottega.models.vocabulary import Codes
+
+if TYPE_CHECKING:
+    from bottega.models.arriving import Arrived
 
 NEVER = int(np.iinfo(np.int64).max)
 
@@ -37,7 +41,8 @@ class Events:
 
 
 class Following(ScoredCatalogue[Setting]):
-    """A retriever with a state that every event changes a little: a model adds `begin`, `take`, `appear`, `state`."""
+    """A retriever with a state that every event changes a little: a model adds `begin`, `grown`, `take`,
+    `appear`, `state`."""
 
     @abstractmethod
     def begin(self, items: int) -> None:
@@ -49,6 +54,10 @@ class Following(ScoredCatalogue[Setting]):
 
     def appear(self, item: int, time: int) -> None:
         """An item came into the catalogue."""
+
+    @abstractmethod
+    def grown(self, items: int) -> Self:
+        """The same with so many items more, of which nothing is known; itself it stays as it is."""
 
     @abstractmethod
     def state(self) -> npt.NDArray[np.float32]:
@@ -64,6 +73,15 @@ class Following(ScoredCatalogue[Setting]):
         order = np.argsort(past.time, kind="stable")
         for item, time in zip(past.item[order].tolist(), past.time[order].tolist(), strict=True):
             self.take(item, time)
+
+    def with_arrived(self, arrived: Arrived) -> Self:
+        """The model that has taken in what arrived; itself it stays as it is."""
+        model = self.grown(len(arrived.names))
+        for item, time in arrived.listed():
+            model.appear(item, time)
+        for item, time in zip(arrived.item.tolist(), arrived.time.tolist(), strict=True):
+            model.take(item, time)
+        return model
 
     def person_scores(self, person: str) -> npt.NDArray[np.float32]:  # noqa: ARG002
         """The same for everybody."""

@@ -32,8 +32,8 @@ class Evidence(Protocol):
         """The score of each item, (n,) float32; 0 for the code −1, an item that it does not know."""
 
 
-class Retriever(Protocol):
-    """Finds candidates for a request among the items that it has learnt from.
+class Source(Protocol):
+    """Answers requests with candidates from the items that it knows.
 
     A score above 0 is evidence, larger is better; 0 or less is none, and such an item is never retrieved. For somebody
     it does not know, `Popularity` answers as for everybody; others have no evidence, unless they say so. Answering is
@@ -43,18 +43,22 @@ class Retriever(Protocol):
     setting: Any
     """The part of the design that it was made from."""
     items: pa.StringArray
-    """The catalogue: sorted ids of the items that it knows; codes are places in it."""
+    """The catalogue: sorted ids of the items that it has learnt from; codes are places in it."""
     history: History
     """What each person took in the log."""
-
-    def fit(self, log: Interactions, at: int) -> None:
-        """Learn from the rows of the log with time < at, and nothing else; at in microseconds, UTC."""
 
     def ask(self, person: str, request: Mapping[str, Any]) -> Evidence:
         """What it knows for one request.
 
         person: who asks, by the first column of the request; an empty text is nobody. request: its columns by name.
         """
+
+
+class Retriever(Source, Protocol):
+    """A source that learns from a log, and is kept in files."""
+
+    def fit(self, log: Interactions, at: int) -> None:
+        """Learn from the rows of the log with time < at, and nothing else; at in microseconds, UTC."""
 
     def ask_all(self, people: Texts, requests: Sequence[Mapping[str, Any]]) -> Iterator[Evidence]:
         """The same for many, to the bit that of each alone; each evidence is read before the next one is taken.

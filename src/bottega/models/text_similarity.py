@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from copy import copy
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
 from bottega.design.part import microseconds
 from bottega.design.retrievers import TextSimilarity
+from bottega.models.arriving import Arrived
 from bottega.models.history import History
 from bottega.models.interactions import Interactions
 from bottega.models.protocols import Scores
 from bottega.models.retrieving import ScoredCatalogue
 from bottega.models.storage import read_array, read_texts, write_arrays, write_texts
-from bottega.models.words import WordWeights, tf_idf
+from bottega.models.words import WordWeights, tf_idf, tf_idf_of
 
 
 class TextSimilarityModel(ScoredCatalogue[TextSimilarity]):
@@ -43,6 +46,24 @@ class TextSimilarityModel(ScoredCatalogue[TextSimilarity]):
         self.history = History.of(past.people, weights)
         self.vectors = tf_idf(past.newest(self.setting.column).to_pylist())
 
+    def with_arrived(self, arrived: Arrived) -> Self:
+        """The model that knows new items by the known words of their texts; itself it stays as it is."""
+        if not arrived.names:
+            return self
+        model, own = copy(self), self.vectors
+        more = tf_idf_of(self._learnt, arrived.text([self.setting.column]))
+        start = np.concatenate([own.start, own.start[-1] + more.start[1:]])
+        word, weight = np.concatenate([own.word, more.word]), np.concatenate([own.weight, more.weight])
+        model.vectors = WordWeights(own.words, start, word, weight)
+        return model
+
+    @property
+    def _learnt(self) -> WordWeights:
+        """The words of what it learnt from, without those that arrived."""
+        own, last = self.vectors, len(self.items)
+        end = own.start[last]
+        return WordWeights(own.words, own.start[: last + 1], own.word[:end], own.weight[:end])
+
     def person_scores(self, person: str) -> Scores:
         """The cosine to every item, (items,); zeros for an unknown person."""
         item, weight = self.history.of_person(person)
@@ -52,7 +73,7 @@ class TextSimilarityModel(ScoredCatalogue[TextSimilarity]):
         taste = np.bincount(word[place], value[place] * np.repeat(weight, size), max(1, len(self.vectors.words)))
         length = np.sqrt(np.square(taste).sum())
         if length == 0:
-            return np.zeros(len(self.items), dtype=np.float32)
+            return np.zeros(len(start) - 1, dtype=np.float32)
         taste = (taste / length).astype(np.float32)  # (words,)
         scores: Scores = np.add.reduceat(taste[word] * value, start[:-1])
         return scores

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from copy import copy
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -42,6 +44,12 @@ class TrendingModel(Following[Trending]):
         """Start with no event."""
         self.weight, self.origin, self.last = np.zeros(items), _NOT_YET, _NOT_YET
         self._half = microseconds(self.setting.half_life)
+
+    def grown(self, items: int) -> Self:
+        """The same with more items, without an event."""
+        model = copy(self)
+        model.weight = np.concatenate([self.weight, np.zeros(items)])
+        return model
 
     def take(self, item: int, time: int) -> None:
         """Add an event's weight; a late one weighs as it would have."""
@@ -90,6 +98,12 @@ class NewestModel(Following[Newest]):
     def begin(self, items: int) -> None:
         """Start with no item."""
         self.came = np.full(items, _NOT_YET)
+
+    def grown(self, items: int) -> Self:
+        """The same with more items, that have not come yet."""
+        model = copy(self)
+        model.came = np.concatenate([self.came, np.full(items, _NOT_YET)])
+        return model
 
     def take(self, item: int, time: int) -> None:
         """An item is there from its first event on."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,14 +76,35 @@ def tf_idf(texts: Iterable[str | None]) -> WordWeights:
     for row in rows:
         count[[code[name] for name in row]] += 1
     rarity = 1 + np.log((1 + len(rows)) / (1 + count))  # (w,)
+    return WordWeights(pa.array(vocabulary, pa.string()), *_weigh(rows, code, rarity))
+
+
+def tf_idf_of(known: WordWeights, texts: Iterable[str | None]) -> WordWeights:
+    """Weigh further texts by the words that are known, each as rare as it is there; unknown words count nothing.
+
+    >>> known = tf_idf(["red cup", "blue cup"])
+    >>> print(tf_idf_of(known, ["cup of red tea"]).weight.round(2))
+    [0.58 0.81]
+    """
+    code = {name: place for place, name in enumerate(known.words.to_pylist())}
+    rows = [Counter(word for word in words(text or "") if word in code) for text in texts]
+    count = np.bincount(known.word[known.weight > 0], minlength=len(code))
+    rarity = 1 + np.log(len(known.start) / (1 + count))  # (w,)
+    return WordWeights(known.words, *_weigh(rows, code, rarity))
+
+
+def _weigh(
+    rows: Sequence[Counter[str]], code: Mapping[str, int], rarity: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.int64], Codes, npt.NDArray[np.float32]]:
+    """The places, words and weights of rows of length 1. rarity: (w,) of each code."""
     start = np.zeros(len(rows) + 1, dtype=np.int64)
     np.cumsum([max(1, len(row)) for row in rows], out=start[1:])
     word = np.zeros(start[-1], dtype=np.int32)
     weight = np.zeros(start[-1], dtype=np.float32)
     for low, row in zip(start.tolist(), rows, strict=False):
         if row:
-            here = np.array(sorted(code[name] for name in row), dtype=np.int32)
-            times = np.array([row[vocabulary[place]] for place in here])
+            times_of = sorted((code[name], times) for name, times in row.items())
+            here, times = np.array([place for place, _ in times_of], dtype=np.int32), np.array([n for _, n in times_of])
             found = (1 + np.log(times)) * rarity[here]
             word[low : low + len(row)], weight[low : low + len(row)] = here, found / np.sqrt((found**2).sum())
-    return WordWeights(pa.array(vocabulary, pa.string()), start, word, weight)
+    return start, word, weight

@@ -67,6 +67,7 @@ def load_path(folder: Path, store: str, accounts: Path, clock: str = "auto") -> 
     sells = any(isinstance(stage, Auction) for stage in bundle.design.serving.path)
     path = RequestPath(bundle, Spending.open(accounts) if sells else None)
     path.warm()
+    path.follow()
     told = bundle.clock
     return Served(bundle.design.name, tables, path, Served.now if told is None else told)
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
 from bottega.design.serving import Retrieve
 from bottega.features.frame import Values
 from bottega.features.words import Known, TextColumn
-from bottega.models.protocols import Evidence, Retriever, Scores
+from bottega.models.arriving import Arrived, with_arrived
+from bottega.models.protocols import Evidence, Scores, Source
 from bottega.models.union import union
 from bottega.models.vocabulary import Codes, code_of
 from bottega.serving.asking import Asked
@@ -39,6 +41,7 @@ class Candidacy:
     inputs: dict[str, np.ndarray] = field(default_factory=dict)  # by ladder (n, columns) float32 that was read
     values: Values = field(default_factory=Values)
     stage_ms: dict[str, float] = field(default_factory=dict)
+    retrievers: Mapping[str, Source] = field(default_factory=dict)  # as they were when it was asked
 
     def sources(self, row: int) -> dict[str, int]:
         """Give for each retriever that brought a candidate its place in that one's list, from 1."""
@@ -50,8 +53,15 @@ class Candidacy:
         return found
 
 
+class _View(NamedTuple):
+    """Retrievers and the items that they know, of one moment."""
+
+    sources: dict[str, Source]
+    items: int
+
+
 @dataclass(frozen=True)
-class _Source:
+class _Told:
     """What one retriever says of a request: its evidence, its lists, and whether it knows the person."""
 
     evidence: Evidence
@@ -60,25 +70,55 @@ class _Source:
 
 
 class Finder:
-    """Finds candidates, or scores those that a request brought; it learns nothing, and threads may share it.
+    """Finds candidates, or scores those that a request brought; threads may share it while one lets it take things in.
 
     bundle: for its retrievers. stage: how many are kept, and in which time; nothing: requests bring their own.
     """
 
     def __init__(self, bundle: Bundle, stage: Retrieve | None) -> None:
-        self.retrievers: dict[str, Retriever] = bundle.retrievers
         self.stage = stage
-        self._ids: list[str] = catalogue(bundle).to_pylist()
+        self._ids: list[str] = catalogue(bundle).to_pylist()  # sorted; then what arrived, in its order
+        self._sorted = len(self._ids)
+        self._later: dict[str, int] = {}  # of what arrived, its code
+        self._taken: dict[str, list[int]] = {}  # by person, codes of what they took since the build
+        self._view = _View(dict(bundle.retrievers), self._sorted)  # each change puts another one in its place
         self._known = Known()
         self._names = bundle.facts.fields
-        everybody = [model.history.people for model in self.retrievers.values()]
+        everybody = [model.history.people for model in self._view.sources.values()]
         self._people = everybody[0] if everybody and all(one.equals(everybody[0]) for one in everybody) else None
         timed = stage is not None and stage.budget_ms is not None
         self._gatherer = Gatherer() if timed else None
 
+    @property
+    def items(self) -> int:
+        """How many items it knows."""
+        return len(self._ids)
+
+    @property
+    def retrievers(self) -> dict[str, Source]:
+        """The retrievers as they are now."""
+        return self._view.sources
+
+    def code(self, name: str) -> int:
+        """Give the place of an item in the catalogue, −1 where it is unknown."""
+        place = bisect_left(self._ids, name, 0, self._sorted)
+        return place if place < self._sorted and self._ids[place] == name else self._later.get(name, -1)
+
+    def take_in(self, arrived: Arrived, people: Sequence[str]) -> None:
+        """Know new items, and what was taken, from the next request on; one thread alone may call it.
+
+        people: (t,) who took each.
+        """
+        sources = {name: with_arrived(model, arrived) for name, model in self._view.sources.items()}
+        self._ids += arrived.names
+        self._later |= {name: arrived.first + place for place, name in enumerate(arrived.names)}
+        for person, item in zip(people, arrived.item.tolist(), strict=True):
+            self._taken.setdefault(person, []).append(item)
+        self._view = _View(sources, len(self._ids))  # last: whoever sees a code of theirs finds its id
+
     def somebody(self) -> str | None:
         """Give a person with a history, if there is one."""
-        for model in self.retrievers.values():
+        for model in self._view.sources.values():
             if len(model.history.people):
                 return str(model.history.people[0].as_py())
         return None
@@ -93,7 +133,11 @@ class Finder:
         field_name, person = next(iter(asked.columns.items()), ("", None))
         row = None if self._people is None else code_of(self._people, person)
         allowed = None if may is None else self._allowed(may)
-        jobs = {name: partial(self._ask, one, person, row, asked, allowed) for name, one in self.retrievers.items()}
+        view = self._view  # the same one throughout a request
+        found.retrievers = view.sources
+        jobs = {
+            name: partial(self._ask, one, view.items, person, row, asked, allowed) for name, one in view.sources.items()
+        }
         if limited and self._gatherer is not None and self.stage is not None and self.stage.budget_ms is not None:
             told, late = self._gatherer.gather(jobs, self.stage.budget_ms)
             asked.degradations += [f"{name}: {reason}" for name, reason in late.items()]
@@ -107,34 +151,43 @@ class Finder:
             found.codes = self._merged(found.lists)
             found.ids = [self._ids[code] for code in found.codes.tolist()]
         else:
-            self._take(found, asked.given, may)
+            self._take(found, asked.given, may, view.items)
         found.scores = {name: source.evidence.of(found.codes) for name, source in told.items()}
         found.stage_ms["retrieve"] = milliseconds(begin)
 
     def _ask(
-        self, model: Retriever, person: str | None, row: int | None, asked: Asked, allowed: Allowed | None
-    ) -> _Source:
+        self,
+        model: Source,
+        items: int,
+        person: str | None,
+        row: int | None,
+        asked: Asked,
+        allowed: Allowed | None,
+    ) -> _Told:
         evidence = model.ask(person or "", asked.columns)
         seen = model.history.of_row(code_of(model.history.people, person) if row is None else row)[0]
+        if (lately := self._taken.get(person or "")) is not None:
+            seen = np.union1d(seen, np.array([code for code in lately[:] if code < items], np.int32))
         lists = []
         if asked.given is None:
             for length, leave_out in ((model.setting.k, None), (model.setting.unseen, seen)):
                 if length and allowed is None:
                     lists.append(evidence.best(length, leave_out))
                 elif length and allowed is not None:
-                    lists.append(best_allowed(evidence, length, leave_out, allowed, len(self._ids)))
-        return _Source(evidence, lists, len(seen) > 0)
+                    lists.append(best_allowed(evidence, length, leave_out, allowed, items))
+        return _Told(evidence, lists, len(seen) > 0)
 
     def _allowed(self, may: May) -> Allowed:
         return lambda codes: may([self._ids[code] for code in codes.tolist()])
 
-    def _take(self, found: Candidacy, given: list[str], may: May | None) -> None:
+    def _take(self, found: Candidacy, given: list[str], may: May | None, items: int) -> None:
         """Take the candidates that the request brought, less those that may not be found."""
         if may is not None and given and not (mask := may(given)).all():
             found.asked.degradations.append(f"candidates: {int((~mask).sum())} not allowed")
             given = [name for name, stays in zip(given, mask.tolist(), strict=True) if stays]
             found.asked.travelling = {name: column[mask] for name, column in found.asked.travelling.items()}
-        found.codes, found.ids = self._codes(given), given
+        codes = np.array([self.code(name) for name in given], np.int32)
+        found.codes, found.ids = np.where(codes < items, codes, -1).astype(np.int32), given
         if self._ids and (unknown := int((found.codes < 0).sum())):
             found.asked.degradations.append(f"candidates: {unknown} unknown")
 
@@ -149,17 +202,6 @@ class Finder:
         sure = [left.pop(name, 0) for name, _ in lists]  # of the first list of each
         codes: Codes = union([listed[None] for _, listed in lists], self.stage.k, self.stage.merge, sure)[0]
         return codes[codes >= 0]
-
-    def _codes(self, ids: Sequence[str]) -> Codes:
-        """Give each id's place in the catalogue, (n,): a search by halves, so that no index is held beside it."""
-        places = np.full(len(ids), -1, np.int32)
-        if not self._ids:
-            return places
-        for row, name in enumerate(ids):
-            place = bisect_left(self._ids, name)
-            if place < len(self._ids) and self._ids[place] == name:
-                places[row] = place
-        return places
 
 
 def milliseconds(begin: float) -> float:

@@ -21,7 +21,7 @@ from bottega.features.filling import AS_OF
 from bottega.models.images.decoding import decode_one
 from bottega.models.making import encoder_class
 from bottega.models.protocols import Encoder
-from bottega.serving.additions import Follower
+from bottega.serving.additions import Follower, additions
 from bottega.serving.asking import LONGEST_ID
 from bottega.serving.bundle import model_folder, read_design, read_facts
 from bottega.serving.clock import CHOSEN, Clock, kept
@@ -84,7 +84,7 @@ def load_pictures(folder: Path, store: str, clock: str = "auto") -> Bundle:
     champion, encoder, at = load_encoder(folder, design)
     gallery = load_gallery(folder / GALLERY, version_of(at))
     held = open_online(store, folder, readonly=True, clock=clock)
-    follower = Follower(gallery, held)
+    follower = Follower(gallery, additions(held))
     follower.catch_up(gallery)
     follower.start()
     told = Clock(clock, int(held.marked(AS_OF) or 0), kept(held), held.marked(CHOSEN))

@@ -18,6 +18,7 @@ from bottega.features.frame import Column, Frame, Values, dictionary, objects
 from bottega.features.stores.memory import MemoryStore
 from bottega.models.contributions import contributions, load_background
 from bottega.models.inputs import Inputs
+from bottega.serving.arrivals import Arriving
 from bottega.serving.asking import Asked, read_request
 from bottega.serving.bundle import Bundle
 from bottega.serving.filtering import Filter
@@ -93,6 +94,23 @@ class Path:
         for view in (None, *self._views):
             for asked in ({**who, "candidates": None if finds else ["0"]}, {"candidates": ["0", "1"]}):
                 self._answer(self.request_type(**asked, view=view), None, charge=False)
+
+    def catch_up(self, at: int | None = None) -> Arriving:
+        """Take in the items, and what was taken, that the store was told of since the build; give who did.
+
+        at: the moment up to which; nothing: what the clock for features says. Errors: those of the store.
+        """
+        arriving = Arriving(
+            self._finder, self.bundle.reader.store, self.design, self._moment if at is None else lambda: at
+        )
+        if self.bundle.retrievers:
+            arriving.catch_up(self._finder)
+        return arriving
+
+    def follow(self) -> None:
+        """Catch up, and then take in whatever arrives, in a thread of its own. Errors: those of the store."""
+        if self.bundle.retrievers:
+            self.catch_up().start()
 
     def answer(self, request: msgspec.Struct, at: int | None = None) -> Answer:
         """Rank candidates for a request; whatever is unknown or missing has a defined answer and is named in it.
@@ -234,7 +252,7 @@ class Path:
         scores = next((found.ranked[ladder] for ladder in reversed(self._titles) if ladder in found.ranked), None)
         slate = None
         if self._reorderer.stages:
-            slate = self._reorderer.order(found, frame, scores, rows, name, list(self.bundle.retrievers.values()))
+            slate = self._reorderer.order(found, frame, scores, rows, name, list(found.retrievers.values()))
             shown = slate.shown
             asked.degradations += slate.told
             found.stage_ms["rerank"] = milliseconds(begin)

@@ -10,7 +10,7 @@ import numpy as np
 
 from bottega.design.reranking import Diversify, Explore, Reranking
 from bottega.features.frame import Frame, Values, objects
-from bottega.models.protocols import Retriever
+from bottega.models.protocols import Source
 from bottega.serving.finding import Candidacy
 from bottega.serving.ordering import Rows, best
 from bottega.serving.reranking.chain import rerank
@@ -40,7 +40,7 @@ class Reorderer:
         scores: np.ndarray | None,
         rows: Rows,
         name: str,
-        retrievers: Sequence[Retriever],
+        retrievers: Sequence[Source],
     ) -> Slate:
         """Give the candidates in the order in which they are shown.
 
@@ -60,7 +60,7 @@ class Reorderer:
         )
         return rerank(self.stages, slate, np.random.default_rng(self._seed(name) if self._draws else 0))
 
-    def _of_items(self, found: Candidacy, retrievers: Sequence[Retriever]) -> Array | None:
+    def _of_items(self, found: Candidacy, retrievers: Sequence[Source]) -> Array | None:
         if not self._vectors:
             return None
         gives = next((one for model in retrievers if (one := getattr(model, "item_vectors", None)) is not None), None)

@@ -23,6 +23,7 @@ from bottega.features.applying import Applier
 from bottega.features.filling import AS_OF
 from bottega.features.stores.protocol import Store
 from bottega.serving.additions import PictureApplier
+from bottega.serving.arrivals import ArrivalWriter
 from bottega.serving.bundle import read_design, read_facts, read_schemas
 from bottega.serving.clock import CHOSEN, Clock, kept
 from bottega.serving.manifest import verify
@@ -112,7 +113,8 @@ def applier_of(build: Path, design: Design, store: Store, clock: Clock) -> Appli
     if any(isinstance(stage, Nearest) for stage in design.serving.path):
         applier = PictureApplier(store, design, load_encoder(build, design)[1])
     else:
-        applier = Applier(store, read_facts(build).groups, design, for_ever=clock.stands)
+        beside = ArrivalWriter(store, design) if design.models.get("retrieve") else None
+        applier = Applier(store, read_facts(build).groups, design, for_ever=clock.stands, beside=beside)
     applier.warm()
     return applier
 

@@ -24,6 +24,7 @@ from bottega.models.inputs import Inputs
 from bottega.models.interactions import Interactions
 from bottega.models.protocols import Retriever, Scorer
 from bottega.models.retrieving import retrieved, scores_of
+from bottega.testing.arrival_checks import check_arrivals
 from bottega.testing.model_examples import AT, DAY, STRANGER, World, rows, shop_world
 
 MakeRetriever = Callable[[], Retriever]
@@ -314,6 +315,7 @@ RETRIEVER_CHECKS: tuple[Callable[[MakeRetriever, MakeWorld], None], ...] = (
     check_unseen,
     check_asked_together,
     check_refusals,
+    check_arrivals,
     check_finds_what_comes,
 )
 SCORER_CHECKS: tuple[Callable[[MakeScorer], None], ...] = (
@@ -361,9 +363,8 @@ def _learnt(make: MakeScorer) -> Scorer:
     return model
 
 
-def _names(vocabulary: pa.StringArray, codes: npt.NDArray[np.int32]) -> list[str]:
-    names: list[str] = vocabulary.take(pa.array(codes)).to_pylist()
-    return names
+def _names(vocabulary: pa.StringArray, codes: npt.NDArray[np.int32]) -> Any:
+    return vocabulary.take(pa.array(codes)).to_pylist()
 
 
 def _saved(model: Retriever | Scorer, folder: Path) -> dict[str, str]:

@@ -36,7 +36,7 @@ def explain(
     """
     found = find_design(design)
     build, asked, at, sold_at = _asked(find_workspace(found, workspace, design), request, _example(found))
-    path = _path(build)
+    path = _path(build, at)
     try:
         return path.explain(msgspec.convert(asked, path.request_type), at, sold_at)
     except RequestError as error:
@@ -46,10 +46,12 @@ def explain(
         raise ServeError(f"request: {fault.where}", fault.found, fault.allowed, fault.fix) from None
 
 
-def _path(build: Build) -> RequestPath | NearestPath:
+def _path(build: Build, at: int | None) -> RequestPath | NearestPath:
     if any(isinstance(stage, Nearest) for stage in read_design(build.folder).serving.path):
         return NearestPath(load_pictures(build.folder, EMBEDDED))
-    return RequestPath(load_bundle(build.folder))
+    path = RequestPath(load_bundle(build.folder))
+    path.catch_up(at)
+    return path
 
 
 def _example(design: Design) -> str:

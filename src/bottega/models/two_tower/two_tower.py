@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
 
-from bottega.data.keys import encode
 from bottega.design.retrievers import TwoTower
 from bottega.errors import BuildError, DataError
 from bottega.files import write_json
+from bottega.models.arriving import Arrived
 from bottega.models.history import EMPTY, History
 from bottega.models.indexes.building import build_index
+from bottega.models.indexes.known import best_known
 from bottega.models.indexes.vector_index import VectorIndex
 from bottega.models.interactions import Interactions
 from bottega.models.protocols import Scores
@@ -39,10 +41,9 @@ class NearItems:
 
     def best(self, k: int, leave_out: Codes | None = None) -> Codes:
         """The codes of the k best items, best first, as far as the index finds them."""
-        out = None if leave_out is None else [self._number[leave_out]]
-        (found,), (products,) = self._index.search(self._vector[None], min(k, max(1, len(self._number))), out)
-        there = found >= 0
-        codes, score = self._place[found[there]], _score(products[there])
+        out = None if leave_out is None else self._number[leave_out]
+        found, products = best_known(self._index, self._vector, k, len(self._number), out)
+        codes, score = self._place[found], _score(products)
         best: Codes = codes[np.lexsort((codes, -score))]
         return best
 
@@ -120,26 +121,16 @@ class TwoTowerModel:
         asked = np.concatenate([self._person(int(code)) for code in people])
         self.index = build_index(setting.index, codes, vectors, asked if len(asked) > 1 else None)
 
-    def add_items(self, items: Texts, given: Sequence[str | None]) -> None:
-        """Take new items into the catalogue by their texts, without learning anew; known ones stay as they are.
-
-        items: (n,) ids, each once. given: (n,) their texts. Without a text column all new items have one vector.
-        """
-        fresh = [place for place, name in enumerate(texts(items).to_pylist()) if code_of(self.items, name) < 0]
-        if not fresh:
-            return
-        new = texts(items).take(pa.array(fresh))
-        codes, every = encode(pa.concat_arrays([self.items, new]))
-        old, added = codes[: len(self.items)], codes[len(self.items) :]
-        number = np.empty(len(every), np.int32)
-        number[old] = self._number
-        number[added] = len(self.items) + np.arange(len(added))
-        words = None if self.setting.text is None else [given[place] for place in fresh]
-        self.index.add(number[added], self.towers.items(np.zeros(len(added), np.int64), words))
-        history = self.history
-        self.history = History(history.people, history.start, old[history.item], history.weight)
-        self.items = every
-        self._take_numbers(number)
+    def with_arrived(self, arrived: Arrived) -> Self:
+        """The model that knows new items too, by their texts; without a text column they all have one vector."""
+        if not arrived.names:
+            return self
+        model, first, many = copy(self), len(self._number), len(arrived.names)
+        fresh = np.arange(first, first + many, dtype=np.int32)
+        given = None if self.setting.text is None else arrived.text([self.setting.text])
+        model._take_numbers(np.concatenate([self._number, fresh]))
+        self.index.add(fresh, self.towers.items(np.zeros(many, np.int64), given))
+        return model
 
     def ask(self, person: str, request: Mapping[str, Any]) -> NearItems:  # noqa: ARG002
         """The score of every item for one person; for one that it does not know, that of an empty history."""

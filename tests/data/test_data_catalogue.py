@@ -16,7 +16,7 @@ from bottega.data.examples import TEST, TRAIN, VALIDATE
 from bottega.data.log import Log
 from bottega.data.positives import requests
 from bottega.errors import DataError
-from bottega.models.following import NEVER
+from bottega.models.interactions import NEVER
 from bottega.runs.steps.interactions import followed_events, taken
 
 EXAMPLES = bt.FromPositives("log", ["who", "place"], "what", "3s", catalogue="things")

@@ -15,8 +15,7 @@ from test_models_following import DAY, ITEMS, SETTINGS, naive, worlds
 from bottega.design.retrievers import BM25, TextSimilarity
 from bottega.models.arriving import Arrived
 from bottega.models.bm25 import BM25Model
-from bottega.models.following import NEVER
-from bottega.models.interactions import Interactions
+from bottega.models.interactions import NEVER, Interactions
 from bottega.models.making import make_retriever
 from bottega.models.text_similarity import TextSimilarityModel
 

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bottega.design.retrievers import Newest, Trending
-from bottega.models.following import NEVER, Events, Following, followed
-from bottega.models.interactions import Interactions
+from bottega.models.following import Events, Following, followed
+from bottega.models.interactions import NEVER, Interactions
 from bottega.models.making import make_retriever
 from bottega.models.trending import NewestModel, TrendingModel
 

@@ -8,8 +8,7 @@ from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 
-from bottega.models.following import NEVER
-from bottega.models.interactions import Times
+from bottega.models.interactions import NEVER, Times
 from bottega.models.protocols import Evidence, Scores, Source
 from bottega.models.vocabulary import Codes
 

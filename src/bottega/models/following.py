@@ -5,21 +5,17 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from bottega.models.arriving import Arrived
 from bottega.models.history import EMPTY, History
-from bottega.models.interactions import Interactions, Times
+from bottega.models.interactions import NEVER, Interactions, Times
 from bottega.models.retrieving import Scored, ScoredCatalogue, Setting
 from bottega.models.vocabulary import Codes
-
-if TYPE_CHECKING:
-    from bottega.models.arriving import Arrived
-
-NEVER = int(np.iinfo(np.int64).max)
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import scipy.sparse as sp
 
 Times = npt.NDArray[np.int64]
+NEVER = int(np.iinfo(np.int64).max)
+"""In place of a time, what never is."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +104,7 @@ class Interactions:
         there = np.flatnonzero(listed >= 0)
         row = np.full(len(every), -1, np.int64)
         row[listed[there]] = there  # the last one stays
-        begin = np.full(len(every), np.iinfo(np.int64).max)
+        begin = np.full(len(every), NEVER)
         np.minimum.at(begin, listed[there], since[there])
         place = pa.array(row, mask=row < 0)
         return replace(

@@ -8,8 +8,9 @@ from bottega.reporting.chapters.calibration import wrong_slices
 from bottega.reporting.chapters.compression import served
 from bottega.reporting.chapters.models import best_gap
 from bottega.reporting.chapters.rungs import beginnings
-from bottega.reporting.chapters.search import arrived, lost
+from bottega.reporting.chapters.search import lost
 from bottega.reporting.chapters.search import served as served_by
+from bottega.reporting.chapters.serving import arrived
 from bottega.reporting.doubts import doubts
 from bottega.reporting.scorecard import Ladder, Scorecard
 from bottega.reporting.verdict import decided, promise, reached, released
@@ -34,7 +35,7 @@ def phrases(card: Scorecard) -> list[tuple[str, list[Phrase]]]:
         ("search", _search(card)),
     ]
     facts += [("auction", _auction(card)), ("compressed", _compressed(card))]
-    facts += [("served", _served(card)), ("parity", _parity(card))]
+    facts += [("served", _served(card)), ("fresh", _fresh(card)), ("parity", _parity(card))]
     facts += [("goals", _goals(card)), ("release", _release(card))]
     return [(label, words) for label, words in facts if words]
 
@@ -102,7 +103,6 @@ def _search(card: Scorecard) -> list[Phrase]:
     if found is None:
         return []
     told = [f"{numbers.count(found.items)} items", served_by(found), *lost(found)]
-    told.append("" if found.arrival is None else arrived(found.arrival))
     return [(phrase, "" if found.accepted else "bad") for phrase in told if phrase]
 
 
@@ -138,6 +138,10 @@ def _served(card: Scorecard) -> list[Phrase]:
         mostly = f", most often {often[0]}" if often[0] and service.degraded >= _OFTEN else ""
         found.append((f"{numbers.share(service.degraded)} degraded{mostly}", "bad"))
     return found
+
+
+def _fresh(card: Scorecard) -> list[Phrase]:
+    return [] if card.arrival is None else [(part, "") for part in arrived(card.arrival).split(", ")]
 
 
 def _parity(card: Scorecard) -> list[Phrase]:

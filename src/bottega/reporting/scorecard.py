@@ -35,7 +35,7 @@ from bottega.reporting.parts import (
     StepTime,
     Warm,
 )
-from bottega.reporting.search_parts import Search
+from bottega.reporting.search_parts import Arrival, Search
 
 
 class Rung(msgspec.Struct, frozen=True):
@@ -159,6 +159,8 @@ class Scorecard(msgspec.Struct, frozen=True):
     """Ladder to where its champion began, in a run that was to go on from a release."""
     search: Search | None = None
     """Where items are searched by vectors."""
+    arrival: Arrival | None = None
+    """How soon an item that came as an event can be found."""
     position: Position | None = None
     labels: list[LabelCount] = []
     tasks: list[Task] = []

@@ -22,7 +22,10 @@ class Arrival(msgspec.Struct, frozen=True):
 
     median: float | None = None
     longest: float | None = None
-    n: int | None = None
+    n: int = 0
+    """Items that were sent and found; none: no source can know an item before the next build."""
+    by: dict[str, int] = {}
+    """Source to how many of them it found."""
 
 
 class Search(msgspec.Struct, frozen=True):
@@ -43,4 +46,3 @@ class Search(msgspec.Struct, frozen=True):
     recall: Measured | None = None
     """Of the index, against comparing all vectors, on queries that were held out when it was built."""
     losses: list[Loss] = []
-    arrival: Arrival | None = None

@@ -18,7 +18,7 @@ from bottega.design.models import texts_read
 from bottega.features.stores.protocol import Store
 from bottega.features.tracked import Places
 from bottega.models.arriving import Arrived
-from bottega.models.following import NEVER
+from bottega.models.interactions import NEVER
 from bottega.serving.finding import Finder
 from bottega.serving.journal import Entry, Journal, JournalFollower
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from bottega.models.arriving import Arrived, with_arrived
-from bottega.models.following import NEVER
+from bottega.models.interactions import NEVER
 from bottega.models.protocols import Retriever
 from bottega.models.vocabulary import Codes
 from bottega.testing.model_examples import AT, DAY, STRANGER, World, shop_world
@@ -51,8 +51,8 @@ def check_arrivals(make: Callable[[], Retriever], world: Callable[[], World] = s
         for out in (None, leave):
             found: Codes = evidence.best(len(every), out)
             right = np.lexsort((every, -scores))
-            right = [code for code in right[scores[right] > 0].tolist() if out is None or code not in out]
-            _hold(make, found.tolist() == right, f"{person}: {found.tolist()}, not {right}")
+            listed = [code for code in right[scores[right] > 0].tolist() if out is None or code not in out]
+            _hold(make, found.tolist() == listed, f"{person}: {found.tolist()}, not {listed}")
 
 
 def _hold(make: Callable[[], Any], holds: bool, found: str) -> None:

@@ -33,6 +33,7 @@ from bottega.runs.steps.compressing import COMPRESSION, compress
 from bottega.runs.steps.examples import make_examples, make_requests
 from bottega.runs.steps.features import compute_features
 from bottega.runs.steps.fitting import to_tables, without_missing, without_uninstalled
+from bottega.runs.steps.freshness import ARRIVAL, measure_freshness
 from bottega.runs.steps.job import Job
 from bottega.runs.steps.judging import evaluate_ladders
 from bottega.runs.steps.ladders import ALL, distorted, ladders
@@ -40,7 +41,6 @@ from bottega.runs.steps.lessons import FINAL, make_lessons
 from bottega.runs.steps.measuring import measure
 from bottega.runs.steps.naming import check_names
 from bottega.runs.steps.parity import check_parity
-from bottega.runs.steps.pictures.arriving import ARRIVAL
 from bottega.runs.steps.pictures.together import check_picture_path, picture_steps, searches_pictures
 from bottega.runs.steps.replaying import replay
 from bottega.runs.steps.retrieving import as_inputs, retrieve, score
@@ -192,7 +192,8 @@ def _steps(job: Job, world: Result | None, warm_start: bool) -> dict[str, Result
         "measured": measure(job, judged, bundle, parity),
         "warm": warm_of(starts, {name: result.folder for name, result in trained.items()}),
     }
-    there = {"auction": held, "compressed": compressed, "ceiling": best}
+    arrival = measure_freshness(job, judged, bundle)
+    there = {"auction": held, "arrival": arrival, "compressed": compressed, "ceiling": best}
     return parts | {name: found for name, found in there.items() if found is not None}
 
 
@@ -206,7 +207,6 @@ def _measured(job: Job, parts: Mapping[str, Any]) -> dict[str, Any]:
         "build": build_id(parts["measured"]),
         "data": {**total, "tables": counts},
         **evaluation,
-        **_arrived(evaluation, parts),
         "goals": goals_of(evaluation["goals"], compression),
         "warm": parts["warm"],
         "parity": read_json(parts["parity"].folder / "parity.json"),
@@ -214,14 +214,8 @@ def _measured(job: Job, parts: Mapping[str, Any]) -> dict[str, Any]:
         "compression": compression,
         "auction": read_json(parts["auction"].folder / "auction.json") if "auction" in parts else None,
         "ceiling": read_json(parts["ceiling"].folder / "ceiling.json") if "ceiling" in parts else None,
+        "arrival": read_json(parts["arrival"].folder / ARRIVAL) if "arrival" in parts else None,
     }
-
-
-def _arrived(evaluation: Mapping[str, Any], parts: Mapping[str, Any]) -> dict[str, Any]:
-    """Add to what was judged of a search how soon it finds what is new, where that was measured."""
-    if "arrival" not in parts:
-        return {}
-    return {"search": {**evaluation["search"], "arrival": read_json(parts["arrival"].folder / ARRIVAL)}}
 
 
 def goals_of(goals: list[dict[str, Any]], compression: Mapping[str, Any]) -> list[dict[str, Any]]:

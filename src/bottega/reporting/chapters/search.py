@@ -5,11 +5,11 @@ from __future__ import annotations
 from bottega.reporting import numbers
 from bottega.reporting.blocks import Block, Grid, Heading, Notice, Paragraph, Words
 from bottega.reporting.scorecard import Scorecard
-from bottega.reporting.search_parts import Arrival, Loss, Search
+from bottega.reporting.search_parts import Loss, Search
 
 
 def search(card: Scorecard) -> list[Block]:
-    """Show each metric at its best, after the encoder, and after the index; and how soon what is new is found."""
+    """Show each metric at its best, after the encoder, and after the index."""
     found = card.search
     if found is None:
         return []
@@ -28,8 +28,6 @@ def search(card: Scorecard) -> list[Block]:
     if found.recall is not None and found.recall.n:
         told = numbers.share_interval(found.recall.value, found.recall.low, found.recall.high)
         blocks.append(Paragraph(f"The index finds {told} of what comparing all vectors finds."))
-    if found.arrival is not None:
-        blocks.append(Paragraph(f"{_begun(arrived(found.arrival))}."))
     return blocks
 
 
@@ -51,13 +49,6 @@ def lost(found: Search) -> list[str]:
         for loss in found.losses
         if loss.metric == first and loss.lost is not None and loss.lost.value is not None
     ]
-
-
-def arrived(found: Arrival) -> str:
-    """Say how soon a new item is found."""
-    median, longest = (None if each is None else 1e3 * each for each in (found.median, found.longest))
-    told = f"a new item is found after {numbers.milliseconds(median)}"
-    return f"{told}, {numbers.milliseconds(longest)} at most of {numbers.count(found.n)}"
 
 
 def _begun(told: str) -> str:

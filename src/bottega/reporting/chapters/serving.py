@@ -22,6 +22,7 @@ from bottega.reporting.chapters.auction import auction
 from bottega.reporting.chapters.compression import compression
 from bottega.reporting.parts import Service
 from bottega.reporting.scorecard import Scorecard
+from bottega.reporting.search_parts import Arrival
 
 SATURATED = "The generator of the load was late by itself: these figures say nothing of the service."
 _QUANTILES = ("p50", "p95", "p99")
@@ -46,7 +47,20 @@ def serving(design: Design, card: Scorecard) -> Section:
     if service is not None and service.stages_ms:
         rows: list[list[Words]] = [[name, numbers.milliseconds(ms)] for name, ms in service.stages_ms.items()]
         blocks.append(Grid("Where the time goes, stage by stage", ["stage", "time"], rows))
+    if card.arrival is not None:
+        told = arrived(card.arrival)
+        blocks.append(Paragraph(f"{told[:1].upper()}{told[1:]}."))
     return Section("serving", "Serving", [*blocks, Heading("Release"), *_release(card)], 6)
+
+
+def arrived(found: Arrival) -> str:
+    """Say how soon a new item is found."""
+    if found.median is None:
+        return "no source finds a new item before the next build"
+    by = f" by {', '.join(found.by)}" if found.by else ""
+    longest = None if found.longest is None else 1e3 * found.longest
+    told = f"a new item is found{by} after {numbers.milliseconds(1e3 * found.median)}"
+    return f"{told}, {numbers.milliseconds(longest)} at most of {numbers.count(found.n)}"
 
 
 def _latency(service: Service) -> list[Block]:

@@ -13,8 +13,8 @@ from bottega.data.log import Log
 from bottega.data.positives import positive
 from bottega.design.examples import FromPositives, Judged
 from bottega.errors import DataError
-from bottega.models.following import NEVER, Events
-from bottega.models.interactions import Interactions
+from bottega.models.following import Events
+from bottega.models.interactions import NEVER, Interactions
 from bottega.models.vocabulary import codes_of
 
 

@@ -36,6 +36,8 @@ from bottega.models.networks.network import NetworkModel
 from bottega.models.personal_history import PersonalHistoryModel
 from bottega.models.popularity import PopularityModel
 from bottega.models.retrieving import Scored
+from bottega.models.trending import TrendingModel
+from bottega.testing.arrival_checks import check_arrivals
 from bottega.testing.model_checks import RETRIEVER_CHECKS, SCORER_CHECKS, check_retriever, check_scorer
 
 RETRIEVERS: list[Any] = [
@@ -115,9 +117,12 @@ class Leaking(PopularityModel):
 class Learning(PopularityModel):
     """Counts the questions that it is asked."""
 
-    def person_scores(self, person: str) -> Any:
+    def ask(self, person: str, request: Any) -> Any:  # noqa: ARG002
         self.people_by_item = self.people_by_item + 1
-        return super().person_scores(person)
+        return Scored(self.people_by_item)
+
+    def ask_all(self, people: Any, requests: Any) -> Any:
+        return (self.ask(person, request) for person, request in zip(people, requests, strict=True))
 
 
 class ShowingSeen(PopularityModel):
@@ -183,6 +188,30 @@ class Pickling(PopularityModel):
 def test_broken_retriever_is_caught(broken: type[PopularityModel], caught: str) -> None:
     with pytest.raises(AssertionError, match=caught):
         check_retriever(lambda: broken(Popularity(span="30d")))
+
+
+class InPlace(TrendingModel):
+    """Takes in what arrives itself, under the eyes of who asks."""
+
+    def with_arrived(self, arrived: Any) -> Any:
+        self.weight = np.concatenate([self.weight, np.zeros(len(arrived.names))])
+        for item, time in zip(arrived.item.tolist(), arrived.time.tolist(), strict=True):
+            self.take(item, time)
+        self.changed()
+        return self
+
+
+class Deaf(PopularityModel):
+    """Says that it takes in what arrives, and has no room for it."""
+
+    def with_arrived(self, arrived: Any) -> Any:  # noqa: ARG002
+        return self
+
+
+@pytest.mark.parametrize(("broken", "setting"), [(InPlace, Trending()), (Deaf, Popularity())])
+def test_retriever_that_takes_in_wrongly_is_caught(broken: Any, setting: Any) -> None:
+    with pytest.raises(AssertionError, match="check_arrivals"):
+        check_arrivals(lambda: broken(setting))
 
 
 def test_retriever_that_forgets_is_caught() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from bottega.models.retrieving import ScoredCatalogue, top_k
 from bottega.models.storage import read_array, write_arrays
 from bottega.models.vocabulary import Codes
 
-_BLOCK = 4_000_000  # cells of similarities held at once, 32 MB
+_BLOCK = 4_000_000  # pairs held at once, 48 MB
 
 
 class CoPurchaseModel(ScoredCatalogue[CoPurchase]):
@@ -51,14 +52,17 @@ class CoPurchaseModel(ScoredCatalogue[CoPurchase]):
         people = np.asarray(by_item.sum(axis=1)).ravel()  # (items,)
         self.near = np.zeros((count, size), dtype=np.int32)
         self.likeness = np.zeros((count, size), dtype=np.float32)
-        step = max(1, _BLOCK // count)
-        for low in range(0, count, step):
-            block = (by_item[low : low + step] @ binary).toarray()  # (block, items)
-            block /= np.sqrt(people[low : low + step, None] * people) + self.setting.shrinkage
-            for row, similar in enumerate(block, start=low):
-                similar[row] = 0.0
+        pairs = by_item @ np.diff(binary.indptr)  # (items,) at most so many others share somebody with each
+        for part in np.split(np.arange(count), 1 + np.flatnonzero(np.diff(np.cumsum(pairs) // _BLOCK))):
+            low = int(part[0])
+            block = (by_item[part] @ binary).tocsr()  # (block, items): pairs that somebody took
+            block.sort_indices()
+            for row, (first, last) in enumerate(pairwise(block.indptr.tolist()), start=low):
+                other, both = block.indices[first:last], block.data[first:last]
+                similar = both / (np.sqrt(people[row] * people[other]) + self.setting.shrinkage)
+                similar[other == row] = 0.0
                 best = top_k(similar, size)
-                self.near[row, : len(best)] = best
+                self.near[row, : len(best)] = other[best]
                 self.likeness[row, : len(best)] = similar[best]
 
     def person_scores(self, person: str) -> Scores:

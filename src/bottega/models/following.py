@@ -14,7 +14,7 @@ import pyarrow as pa
 from bottega.models.arriving import Arrived
 from bottega.models.history import EMPTY, History
 from bottega.models.interactions import NEVER, Interactions, Times
-from bottega.models.retrieving import Scored, ScoredCatalogue, Setting
+from bottega.models.retrieving import SameForAll, Scored, Setting
 from bottega.models.vocabulary import Codes
 
 
@@ -36,7 +36,7 @@ class Events:
     listed: Times
 
 
-class Following(ScoredCatalogue[Setting]):
+class Following(SameForAll[Setting]):
     """A retriever with a state that every event changes a little: a model adds `begin`, `grown`, `take`,
     `appear`, `state`."""
 
@@ -73,15 +73,12 @@ class Following(ScoredCatalogue[Setting]):
     def with_arrived(self, arrived: Arrived) -> Self:
         """The model that has taken in what arrived; itself it stays as it is."""
         model = self.grown(len(arrived.names))
+        model.changed()
         for item, time in arrived.listed():
             model.appear(item, time)
         for item, time in zip(arrived.item.tolist(), arrived.time.tolist(), strict=True):
             model.take(item, time)
         return model
-
-    def person_scores(self, person: str) -> npt.NDArray[np.float32]:  # noqa: ARG002
-        """The same for everybody."""
-        return self.state()
 
 
 def followed(model: Following[Setting], events: Events, person: Codes, time: Times) -> Iterator[tuple[Scored, Codes]]:

@@ -11,11 +11,11 @@ from bottega.design.retrievers import Popularity
 from bottega.models.history import History
 from bottega.models.interactions import Interactions
 from bottega.models.protocols import Scores
-from bottega.models.retrieving import ScoredCatalogue
+from bottega.models.retrieving import SameForAll
 from bottega.models.storage import read_array, write_arrays
 
 
-class PopularityModel(ScoredCatalogue[Popularity]):
+class PopularityModel(SameForAll[Popularity]):
     """Scores an item by the number of people who took it in the span before the cut, the same for everybody.
 
     score(i) = |{p : p took i in [at − span, at)}|. When it is wrong: it knows no tastes, and a span longer than a
@@ -35,8 +35,8 @@ class PopularityModel(ScoredCatalogue[Popularity]):
         since = None if self.setting.span is None else at - microseconds(self.setting.span)
         self.people_by_item = past.people_by_item(since).astype(np.float32)
 
-    def person_scores(self, person: str) -> Scores:  # noqa: ARG002
-        """The counts, (items,), whoever asks."""
+    def state(self) -> Scores:
+        """The counts, (items,)."""
         return self.people_by_item
 
     def store(self, folder: Path) -> None:

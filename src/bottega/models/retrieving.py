@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from itertools import repeat
 from pathlib import Path
 from typing import Any, Generic, Self, TypeVar
 
@@ -20,6 +22,7 @@ from bottega.models.vocabulary import Codes, Texts, texts
 
 Setting = TypeVar("Setting")
 _CELLS = 4_000_000  # scores held at once, 16 MB
+_FIRST = 4096  # of the items that are best for everybody: enough for any list, less what somebody took
 
 
 def top_k(scores: npt.NDArray[np.floating], k: int, leave_out: Codes | None = None) -> Codes:
@@ -61,6 +64,24 @@ class Scored:
         """The score of each item; 0 for −1."""
         found: Scores = self.scores[codes]
         return np.where(codes < 0, np.float32(0), found) if len(codes) and codes.min() < 0 else found
+
+
+class OfAll(Scored):
+    """The same for whoever asks: its best items are found once."""
+
+    def __init__(self, scores: Scores) -> None:
+        super().__init__(scores)
+        self._first = top_k(scores, _FIRST)
+
+    def best(self, k: int, leave_out: Codes | None = None) -> Codes:
+        """The codes of the k best items with a score above 0, best first."""
+        first, out = self._first, 0 if leave_out is None else len(leave_out)
+        if k + out > len(first) == _FIRST:
+            return super().best(k, leave_out)
+        if leave_out is None or not out:
+            return first[:k]
+        found: Codes = first[: k + out]
+        return found[~np.isin(found, leave_out)][:k]
 
 
 def retrieved(
@@ -178,3 +199,36 @@ class ScoredCatalogue(ABC, Generic[Setting]):
 
     def restore(self, folder: Path) -> None:
         """Read what `store` wrote."""
+
+
+class SameForAll(ScoredCatalogue[Setting]):
+    """A retriever that knows nothing of tastes: a model adds `state` in place of `person_scores`."""
+
+    @abstractmethod
+    def state(self) -> Scores:
+        """The score of every item, (items,); not to be written into."""
+
+    def fit(self, log: Interactions, at: int) -> None:
+        """Learn from the rows before `at`; `DataError` where there are none."""
+        super().fit(log, at)
+        self.changed()
+
+    def changed(self) -> None:
+        """Forget what was found of another state."""
+        self.__dict__.pop("_evidence", None)
+
+    def person_scores(self, person: str) -> Scores:  # noqa: ARG002
+        """The same for everybody."""
+        return self.state()
+
+    def ask(self, person: str, request: Mapping[str, Any]) -> Scored:  # noqa: ARG002
+        """The score of every item."""
+        return self._evidence
+
+    def ask_all(self, people: Texts, requests: Sequence[Mapping[str, Any]]) -> Iterator[Scored]:  # noqa: ARG002
+        """The same for many people."""
+        return repeat(self._evidence, len(people))
+
+    @cached_property
+    def _evidence(self) -> OfAll:
+        return OfAll(self.state())

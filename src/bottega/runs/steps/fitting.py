@@ -92,7 +92,8 @@ def without_missing(design: Design, place: Place) -> tuple[Design, list[str]]:
         serving=replace(design.serving, path=path),
     )
     found, blind = _without_texts(found, design, missing)
-    left = f", and {len(gone)} features of {'it' if len(missing) == 1 else 'them'}" if gone else ""
+    many = "1 feature" if len(gone) == 1 else f"{len(gone)} features"
+    left = f", and {many} of {'it' if len(missing) == 1 else 'them'}" if gone else ""
     left += f", and {', '.join(blind)}, which read{'s' if len(blind) == 1 else ''} its texts" if blind else ""
     return found, [f"{', '.join(missing)}: not there, left out{left}"]
 

@@ -2,47 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
-import json
-import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from tiny_runs import FOLDER, benchmark
 
-FOLDER = Path(__file__).parents[2] / "benchmarks"
 ROWS, HOUR = 3_000, 3600 * 10**6
-
-
-def benchmark(name: str, out: Path, *given: str) -> tuple[str, dict[str, Any]]:
-    """Run a benchmark, and give what it printed and the one file that it wrote."""
-    done = subprocess.run(
-        [sys.executable, str(FOLDER / f"{name}.py"), "--runs", "1", "--out", str(out), *given],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr
-    (file,) = out.glob("*.json")
-    return done.stdout, json.loads(file.read_text())
-
-
-@pytest.fixture
-def module(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """Load a benchmark as a module, with what it imports from its folder."""
-    monkeypatch.syspath_prepend(str(FOLDER))
-    before = set(sys.modules)
-    made = load_module(request.param)
-    yield made
-    for name in set(sys.modules) - before:
-        if str(getattr(sys.modules[name], "__file__", None) or "").startswith(str(FOLDER)):
-            monkeypatch.delitem(sys.modules, name)
 
 
 def test_hashing_shares_codes_where_the_peer_does(tmp_path: Path) -> None:
@@ -106,16 +76,6 @@ def test_every_slice_of_the_scorecard_is_judged(
     card["calibration"]["rank"]["slices"]["mood"] = {}
     with pytest.raises(SystemExit, match="mood"):
         module.sliced(tmp_path / "world", rows, card)
-
-
-def load_module(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    made = importlib.util.module_from_spec(spec)
-    sys.modules[name] = made
-    spec.loader.exec_module(made)
-    return made
 
 
 @pytest.mark.parametrize(

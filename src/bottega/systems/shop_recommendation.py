@@ -10,7 +10,11 @@ import bottega as bt
 COLUMNS = {"invoice": "InvoiceNo", "product": "StockCode", "description": "Description", "quantity": "Quantity"}
 COLUMNS |= {"time": "InvoiceDate", "price": "UnitPrice", "customer": "CustomerID", "country": "Country"}
 PRICED = {"price": "avg(price)", "pieces": "avg(quantity)", "last": "last(time)", "first": "min(time)"}
+COUNTED = {"visits": "count(distinct invoice)", "lines": "count(*)", "products": "count(distinct product)"}
 SIMPLER = ("Popularity", "PersonalHistory", "CoPurchase", "ALS", "EASE")
+PLAIN = bt.BoostedTrees(  # LightGBM's own defaults
+    objective="lambdarank", trees=100, learning_rate=0.1, min_leaf=20, reg=0, column_share=1, name="PlainLightGBM"
+)
 
 design = bt.Design(
     name="shop-recommendation",
@@ -65,12 +69,7 @@ design = bt.Design(
             },
         ),
         bt.Window("orders", by=["customer", "product"], over=["90d"], values={"lines": "count(*)"}),
-        bt.Window(
-            "orders",
-            by="customer",
-            over=["90d", "all"],
-            values={"visits": "count(distinct invoice)", "lines": "count(*)", "products": "count(distinct product)"},
-        ),
+        bt.Window("orders", by="customer", over=["90d", "all"], values=COUNTED),
         bt.Window("orders", by="customer", values={"spent": "sum(quantity * price)", **PRICED}),
         bt.Window(
             "orders", by="product", over=["7d", "30d", "90d", "all"], values={"buyers": "count(distinct customer)"}
@@ -103,12 +102,8 @@ design = bt.Design(
                 "discount": "product_last_price_all / product_price_all",
             }
         ),
-        bt.Expression(
-            {
-                "due": "days_since_bought / greatest(repeat_gap, 0.5)",
-                "visit_due": "days_since_visit / greatest(visit_gap, 0.5)",
-            }
-        ),
+        bt.Expression({"due": "days_since_bought / greatest(repeat_gap, 0.5)"}),
+        bt.Expression({"visit_due": "days_since_visit / greatest(visit_gap, 0.5)"}),
     ],
     models={
         "retrieve": [
@@ -122,7 +117,10 @@ design = bt.Design(
         "rank": [
             bt.HistoricalRate(by="product"),
             bt.Logistic(),
-            bt.BoostedTrees(objective="lambdarank", trees=100, min_leaf=100, reg=5.0, column_share=0.5),
+            PLAIN,
+            bt.BoostedTrees(
+                objective="lambdarank", trees=400, learning_rate=0.03, min_leaf=100, reg=5, column_share=0.5
+            ),
         ],
     },
     evaluation=bt.Evaluation(
@@ -131,7 +129,7 @@ design = bt.Design(
         slices=["cold", "customer_country"],
         views=[bt.View("new items", where="customer_product_times_all = 0")],
         goals=[
-            *(bt.Goal("ndcg@20", above=rung) for rung in SIMPLER),
+            *(bt.Goal("ndcg@20", above=rung) for rung in (*SIMPLER, "PlainLightGBM")),
             *(bt.Goal("ndcg@20", above=rung, view="new items") for rung in SIMPLER),
         ],
         experiment=bt.Experiment("revenue per visit", unit="customer", minimum_effect=0.02),

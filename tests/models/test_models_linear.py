@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix, hstack
 from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from threadpoolctl import threadpool_limits
 
 from bottega.design.models import HistoricalRate, Logistic
@@ -181,6 +181,30 @@ def test_columns_in_turn_reach_the_optimum_of_scikit_learn() -> None:
         other = LogisticRegression(C=1 / reg, tol=1e-7, max_iter=500).fit(inputs, label)
     right = other.decision_function(inputs)
     np.testing.assert_allclose(sight.margins(train.values, found.weights, found.categories), right, atol=0.01)
+
+
+def test_numbers_that_the_sample_hardly_shows_do_not_run_away() -> None:
+    """Flags of one to five rows: the curvature that is read from a part of the rows knows nothing of them."""
+    rng, n = np.random.default_rng(0), 60_000
+    unread = np.setdiff1d(np.arange(n), np.linspace(0, n - 1, 50_000).astype(int))
+    flags = np.zeros((n, 5))
+    for place in range(5):
+        flags[unread[place::7][: place + 1], place] = 1
+    shape = rng.standard_normal(n)
+    label = (rng.random(n) < 1 / (1 + np.exp(4 - 2 * shape))).astype(float)
+    label[flags.any(axis=1)] = 1
+    values = np.column_stack([flags, shape, rng.integers(0, 300, n)]).astype(np.float32)
+    sight = Sight.of(values, ["number"] * 6 + ["category"])
+    prior = Belief.none(sight, 1.0)
+    prior.weights[0] = np.log(label.mean() / (1 - label.mean()))
+    found = logistic_columns.solve(sight, values, label, np.ones(n), prior, None)
+    mine = 1 / (1 + np.exp(-sight.margins(values, found.weights, found.categories)))
+    numbers = np.column_stack([(values[:, :6] - values[:, :6].mean(0)) / values[:, :6].std(0)])
+    with threadpool_limits(1):
+        codes = OneHotEncoder().fit_transform(values[:, 6:])
+        seen = hstack([numbers, codes]).tocsr()
+        other = LogisticRegression(C=1.0, tol=1e-6, max_iter=500).fit(seen, label).predict_proba(seen)[:, 1]
+    assert log_loss(label, mine) < log_loss(label, other) + 1e-4
 
 
 def test_a_column_of_noise_is_shrunk_to_nothing() -> None:

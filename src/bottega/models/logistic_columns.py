@@ -17,6 +17,7 @@ _FOLLOWED = 12  # sweeps after each of which penalties follow the evidence; by t
 _SWEEPS = 3  # sweeps under the penalties found, to end where they say
 _SAMPLE = 50_000  # rows from which the curvature of the numbers is read
 _AGAIN = 3  # sweeps after which it is read again
+_HALVINGS = 20  # of a step; then it is as good as none
 _FARTHEST = 1.0  # largest step of a code's weight in a sweep
 _LEVELLED = 3  # Newton steps of the intercept at the end
 _LEAST = 1e-6  # curvature of an intercept that no row of the sample can move
@@ -80,7 +81,7 @@ class _Turns:
 
     def sweep(self, times: int, evidence: bool = False) -> None:
         """Take all columns in turn so many times; with evidence, set penalties from the second time on."""
-        from bottega.models.logistic_kernel import add_dense, column_slope, dense_slope
+        from bottega.models.logistic_kernel import column_slope, dense_slope
 
         sight, mass = self.sight, self.mass
         seen_as = self.values, sight.mean, sight.scale, sight.null
@@ -90,8 +91,7 @@ class _Turns:
                 hessian = self._curvature() + np.diag(np.maximum(self.prior.trust, _LEAST))
             slope = dense_slope(*seen_as, self.margin, self.target, mass)
             step = -np.linalg.solve(hessian, slope + self.prior.trust * (self.weights - self.prior.weights))
-            self.weights += step
-            add_dense(*seen_as, step, self.margin)
+            self._move(step)
             last, change = nowhere, np.zeros(1)
             for j, block, code in zip(self.columns, self.blocks, self.codes, strict=True):
                 sums = np.zeros((block.stop - block.start, 2))
@@ -104,6 +104,26 @@ class _Turns:
                 self.categories[block] += change
                 last = code
             column_slope(last, change, nowhere, self.margin, self.target, mass, np.zeros((1, 2)))
+
+    def _move(self, step: Array) -> None:
+        """Take a step of the dense weights, halved until the loss falls: Newton's goes too far near 0 and 1."""
+        from bottega.models.logistic_kernel import add_dense
+
+        seen_as = self.values, self.sight.mean, self.sight.scale, self.sight.null
+        loss = self._loss()
+        self.weights += step
+        add_dense(*seen_as, step, self.margin)
+        for _ in range(_HALVINGS):
+            if self._loss() <= loss:
+                return
+            step = step / 2
+            self.weights -= step
+            add_dense(*seen_as, -step, self.margin)
+
+    def _loss(self) -> float:
+        """The log loss of all rows, and what holds the dense weights to where they came from."""
+        lost = self.mass @ (np.logaddexp(0, self.margin) - self.target * self.margin)
+        return float(lost + self.prior.trust @ (self.weights - self.prior.weights) ** 2 / 2)
 
     def level(self) -> None:
         """Solve for the intercept alone, which no penalty holds: the mean prediction is that of the labels."""

@@ -40,6 +40,7 @@ class Cluster:
     def silent(self) -> Iterator[None]:
         """Stop answering, with all connections open."""
         os.kill(self._process.pid, signal.SIGSTOP)
+        os.waitpid(self._process.pid, os.WUNTRACED)  # until all its threads stand
         try:
             yield
         finally:

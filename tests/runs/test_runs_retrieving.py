@@ -136,7 +136,8 @@ def test_scores_of_retrievers_are_as_of_their_cut_or_the_request(feed: Made) -> 
             model: Any = make_retriever(setting)
             model.fit(past, int(times[place[request]]))
             items = model.items.to_pylist()
-            told = model.ask(feed.asked.columns["person"][request].as_py(), {}).scores
+            told = model.ask(feed.asked.columns["person"][request].as_py(), {})
+            told = told.of(np.arange(len(items), dtype=np.int32))
             wanted = [told[items.index(names[row])] if names[row] in items else 0 for row in here]
             np.testing.assert_allclose(found[here], wanted, rtol=1e-6)
     newest = np.load(scores["Newest"].folder / "scores.npy")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,9 +14,9 @@ from bottega.design.retrievers import CoPurchase
 from bottega.models.history import History
 from bottega.models.interactions import Interactions
 from bottega.models.protocols import Scores
-from bottega.models.retrieving import ScoredCatalogue, top_k
+from bottega.models.retrieving import Few, ScoredCatalogue, top_k
 from bottega.models.storage import read_array, write_arrays
-from bottega.models.vocabulary import Codes
+from bottega.models.vocabulary import Codes, Texts, texts
 
 _BLOCK = 4_000_000  # pairs held at once, 48 MB
 
@@ -67,11 +69,18 @@ class CoPurchaseModel(ScoredCatalogue[CoPurchase]):
 
     def person_scores(self, person: str) -> Scores:
         """The weighted sum of the neighbours' likeness, (items,); zeros for an unknown person."""
+        return self.ask(person, {}).of(np.arange(len(self.items), dtype=np.int32))
+
+    def ask(self, person: str, request: Mapping[str, Any]) -> Few:  # noqa: ARG002
+        """The same, of those items alone that are near to one of the person's."""
         item, weight = self.history.of_person(person)
-        if not len(item):
-            return np.zeros(len(self.items), dtype=np.float32)
-        near, likeness = self.near[item], self.likeness[item] * weight[:, None]  # (h, m)
-        return np.bincount(near.ravel(), likeness.ravel(), minlength=len(self.items)).astype(np.float32)
+        likeness = self.likeness[item] * weight[:, None]  # (h, m)
+        codes, place = np.unique(self.near[item].ravel(), return_inverse=True)
+        return Few(codes, np.bincount(place, likeness.ravel(), minlength=len(codes)).astype(np.float32))
+
+    def ask_all(self, people: Texts, requests: Sequence[Mapping[str, Any]]) -> Iterator[Few]:
+        """The same for many people."""
+        return (self.ask(person, request) for person, request in zip(texts(people).to_pylist(), requests, strict=True))
 
     def store(self, folder: Path) -> None:
         """Write the neighbours as `near.npy` and `likeness.npy`."""

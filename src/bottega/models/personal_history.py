@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -11,8 +14,9 @@ from bottega.design.retrievers import PersonalHistory
 from bottega.models.history import History
 from bottega.models.interactions import Interactions
 from bottega.models.protocols import Scores
-from bottega.models.retrieving import ScoredCatalogue
+from bottega.models.retrieving import Few, ScoredCatalogue
 from bottega.models.storage import read_array, write_arrays
+from bottega.models.vocabulary import Texts, texts
 
 _RECENT = microseconds("30d")
 _LITTLE = 1e-3  # far under any weight that matters
@@ -39,6 +43,7 @@ class PersonalHistoryModel(ScoredCatalogue[PersonalHistory]):
 
     def learn(self, past: Interactions, at: int) -> None:
         """Keep each person's items with their decayed weights, and what is popular."""
+        self.__dict__.pop("_rest", None)
         half_life = microseconds(self.setting.half_life)
         self.history = History.of(past.people, past.matrix("decayed", at=at, half_life=half_life))
         people = len(np.unique(past.person[past.time >= at - _RECENT]))
@@ -46,10 +51,21 @@ class PersonalHistoryModel(ScoredCatalogue[PersonalHistory]):
 
     def person_scores(self, person: str) -> Scores:
         """The person's own items by their weights, the others at 0 or below, (items,)."""
-        scores: Scores = self.lately - np.float32(_LITTLE)
+        return self.ask(person, {}).of(np.arange(len(self.items), dtype=np.int32))
+
+    def ask(self, person: str, request: Mapping[str, Any]) -> Few:  # noqa: ARG002
+        """The same, as the person's own items and the rest."""
         item, weight = self.history.of_person(person)
-        scores[item] = weight + self.lately[item]
-        return scores
+        return Few(item, weight + self.lately[item], self._rest)
+
+    def ask_all(self, people: Texts, requests: Sequence[Mapping[str, Any]]) -> Iterator[Few]:
+        """The same for many people."""
+        return (self.ask(person, request) for person, request in zip(texts(people).to_pylist(), requests, strict=True))
+
+    @cached_property
+    def _rest(self) -> Scores:
+        rest: Scores = self.lately - np.float32(_LITTLE)
+        return rest
 
     def store(self, folder: Path) -> None:
         """Write the popularity as `lately.npy`."""

@@ -16,7 +16,7 @@ import pyarrow as pa
 from bottega.errors import DataError, DesignError
 from bottega.models.history import EMPTY, History
 from bottega.models.interactions import Interactions
-from bottega.models.protocols import Retriever, Scores
+from bottega.models.protocols import Evidence, Retriever, Scores
 from bottega.models.storage import new_folder, read_texts, write_texts
 from bottega.models.vocabulary import Codes, Texts, texts
 
@@ -64,6 +64,41 @@ class Scored:
         """The score of each item; 0 for −1."""
         found: Scores = self.scores[codes]
         return np.where(codes < 0, np.float32(0), found) if len(codes) and codes.min() < 0 else found
+
+
+class Few:
+    """Evidence of few items: what it costs hangs on them, and not on the catalogue.
+
+    codes: (m,) ascending. scores: (m,). rest: (items,) the scores of all others, none above 0; nothing: they have 0.
+
+    >>> found = Few(np.array([2, 7], np.int32), np.array([0.5, 0.9], np.float32))
+    >>> found.best(5), found.of(np.array([7, 3], np.int32))
+    (array([7, 2], dtype=int32), array([0.9, 0. ], dtype=float32))
+    """
+
+    def __init__(self, codes: Codes, scores: Scores, rest: Scores | None = None) -> None:
+        self.codes, self.scores, self._rest = codes, scores, rest
+
+    def best(self, k: int, leave_out: Codes | None = None) -> Codes:
+        """The codes of the k best items with a score above 0, best first."""
+        kept = self.scores > 0
+        if leave_out is not None and len(leave_out):
+            kept &= ~np.isin(self.codes, leave_out)
+        codes, scores = self.codes[kept], self.scores[kept]
+        found: Codes = codes[np.argsort(-scores, kind="stable")[:k]]
+        return found
+
+    def of(self, codes: Codes) -> Scores:
+        """The score of each item; 0 for −1."""
+        if self._rest is None:
+            found = np.zeros(len(codes), np.float32)
+        else:
+            found = np.where(codes < 0, np.float32(0), self._rest[codes]).astype(np.float32)
+        if len(self.codes):
+            place = np.minimum(np.searchsorted(self.codes, codes), len(self.codes) - 1)
+            own = self.codes[place] == codes
+            found[own] = self.scores[place[own]]
+        return found
 
 
 class OfAll(Scored):
@@ -159,11 +194,11 @@ class ScoredCatalogue(ABC, Generic[Setting]):
             row[:] = self.person_scores(person)
         return rows
 
-    def ask(self, person: str, request: Mapping[str, Any]) -> Scored:  # noqa: ARG002
+    def ask(self, person: str, request: Mapping[str, Any]) -> Evidence:  # noqa: ARG002
         """The score of every item for one person."""
         return Scored(self.person_scores(person))
 
-    def ask_all(self, people: Texts, requests: Sequence[Mapping[str, Any]]) -> Iterator[Scored]:  # noqa: ARG002
+    def ask_all(self, people: Texts, requests: Sequence[Mapping[str, Any]]) -> Iterator[Evidence]:  # noqa: ARG002
         """The same for many people, scored some at once."""
         names = texts(people)
         step = max(1, _CELLS // max(1, len(self.items)))

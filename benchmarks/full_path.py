@@ -98,9 +98,9 @@ design = bt.Design(
 
 
 def make(folder: Path, items: int, seed: int) -> None:
-    """Write the tables: two events an item, 400 k at least, and items that come over time."""
+    """Write the tables: 500 k events of so many items, which came over the last year."""
     rng = np.random.default_rng(seed)
-    rows = max(400_000, 2 * items)
+    rows = 500_000
     person = draw_keys(rng, rows, PEOPLE)
     own = draw_keys(rng, rows, max(1, items // TASTES)) * TASTES + person % TASTES
     item = np.where(rng.random(rows) < 0.8, own, rng.integers(0, items, rows)) % items

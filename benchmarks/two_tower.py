@@ -4,9 +4,10 @@ A log of people and items by a Zipf law, in which groups of people like groups o
 vectors of the latest 20 items, a vector of the person and a hidden layer of 128; a vector of the item and a layer of
 128; vectors of 64, batches of 1,024, softmax over the batch with the correction for popularity. First both say the loss
 of the same batches by the same weights, with whatever the person took left out, which has to agree; then each learns
-from all events once. Timed, plain PyTorch leaves out the same item only, which is less work than ours. It runs twice:
-with `nn.Embedding` and Adam as tutorials have it, and with sparse slopes and `SparseAdam`, which reads and steps the
-touched rows alone.
+from all events once. Timed, plain PyTorch leaves out the same item only, which is less work than ours; ours passes an
+item that several events of a batch have through its tower once, which is less work than its. It runs twice: with
+`nn.Embedding` and Adam as tutorials have it, and with sparse slopes and `SparseAdam`, which reads and steps the touched
+rows alone.
 
     python benchmarks/two_tower.py                     # 2 M interactions
     python benchmarks/two_tower.py --rows 100_000

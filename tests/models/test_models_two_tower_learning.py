@@ -10,8 +10,8 @@ from two_tower_world import SMALL, groups, log_of, needs_torch
 
 from bottega.design.retrievers import TwoTower
 from bottega.models.two_tower.lesson import Lesson
-from bottega.models.two_tower.rows_kernel import collect, hits, read, step
-from bottega.models.two_tower.towers import Towers
+from bottega.models.two_tower.rows_kernel import collect, hide, read, step
+from bottega.models.two_tower.towers import SIDES, Towers
 from bottega.models.two_tower.training import _fresh, _pool, inputs_of
 from bottega.models.two_tower.two_tower import TwoTowerModel
 
@@ -44,21 +44,26 @@ def test_a_history_is_what_came_strictly_before(rows: list[tuple[int, int, int]]
     assert (high - low).tolist() == [min(history, sum(f"p{q}" == who for q, _, _ in rows)) for who in people]
 
 
-@given(st.integers(1, 12), st.integers(0, 2**32 - 1), st.sampled_from([0, 3, 500]))
-@settings(max_examples=60, deadline=None)
-def test_no_item_that_the_person_took_is_a_negative(many: int, seed: int, room: int) -> None:
+@given(st.integers(1, 12), st.integers(1, 12), st.integers(1, 20), st.integers(0, 2**32 - 1))
+@settings(max_examples=80, deadline=None)
+def test_no_item_that_the_person_took_is_a_negative(rows: int, columns: int, items: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
-    own = [np.sort(rng.permutation(20)[: rng.integers(0, 20)]).astype(np.int32) for _ in range(4)]
-    person, item = rng.integers(0, 4, many).astype(np.int32), rng.integers(0, 20, many).astype(np.int32)
+    own = [np.sort(rng.permutation(items)[: rng.integers(0, items + 1)]).astype(np.int32) for _ in range(4)]
+    person, item = rng.integers(0, 4, rows).astype(np.int32), np.sort(rng.integers(0, items, columns)).astype(np.int32)
     start = np.array([0, *np.cumsum([len(part) for part in own])])
-    out, first = np.empty(room, np.int64), np.full(20, -1, np.int64)
-    order, room_to_work = np.argsort(person, kind="stable"), np.empty((2, many), np.int64)
-    count = hits(person, item, order, start, np.concatenate(own), first, *room_to_work, out)
-    right = [r * many + c for r in range(many) for c in range(many) if c != r and item[c] in own[person[r]]]
-    assert count == len(right)
-    assert (first == -1).all()
-    if room >= count:
-        assert sorted(out[:count].tolist()) == right
+    first = rng.integers(0, 2 * columns, items).astype(np.int32)  # what a batch before has left there
+    first[item[::-1]] = np.arange(columns)[::-1]
+    logits = np.zeros((rows, columns), np.float32)
+    hide(logits, person, item, start, np.concatenate(own), first)
+    right = [[-np.inf if item[c] in own[person[r]] else 0 for c in range(columns)] for r in range(rows)]
+    assert logits.tolist() == right
+
+
+def test_of_a_person_who_took_almost_all_the_items_are_looked_up_instead() -> None:
+    taken, item = np.arange(1, 600, dtype=np.int32), np.array([0, 7, 599], np.int32)
+    logits = np.zeros((2, 3), np.float32)
+    hide(logits, np.zeros(2, np.int32), item, np.array([0, 599]), taken, np.zeros(600, np.int32))
+    assert logits.tolist() == [[0, -np.inf, -np.inf]] * 2
 
 
 def test_the_table_is_stepped_as_adam_steps() -> None:
@@ -81,10 +86,10 @@ def test_the_table_is_stepped_as_adam_steps() -> None:
                 pull[row] += slope[i, :4] / len(rows)
             if own[i] >= 0:
                 pull[own[i]] += slope[i, 4:]
-        touched, sums = np.empty(9, np.int64), np.empty((9, 4), np.float32)
-        count = collect(flat, low, high, 8, own, slope, slot, touched, sums, 0)
-        assert sorted(touched[:count].tolist()) == [1, 2, 4, 5, 7, 8]
         rate = np.float32(0.01 * np.sqrt(1 - 0.999**steps) / (1 - 0.9**steps))
+        touched, sums = np.empty(9, np.int64), np.empty((9, 4), np.float32)
+        count = collect(flat, low, high, 8, own, slope, slot, touched, sums, 0, 0, 1)
+        assert sorted(touched[:count].tolist()) == [1, 2, 4, 5, 7, 8]
         step(table, moments, slot, touched, sums, count, rate, *map(np.float32, (0.9, 0.999, 1e-8)))
         for row in (1, 2, 4, 5, 7, 8):
             first[row] = 0.9 * first[row] + 0.1 * pull[row]
@@ -92,6 +97,24 @@ def test_the_table_is_stepped_as_adam_steps() -> None:
             wide[row] -= 0.01 * (first[row] / (1 - 0.9**steps)) / (np.sqrt(second[row] / (1 - 0.999**steps)) + 1e-8)
         np.testing.assert_allclose(table, wide, rtol=1e-4, atol=1e-5)
         assert (slot == -1).all()
+
+
+@given(st.integers(1, 4), st.integers(0, 2**32 - 1))
+@settings(max_examples=30, deadline=None)
+def test_parts_of_the_table_together_are_the_whole(parts: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    flat, rows = rng.integers(0, 100, 60), 100
+    low = rng.integers(0, 60, 20)
+    given = flat, low, np.minimum(low + rng.integers(0, 9, 20), 60), 99, rng.integers(-1, 100, 20)
+    slope, found = rng.normal(size=(20, 6)).astype(np.float32), []
+    whole, shared = np.full((2, rows), -1, np.int64)
+    for part, many, slot in [(0, 1, whole), *((part, parts, shared) for part in range(parts))]:
+        pull = np.zeros((rows, 3), np.float32)
+        touched, sums = np.empty(rows, np.int64), np.empty((rows, 3), np.float32)
+        count = collect(*given, slope, slot, touched, sums, 0, part, many)
+        pull[touched[:count]] = sums[:count]
+        found.append(pull)
+    np.testing.assert_array_equal(sum(found[1:]), found[0])
 
 
 @needs_torch
@@ -102,32 +125,39 @@ def test_loss_and_slopes_are_those_of_the_formula(hard: int) -> None:
     from bottega.models.two_tower.loss import softmax_slopes
 
     rng = torch.Generator().manual_seed(0)
-    many, width, temperature = 6, 5, 0.2
+    rows, width, temperature, place = 6, 5, 0.2, [2, 0, 1, 2, 3, 2]
     people, items, own = (torch.randn(*shape, generator=rng, dtype=torch.float64, requires_grad=True)
-                          for shape in ((many, width), (many, width), (many, hard, width)))  # fmt: skip
-    weight, often = torch.rand(many, generator=rng).double(), torch.randn(many, generator=rng).double()
-    own_often = torch.randn(many, hard, generator=rng).double()
+                          for shape in ((rows, width), (4, width), (rows, hard, width)))  # fmt: skip
+    weight, often = torch.rand(rows, generator=rng).double(), torch.randn(4, generator=rng).double()
+    own_often = torch.randn(rows, hard, generator=rng).double()
     if hard:
         own_often[2, 1] = torch.inf
-    masked = torch.tensor([0 * many + 3, 4 * many + 1, 4 * many + 2])
+    taken = [(0, 3), (4, 1), (4, 2), *enumerate(place)]
     loss = torch.zeros((), dtype=torch.float64)
-    for i in range(many):  # plainly, as it is written down
-        terms = [people[i] @ items[j] / temperature - often[j] for j in range(many) if i * many + j not in masked]
+    for i in range(rows):  # plainly, as it is written down: each row of the batch against every other
+        terms = [people[i] @ items[place[j]] / temperature - often[place[j]]
+                 for j in range(rows) if i == j or (i, place[j]) not in taken]  # fmt: skip
         terms += [people[i] @ own[i, j] / temperature - own_often[i, j] for j in range(hard)]
-        right = people[i] @ items[i] / temperature - often[i]
+        right = people[i] @ items[place[i]] / temperature - often[place[i]]
         loss = loss + weight[i] * (torch.stack(terms).exp().sum().log() - right)
     wanted = torch.autograd.grad(loss, [people, items, own], materialize_grads=True)
     got, slopes = 0.0, [torch.zeros_like(part) for part in wanted]
-    for first, last in ((0, 4), (4, 6)):
-        here = masked[(masked >= first * many) & (masked < last * many)] - first * many
+    many, place_of = torch.tensor([1.0, 1, 3, 1]).double().log(), torch.tensor(place)[:, None]
+    for here in (slice(0, 4), slice(4, 6)):
+
+        def hidden(logits: torch.Tensor, first: int = here.start) -> None:
+            for i, column in taken:
+                if 0 <= i - first < len(logits):
+                    logits[i - first, column] = -torch.inf
+
         with torch.no_grad():
-            part, by_people, by_items, by_own = softmax_slopes(
-                people[first:last], items, own[first:last], weight[first:last], often, here, own_often[first:last],
-                temperature, first,
+            part = softmax_slopes(
+                people[here], items, place_of[here], many, often, own[here], own_often[here], weight[here],
+                temperature, hidden,
             )  # fmt: skip
-        got += float(part)
-        slopes[0][first:last], slopes[2][first:last] = by_people, by_own
-        slopes[1] += by_items
+        got += float(part.loss)
+        slopes[0][here], slopes[2][here] = part.by_people, part.by_own
+        slopes[1] += part.by_items
     assert got == pytest.approx(loss.item(), rel=1e-9)
     for one, other in zip(slopes, wanted, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-8, atol=1e-9)
@@ -147,12 +177,16 @@ def test_the_towers_say_the_same_in_numpy_as_in_pytorch(layers: list[int]) -> No
     towers, lesson = trainer.towers(), inputs.lesson
     rows = np.arange(0, len(lesson), 7)
     person, item = lesson.person[rows], lesson.item[rows]
-    own = np.zeros((len(rows), 0), np.int32)
-    vectors, *_ = trainer._forward(rows, person, item, own, False)
+    batch = trainer._batch(rows, np.zeros((120, 0), np.int32), False)
+    assert batch.person.tolist() == person.tolist()
+    found = [
+        trainer._dense.passed(side, trainer._table.read(read, slice(None))).vectors.detach().numpy()
+        for side, read in zip(SIDES, batch.reads, strict=True)
+    ]
     people = towers.vectors("person", inputs.item_rows, lesson.low[rows], lesson.high[rows], inputs.person_rows[person])
     items = towers.items(1 + item.astype(np.int64), [log.newest("text").to_pylist()[code] for code in item])
-    np.testing.assert_allclose(vectors.people.detach().numpy(), people, rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(vectors.items.detach().numpy(), items, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(found[0], people, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(found[1][batch.place[:, 0]], items, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(np.linalg.norm(people, axis=1), 1, rtol=1e-5)
 
 
@@ -169,20 +203,12 @@ def test_learning_goes_down_the_slope_of_the_whole_model() -> None:
     pool = np.full((12, 1), 3, np.int32)
     rows = np.arange(20)
     before = trainer.loss(rows, pool)
-    person, item = inputs.lesson.person[rows], inputs.lesson.item[rows]
-    own = pool[person]
-    vectors, leaves, parts = trainer._forward(rows, person, item, own, False)
-    _, by_people, by_items, by_hard = trainer._slopes(rows, person, item, own, vectors, map)
-    import torch
-
-    items = torch.cat([vectors.items, vectors.hard.flatten(0, 1)])
-    slopes = torch.autograd.grad(
-        [vectors.people, items], leaves, [by_people, torch.cat([by_items, by_hard.flatten(0, 1)])]
-    )
+    batch = trainer._batch(rows, pool, False)
+    parts, slopes = batch.reads, trainer._slopes(batch, trainer._in_turn)[1]
     pull = np.zeros_like(begin.table)
     for part, slope in zip(parts, slopes, strict=True):
         touched, sums = np.empty(len(pull), np.int64), np.empty_like(pull)
-        count = collect(*part, slope.numpy(), np.full(len(pull), -1, np.int64), touched, sums, 0)
+        count = collect(*part, slope.numpy(), np.full(len(pull), -1, np.int64), touched, sums, 0, 0, 1)
         pull[touched[:count]] += sums[:count]
     used = np.unique(np.concatenate([parts[0].own, parts[1].own, parts[0].flat, parts[1].flat]))
     for row in used[:: max(1, len(used) // 9)]:
@@ -196,6 +222,28 @@ def test_learning_goes_down_the_slope_of_the_whole_model() -> None:
             ends.append(moved.loss(rows, pool))
         assert ends[0] - ends[1] == pytest.approx(2 * float((direction * pull).sum()), rel=0.05, abs=2e-5)
     assert before > 0
+
+
+@needs_torch
+@pytest.mark.parametrize("threads", [2, 3])
+def test_threads_side_by_side_find_the_same_slopes(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    from bottega.models.networks.place import Place
+    from bottega.models.two_tower.trainer import Trainer
+
+    log, _ = groups()
+    setting = TwoTower(**SMALL, text="text", hard_negatives=2)
+    inputs, rows = inputs_of(setting, log, log.newest("text").to_pylist(), 2000, None), np.arange(0, 800, 17)
+    pool, slopes, learnt = np.full((120, 1), 3, np.int32), [], []
+    for many in (1, threads, threads):
+        monkeypatch.setattr(Place, "of", lambda _, many=many: Place("cpu", "float32", many))
+        trainer = Trainer(setting, inputs, _fresh(setting, inputs.layout))
+        loss, by_inputs, by_weights = trainer._slopes(trainer._batch(rows, pool, False), trainer._in_turn)
+        slopes.append([np.array(loss), *by_inputs, *by_weights.values()])
+        trainer.learn(pool)
+        learnt.append(trainer.towers().version())
+    for one, other in zip(*slopes[:2], strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-7)
+    assert learnt[1] == learnt[2]
 
 
 @needs_torch

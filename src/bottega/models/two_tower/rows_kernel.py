@@ -15,6 +15,7 @@ from bottega.metrics.compiling import compiled
 Array = np.ndarray[Any, np.dtype[Any]]
 _ONE = np.float32(1)
 _MANY = 16  # items of a person, for each of the batch, up to which they are looked through one by one
+_TOGETHER = 16  # rows side by side that one thread looks after: two threads seldom write into one line of memory
 
 
 @compiled
@@ -45,36 +46,43 @@ def read(table: Array, flat: Array, low: Array, high: Array, nothing: int, own: 
 @compiled
 def collect(
     flat: Array, low: Array, high: Array, nothing: int, own: Array, slope: Array,
-    slot: Array, touched: Array, sums: Array, count: int,
+    slot: Array, touched: Array, sums: Array, count: int, part: int, parts: int,
 ) -> int:  # fmt: skip
     """Add the slopes of what `read` gave to those of the rows it came from, and give how many rows were touched.
 
     slope: (n, 2·size). slot: (rows,) the place of a row in `touched`, −1 for none. touched: (room,) rows. sums:
-    (room, size). count: rows that were touched before.
+    (room, size). count: rows that were touched before. part: which of so many parts of the table to look after; parts
+    can be done side by side, each with room of its own.
     """
-    size = sums.shape[1]
-    for i in range(len(low)):
-        many = high[i] - low[i]
-        share = _ONE / np.float32(max(many, 1))
-        for place in range(low[i], high[i]):
-            count = _add(flat[place], slope[i, :size], share, slot, touched, sums, count)
-        if many == 0 and nothing >= 0:
-            count = _add(nothing, slope[i, :size], _ONE, slot, touched, sums, count)
-        if own[i] >= 0:
-            count = _add(own[i], slope[i, size:], _ONE, slot, touched, sums, count)
-    return count
+    size, alone = sums.shape[1], np.arange(len(own) + 1)
+    count = _add(flat, low, high, nothing, slope[:, :size], slot, touched, sums, count, part, parts)
+    return _add(own, alone[:-1], alone[1:], -1, slope[:, size:], slot, touched, sums, count, part, parts)
 
 
 @compiled
-def _add(row: int, slope: Array, share: np.float32, slot: Array, touched: Array, sums: Array, count: int) -> int:
-    place = slot[row]
-    if place < 0:
-        slot[row], touched[count], place = count, row, count
-        sums[place] = 0
-        count += 1
-    total = sums[place]
-    for j in range(len(slope)):
-        total[j] += share * slope[j]
+def _add(
+    flat: Array, low: Array, high: Array, nothing: int, slope: Array,
+    slot: Array, touched: Array, sums: Array, count: int, part: int, parts: int,
+) -> int:  # fmt: skip
+    """The same for means of lists alone. It adds in one place, which is then compiled to wide instructions."""
+    size = sums.shape[1]
+    mean = np.empty(size, dtype=sums.dtype)
+    for i in range(len(low)):
+        many = high[i] - low[i]
+        share = _ONE / np.float32(max(many, 1))
+        for j in range(size):
+            mean[j] = share * slope[i, j]
+        for place in range(low[i], low[i] + max(many, 1)):
+            row = flat[place] if many > 0 else nothing
+            if row < 0 or (row // _TOGETHER) % parts != part:
+                continue
+            at = slot[row]
+            if at < 0:
+                slot[row], touched[count], at = count, row, count
+                sums[at] = 0
+                count += 1
+            for j in range(size):
+                sums[at, j] += mean[j]
     return count
 
 
@@ -102,43 +110,31 @@ def step(
 
 
 @compiled
-def hits(
-    person: Array, item: Array, order: Array, start: Array, taken: Array, first: Array, after: Array, columns: Array,
-    out: Array,
-) -> int:  # fmt: skip
-    """Write the places row · n + column of a batch where the column's item is one that the row's person took.
+def hide(logits: Array, person: Array, item: Array, start: Array, taken: Array, first: Array) -> None:
+    """Put −∞ into the logits of the items that the row's person took.
 
-    The row's own column is none of them. person, item: (n,) of the batch. order: (n,) rows by person. start, taken: the
-    items of each person, ascending: taken[start[p]:start[p + 1]]. first: (items,) all −1 before and after. after,
-    columns: (n,) room to work in. out: (room,). Gives how many there are; where there is no room for all, nothing is
-    lost but their writing.
+    logits: (n, m). person: (n,) of the rows; equal ones side by side are looked up once. item: (m,) of the columns,
+    ascending. start, taken: the items of each person, ascending: taken[start[p]:start[p + 1]]. first: (items,) the
+    first column of each item that has one, and anything from 0 on for the others.
     """
-    many, count, found, last = len(item), 0, 0, -1
-    for column in range(many):
-        after[column] = first[item[column]]
-        first[item[column]] = column
-    for row in order:
-        if person[row] != last:  # once for all rows of a person
+    many, found, last = len(item), 0, -1
+    columns = np.empty(many, dtype=np.int64)
+    for row in range(len(person)):
+        if person[row] != last:
             last, found = person[row], 0
             own = taken[start[last] : start[last + 1]]
             if len(own) <= _MANY * many:
                 for thing in own:
                     column = first[thing]
-                    while column >= 0:
+                    while column < many and item[column] == thing:
                         columns[found] = column
                         found += 1
-                        column = after[column]
+                        column += 1
             else:
                 for column in range(many):
                     place = np.searchsorted(own, item[column])
                     if place < len(own) and own[place] == item[column]:
                         columns[found] = column
                         found += 1
-        for place in range(found):
-            if columns[place] != row:
-                if count < len(out):
-                    out[count] = row * many + columns[place]
-                count += 1
-    for column in range(many):
-        first[item[column]] = -1
-    return count
+        for column in columns[:found]:
+            logits[row, column] = -np.inf

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -14,9 +15,11 @@ import numpy.typing as npt
 from bottega.design.retrievers import TwoTower
 from bottega.models.networks.needed import needed
 from bottega.models.networks.place import Place
-from bottega.models.networks.vectors import KEEP_FIRST, KEEP_SECOND, SMALL, corrected
+from bottega.models.networks.vectors import corrected
+from bottega.models.two_tower.dense import Dense, Passed, Slopes
 from bottega.models.two_tower.lesson import Lesson
-from bottega.models.two_tower.loss import softmax_slopes
+from bottega.models.two_tower.loss import Loss, softmax_slopes
+from bottega.models.two_tower.table import Read, Table
 from bottega.models.two_tower.towers import SIDES, Layout, Places, Towers
 from bottega.models.vocabulary import Codes
 
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Array = npt.NDArray[np.float32]
+Each = Callable[[Callable[[int], Any]], list[Any]]  # does the work of every part of a batch
 _UNKNOWN = 0.1  # share of the people, and with it of new ones, that are taken for unknown
 _MASKED = 0.02  # the same of the items with a text, besides the rare ones: a text learns to stand alone
 
@@ -43,50 +47,44 @@ class Inputs:
     weight: Array
 
 
-class Read(NamedTuple):
-    """From where a tower's inputs were read; as `rows_kernel.read` takes it."""
+class Batch(NamedTuple):
+    """Some events, ascending by person. Each of their items goes through its tower once, for all events that have it.
 
-    flat: Places
-    low: Places
-    high: Places
-    nothing: int
-    own: Places
+    person: (n,). item: (m,) ascending; twice where it is taken for unknown too. place: (n, 1) which of them is each
+    event's. many, often: (m,), and own_often: (n, h), as `softmax_slopes` takes them. weight: (n,) of sum 1. reads: of
+    the people (n,); of the items and the events' own negatives (m + n·h,).
+    """
 
-
-class Vectors(NamedTuple):
-    """What the towers say of a batch. people, items: (n, d). hard: (n, h, d) of each event's own negatives."""
-
-    people: Tensor
-    items: Tensor
-    hard: Tensor
+    person: Codes
+    item: Codes
+    place: Tensor
+    many: Tensor
+    often: Tensor
+    own_often: Tensor
+    weight: Tensor
+    reads: tuple[Read, Read]
 
 
 class Trainer:
     """Learns pass by pass; the same log, setting and seed give the same towers on one machine."""
 
     def __init__(self, setting: TwoTower, inputs: Inputs, towers: Towers) -> None:
-        torch = needed("torch")
-        lesson, size = inputs.lesson, towers.size
+        needed("torch")
+        lesson, self._layout = inputs.lesson, inputs.layout
         self.setting, self.inputs, self.passes, self.seconds = setting, inputs, 0, 0.0
         self.batch = max(2, min(setting.batch, len(lesson)))
-        self.place = Place.of(4 * self.batch * self.batch * size)  # the products of the batch, and their slopes
-        self._layout, self._table = inputs.layout, towers.table.copy()
-        self._moments = np.zeros((len(self._table), 2 * size), dtype=np.float32)
-        self._slot = np.full(len(self._table), -1, dtype=np.int64)
-        room = min(len(self._table), self._room())
-        self._touched, self._sums = np.empty(room, np.int64), np.empty((room, size), np.float32)
-        self._dense = {name: torch.tensor(values, requires_grad=True) for name, values in towers.dense.items()}
-        self._adam = torch.optim.Adam([*self._dense.values()], setting.learning_rate, (KEEP_FIRST, KEEP_SECOND), SMALL)
+        self.place = Place.of(4 * self.batch * self.batch * towers.size)  # the products of the batch, and their slopes
+        self._table = Table(towers.table.copy(), self._room(), self.place.threads)
+        self._dense = Dense(towers.dense, setting.learning_rate)
         self._steps, self._rng = 0, np.random.default_rng(setting.seed)
         counts = lesson.counts(self._layout.items)
         with np.errstate(divide="ignore"):
             often = np.log(self.batch * counts / len(lesson)) if setting.logq else np.zeros(len(counts))
-        self._often = torch.from_numpy(often.astype(np.float32))
+        self._often = often.astype(np.float32)
         self._hard_often = 0.0  # the same of an item of a pool
         self._masked = np.where(np.diff(inputs.word_start) > 0, _MASKED + 1 / (1 + counts), 0)
         self._taken = lesson.taken()
-        self._first = np.full(self._layout.items, -1, dtype=np.int64)
-        self._hits = np.empty(64 * self.batch, dtype=np.int64)
+        self._first = np.zeros(self._layout.items, dtype=np.int32)
 
     def learn(self, pool: Codes) -> float:
         """Pass once over the events in a new order, and give the mean loss while it learnt.
@@ -97,131 +95,129 @@ class Trainer:
         steps = max(1, round(count / self.batch))
         order = self._rng.permutation(count)
         with self.place.taken(), ThreadPoolExecutor(self.place.threads) as workers:
-            each = workers.map if self.place.threads > 1 else map
+
+            def each(work: Callable[[int], Any]) -> list[Any]:
+                others = [workers.submit(work, part) for part in range(1, self.place.threads)]
+                return [work(0), *(other.result() for other in others)]
+
             for rows in np.array_split(order, steps):
-                loss += self._step(rows, pool, each)
+                loss += self._step(self._batch(rows, pool, True), each)
         self.passes += 1
         self.seconds += time.perf_counter() - began
         return loss / steps
 
     def towers(self) -> Towers:
         """What it has learnt so far, copied."""
-        dense = {name: values.detach().numpy().copy() for name, values in self._dense.items()}
-        return Towers(self._layout, self._table.copy(), dense)
+        return Towers(self._layout, self._table.rows.copy(), self._dense.arrays())
 
     def loss(self, rows: Places, pool: Codes) -> float:
         """The mean loss of a batch of events, without learning and with nothing taken for unknown."""
-        person, item = self.inputs.lesson.person[rows], self.inputs.lesson.item[rows]
-        own = self._negatives(person, pool)
         with self.place.taken():
-            vectors = self._forward(rows, person, item, own, False)[0]
-            return self._slopes(rows, person, item, own, vectors, map)[0]
+            return self._slopes(self._batch(rows, pool, False), self._in_turn)[0]
+
+    def _in_turn(self, work: Callable[[int], Any]) -> list[Any]:
+        """Do the work of every part, one after the other."""
+        return [work(part) for part in range(self.place.threads)]
 
     def _room(self) -> int:
         """Rows that a batch can touch."""
         widest = int(np.diff(self.inputs.word_start).max(initial=0))
         return self.batch * 2 * (self.setting.history + 2 + (widest + 1) * (1 + self.setting.hard_negatives))
 
-    def _step(self, rows: Places, pool: Codes, each: Callable[..., Iterable[Any]]) -> float:
-        """Learn from these events, and give their mean loss. each: `map`, or that of a pool of threads."""
+    def _batch(self, rows: Places, pool: Codes, unknown: bool) -> Batch:
+        """Gather events. unknown: whether some people and items are taken for unknown."""
         import torch
 
-        person, item = self.inputs.lesson.person[rows], self.inputs.lesson.item[rows]
+        inputs, layout, rows = self.inputs, self._layout, np.sort(rows)  # events lie by person
+        person, item = inputs.lesson.person[rows], inputs.lesson.item[rows]
         own = self._negatives(person, pool)
-        vectors, leaves, parts = self._forward(rows, person, item, own, True)
-        loss, by_people, by_items, by_hard = self._slopes(rows, person, item, own, vectors, each)
-        by_item = torch.cat([by_items, by_hard.flatten(0, 1)])
-        items = torch.cat([vectors.items, vectors.hard.flatten(0, 1)])
-        params = [*self._dense.values()]
-        found = torch.autograd.grad([vectors.people, items], [*leaves, *params], [by_people, by_item])
-        for values, slope in zip(params, found[2:], strict=True):
-            values.grad = slope
-        self._adam.step()
-        self._step_table(parts, found[:2])
+        people = inputs.person_rows[person]
+        keys = 1 + 2 * np.concatenate([item, np.maximum(own, 0).ravel()]).astype(np.int64)  # even ones are unknown
+        if unknown:
+            people = np.where((people >= 0) & (self._rng.random(len(people)) < _UNKNOWN), layout.nobody, people)
+            keys -= self._rng.random(len(keys)) < self._masked[keys // 2]
+        found, place, many = np.unique(keys[: len(item)], return_inverse=True, return_counts=True)
+        keys = np.concatenate([found, keys[len(item) :]])
+        items = keys // 2
+        lists = inputs.lesson.low[rows], inputs.lesson.high[rows]
+        texts = inputs.word_start[items], inputs.word_start[items + 1]
+        reads = (
+            Read(inputs.item_rows, *lists, layout.nothing, people),
+            Read(inputs.word_rows, *texts, -1, np.where(keys % 2, 1 + items, 0)),
+        )
+        weight = inputs.weight[rows] / inputs.weight[rows].sum()
+        items = items[: len(found)]
+        return Batch(
+            person,
+            items.astype(np.int32),
+            torch.from_numpy(place[:, None]),
+            torch.from_numpy(np.log(many, dtype=np.float32)),
+            torch.from_numpy(self._often[items]),
+            torch.from_numpy(np.where(own < 0, np.float32(np.inf), np.float32(self._hard_often))),
+            torch.from_numpy(weight),
+            reads,
+        )
+
+    def _step(self, batch: Batch, each: Each) -> float:
+        """Learn from these events, and give their mean loss."""
+        loss, by_inputs, by_weights = self._slopes(batch, each)
+        self._steps += 1
+        rate = corrected(self.setting.learning_rate, self._steps)
+        self._dense.step(by_weights)
+        each(lambda part: self._table.step(part, batch.reads, by_inputs, rate))
         return loss
 
-    def _forward(
-        self, rows: Places, person: Codes, item: Codes, own: Codes, unknown: bool
-    ) -> tuple[Vectors, list[Tensor], list[Read]]:
-        """The vectors of a batch; what went into the towers, to take slopes by; and from where it was read."""
+    def _slopes(self, batch: Batch, each: Each) -> tuple[float, list[Tensor], dict[str, Tensor]]:
+        """The mean loss, and its slopes by what was read for each side and by the dense weights."""
         import torch
 
-        from bottega.models.two_tower.rows_kernel import read
+        edges = [np.linspace(0, len(read.own), self.place.threads + 1).astype(int) for read in batch.reads]
+        people, things = ([slice(low, high) for low, high in pairwise(cut)] for cut in edges)
+        self._first[batch.item[::-1]] = np.arange(len(batch.item), dtype=np.int32)[::-1]  # the first one, of two
 
-        inputs = self.inputs
-        people = inputs.person_rows[person]
-        every = np.concatenate([item, np.maximum(own, 0).ravel()])
-        singles = 1 + every.astype(np.int64)
-        if unknown:
-            people = np.where((people >= 0) & (self._rng.random(len(people)) < _UNKNOWN), self._layout.nobody, people)
-            singles[self._rng.random(len(every)) < self._masked[every]] = 0
-        lists = inputs.lesson.low[rows], inputs.lesson.high[rows]
-        texts = inputs.word_start[every], inputs.word_start[every + 1]
-        parts = [
-            Read(inputs.item_rows, *lists, self._layout.nothing, people),
-            Read(inputs.word_rows, *texts, -1, singles),
-        ]
-        leaves, found = [], []
-        for side, part in zip(SIDES, parts, strict=True):
-            leaf = torch.empty((len(part.own), 2 * self._table.shape[1]))
-            read(self._table, *part, leaf.numpy())
-            leaves.append(leaf.requires_grad_())
-            found.append(self._tower(side, leaf))
-        items, many = found[1], len(rows)
-        return Vectors(found[0], items[:many], items[many:].view(*own.shape, items.shape[1])), leaves, parts
+        def forward(part: int) -> list[Passed]:
+            given = zip(SIDES, batch.reads, (people[part], things[part]), strict=True)
+            return [self._dense.passed(side, self._table.read(read, here)) for side, read, here in given]
 
-    def _tower(self, side: str, inputs: Tensor) -> Tensor:
-        """As `Towers.vectors`."""
+        passed = each(forward)
+        items = torch.cat([of_items.vectors for _, of_items in passed]).detach()
+
+        def meet(part: int) -> tuple[Loss, Slopes]:
+            of_people = passed[part][0]
+            found = self._loss(batch, people[part], of_people.vectors, items)
+            return found, self._dense.slopes(SIDES[0], of_people, found.by_people)
+
+        met = each(meet)
+        by_items = torch.stack([found.by_items for found, _ in met]).sum(0)
+        by_things = torch.cat([by_items, *(found.by_own.flatten(0, 1) for found, _ in met)])
+
+        def back(part: int) -> Slopes:
+            return self._dense.slopes(SIDES[1], passed[part][1], by_things[things[part]])
+
+        sides = [slopes for _, slopes in met], each(back)
+        by_inputs = [torch.cat([part.inputs for part in side]) for side in sides]
+        by_weights = {
+            name: torch.stack([part.weights[name] for part in side]).sum(0)
+            for side in sides
+            for name in side[0].weights
+        }
+        return sum(float(found.loss) for found, _ in met), by_inputs, by_weights
+
+    def _loss(self, batch: Batch, here: slice, people: Tensor, items: Tensor) -> Loss:
+        """The loss of some events. items: the vectors of the batch's items, and behind them of the events' own."""
         import torch
 
-        size = inputs.shape[1] // 2
-        found = inputs[:, :size] @ self._dense[f"{side}.mean"].T + inputs[:, size:]
-        layer, inner = 0, inputs
-        while f"{side}.{layer}.weight" in self._dense:
-            inner = inner if layer == 0 else inner.relu()
-            inner = torch.addmm(self._dense[f"{side}.{layer}.bias"], inner, self._dense[f"{side}.{layer}.weight"].T)
-            layer += 1
-        found = found + inner if layer else found
-        vectors: Tensor = found / found.square().sum(1, keepdim=True).clamp_min(1e-30).sqrt()
-        return vectors
+        from bottega.models.two_tower.rows_kernel import hide
 
-    def _slopes(
-        self, rows: Places, person: Codes, item: Codes, own: Codes, vectors: Vectors, each: Callable[..., Iterable[Any]]
-    ) -> tuple[float, Tensor, Tensor, Tensor]:
-        """The mean loss, and its slopes by the vectors; the rows are dealt to the threads."""
-        import torch
+        def hidden(logits: Tensor) -> None:
+            hide(logits.numpy(), batch.person[here], batch.item, *self._taken, self._first)
 
-        weight = torch.from_numpy(self.inputs.weight[rows] / self.inputs.weight[rows].sum())
-        often = self._often[torch.from_numpy(item.astype(np.int64))]
-        masked = self._masked_places(person, item)
-        own_often = torch.full(own.shape, self._hard_often)
-        own_often[torch.from_numpy(own < 0)] = torch.inf
-        edges = np.linspace(0, len(rows), self.place.threads + 1).astype(int)
-        parts = np.searchsorted(masked, edges * len(rows))
-
-        def part(n: int) -> tuple[Tensor, ...]:
-            low, high = int(edges[n]), int(edges[n + 1])
-            here = torch.from_numpy(masked[parts[n] : parts[n + 1]] - low * len(rows))
-            with torch.no_grad():
-                return softmax_slopes(
-                    vectors.people[low:high], vectors.items, vectors.hard[low:high], weight[low:high], often, here,
-                    own_often[low:high], self.setting.temperature, low,
-                )  # fmt: skip
-
-        found = list(each(part, range(self.place.threads)))
-        loss = sum(float(values[0]) for values in found)
-        by_items = torch.stack([values[2] for values in found]).sum(0)
-        return loss, torch.cat([values[1] for values in found]), by_items, torch.cat([values[3] for values in found])
-
-    def _masked_places(self, person: Codes, item: Codes) -> Places:
-        """Places of the batch that are no negatives, ascending."""
-        from bottega.models.two_tower.rows_kernel import hits
-
-        order, room = np.argsort(person, kind="stable"), np.empty((2, len(item)), dtype=np.int64)
-        given = person, item, order, *self._taken, self._first, *room
-        while (count := hits(*given, self._hits)) > len(self._hits):
-            self._hits = np.empty(2 * count, dtype=np.int64)
-        return np.sort(self._hits[:count])
+        own = items[len(batch.item) :].view(*batch.own_often.shape, items.shape[1])[here]
+        with torch.no_grad():
+            return softmax_slopes(
+                people, items[: len(batch.item)], batch.place[here], batch.many, batch.often, own,
+                batch.own_often[here], batch.weight[here], self.setting.temperature, hidden,
+            )  # fmt: skip
 
     def _negatives(self, person: Codes, pool: Codes) -> Codes:
         """Draw each event's own negatives from the pool of its person, (n, h)."""
@@ -230,16 +226,3 @@ class Trainer:
         self._hard_often = float(np.log(self.setting.hard_negatives / pool.shape[1])) if self.setting.logq else 0.0
         place = self._rng.integers(0, pool.shape[1], (len(person), self.setting.hard_negatives))
         return pool[person[:, None], place]
-
-    def _step_table(self, parts: list[Read], slopes: Iterable[Tensor]) -> None:
-        """Step the rows that were read."""
-        from bottega.models.two_tower.rows_kernel import collect, step
-
-        self._steps += 1
-        count = 0
-        work = self._slot, self._touched, self._sums
-        for part, slope in zip(parts, slopes, strict=True):
-            count = collect(*part, slope.contiguous().numpy(), *work, count)
-        rate = corrected(self.setting.learning_rate, self._steps)
-        keep = np.float32(KEEP_FIRST), np.float32(KEEP_SECOND), np.float32(SMALL)
-        step(self._table, self._moments, *work, count, np.float32(rate), *keep)

@@ -255,6 +255,12 @@ def test_a_write_that_finds_the_disk_full_is_one_error(workspace: Workspace) -> 
     assert list(workspace.steps.iterdir()) == []
 
 
+def test_a_copy_of_many_files_that_finds_the_disk_full_is_one_error(workspace: Workspace) -> None:
+    """Between the steps, as when a build is put together: such an error has no number."""
+    with pytest.raises(BuildError, match=r"No space left|the disk is full"), Runner(workspace):
+        raise shutil.Error([("a.npy", "b.npy", "[Errno 28] No space left on device: 'b.npy'")])
+
+
 def test_an_engine_s_own_error_about_a_full_disk_is_understood(workspace: Workspace) -> None:
     class EngineError(Exception):
         pass

@@ -161,3 +161,24 @@ def test_a_table_of_another_name_is_asked_for(built: Callable[..., Ran], tmp_pat
     write(tmp_path / "orders.csv", MOVIELENS, ratings())
     with pytest.raises(DataError, match=r"no file 'ratings'"):
         built(tmp_path)
+
+
+def test_how_soon_a_new_film_is_found(built: Callable[..., Ran], tmp_path: Path) -> None:
+    """Ratings that are no positives bring no film, and none of those that do is missed for them."""
+    rows = ratings()
+    last = [[*row[:2], 2 if place % 3 == 0 else 5, row[3]] for place, row in enumerate(rows[-40:])]
+    path = [bt.Retrieve(k=60), bt.Rank(), bt.Show(k=10)]
+    newest = small(
+        models={"retrieve": [*RETRIEVERS[:1], bt.Trending(half_life="7d", k=30)], "rank": RANKERS[:1]},
+        serving=bt.Serving(path=path),
+    )
+    ran = built(write(tmp_path / "ratings.csv", MOVIELENS, [*rows[:-40], *last]), newest)
+    told = ran.scorecard["arrival"]
+    assert (told["sent"], told["n"], told["by"]) == (20, 20, {"Trending": 20})
+    assert 0 < told["median"] <= told["longest"]
+    assert told["asked"] >= told["retrieved"] >= 20
+    assert "a new item is found by trending" in ran.report.read_text().lower()
+    deaf = changed(newest, models={"retrieve": RETRIEVERS[:1], "rank": RANKERS[:1]})
+    ran = built(tmp_path, deaf)
+    assert (ran.scorecard["arrival"]["sent"], ran.scorecard["arrival"]["n"]) == (0, 0)
+    assert "no source finds a new item before the next build" in ran.report.read_text().lower()

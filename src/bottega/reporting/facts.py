@@ -141,7 +141,7 @@ def _served(card: Scorecard) -> list[Phrase]:
 
 
 def _fresh(card: Scorecard) -> list[Phrase]:
-    return [] if card.arrival is None else [(part, "") for part in arrived(card.arrival).split(", ")]
+    return [] if card.arrival is None else [(part, "") for part in arrived(card.arrival).split("; ")]
 
 
 def _parity(card: Scorecard) -> list[Phrase]:

@@ -23,7 +23,12 @@ class Arrival(msgspec.Struct, frozen=True):
     median: float | None = None
     longest: float | None = None
     n: int = 0
-    """Items that were sent and found; none: no source can know an item before the next build."""
+    """Items that were sent and found."""
+    sent: int = 0
+    """Items that were sent; none: no source can know an item before the next build."""
+    retrieved: int = 0
+    """Requests after which a new item was among the candidates, of those that were `asked`."""
+    asked: int = 0
     by: dict[str, int] = {}
     """Source to how many of them it found."""
 

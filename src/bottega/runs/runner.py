@@ -170,14 +170,20 @@ class Runner:
                 "the same command again goes on from there",
             ) from None
         except OSError as error:
-            if error.errno not in _SURROUNDINGS:
+            number = errno.ENOSPC if _is_full(error) else error.errno  # shutil tells of many files, and of no number
+            if number not in _SURROUNDINGS:
                 raise
+            said = error.strerror or os.strerror(number)
             raise BuildError(
                 self._current,
-                f"{error.strerror}: {error.filename}" if error.filename else error.strerror,
+                f"{said}: {error.filename}" if error.filename else said,
                 "a workspace that can be written and data that can be read",
                 "mend that, or name another folder with --workspace DIR, and run again: finished steps are kept",
             ) from error
+
+
+def _is_full(error: Exception) -> bool:
+    return "No space left" in str(error) or "quota exceeded" in str(error).lower()
 
 
 @contextmanager
@@ -189,7 +195,6 @@ def _full_disk_by_name(part: Path) -> Iterator[None]:
         raise
     except Exception as error:
         if getattr(error, "errno", None) is None:
-            said = "No space left" in str(error) or "quota exceeded" in str(error).lower()
-            if said or shutil.disk_usage(part).free < _FULL_BELOW:
+            if _is_full(error) or shutil.disk_usage(part).free < _FULL_BELOW:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(part)) from error
         raise

@@ -76,7 +76,8 @@ class ArrivalWriter:
         people = [None] * len(names) if who is None else as_text(log.column(who)).to_pylist()
         zeros = np.zeros(len(names), np.int64)
         time = zeros if log.time is None else log.time
-        since = time if log.known is None else np.maximum(time, log.known)
+        since = zeros if log.time is None else time + 1  # not at its own time yet, as for features
+        since = since if log.known is None else np.maximum(since, log.known)
         said = [
             as_text(log.column(name)).to_pylist() if name in log.rows.column_names else [None] * len(names)
             for name in self._columns

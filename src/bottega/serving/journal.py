@@ -102,8 +102,16 @@ class JournalFollower(threading.Thread, Generic[Target, Kind]):
                 self._say("")
             except BottegaError as error:
                 self._say(str(error))
+            except Exception as error:  # whatever an entry does to a model, what comes after it may be taken in
+                log.exception("what is new cannot be taken in")
+                self._say(f"{type(error).__name__}: {error}")
             del target  # not held while it waits
             self._pause.wait(max(LOOK_S, _REST * (time.perf_counter() - begin)))
+
+    def look(self) -> None:
+        """Apply all that stands there now, where there is still something that answers. Errors: those of the store."""
+        if (target := self._target()) is not None:
+            self.catch_up(target)
 
     def catch_up(self, target: Target) -> None:
         """Apply all that stands there now. Errors: those of the store."""

@@ -95,22 +95,21 @@ class Path:
             for asked in ({**who, "candidates": None if finds else ["0"]}, {"candidates": ["0", "1"]}):
                 self._answer(self.request_type(**asked, view=view), None, charge=False)
 
-    def catch_up(self, at: int | None = None) -> Arriving:
-        """Take in the items, and what was taken, that the store was told of since the build; give who did.
+    def arriving(self, at: int | None = None) -> Arriving:
+        """Give what takes in the items, and what was taken, that the store is told of since the build; one for a path.
 
-        at: the moment up to which; nothing: what the clock for features says. Errors: those of the store.
+        at: the moment up to which; nothing: what the clock for features says.
         """
-        arriving = Arriving(
-            self._finder, self.bundle.reader.store, self.design, self._moment if at is None else lambda: at
-        )
-        if self.bundle.retrievers:
-            arriving.catch_up(self._finder)
-        return arriving
+        as_of, clock = self.bundle.reader.as_of if at is None else at, self.bundle.clock
+        tells = clock if at is None and clock is not None else lambda: as_of  # without this path, which may go
+        return Arriving(self._finder, self.bundle.reader.store, self.design, tells)
 
     def follow(self) -> None:
-        """Catch up, and then take in whatever arrives, in a thread of its own. Errors: those of the store."""
+        """Take in what arrived, and then whatever arrives, in a thread of its own. Errors: those of the store."""
         if self.bundle.retrievers:
-            self.catch_up().start()
+            arriving = self.arriving()
+            arriving.look()
+            arriving.start()
 
     def answer(self, request: msgspec.Struct, at: int | None = None) -> Answer:
         """Rank candidates for a request; whatever is unknown or missing has a defined answer and is named in it.
@@ -161,6 +160,15 @@ class Path:
                 item.slot, item.bid, item.price = slot, float(outcome.bids[row]), float(outcome.sold.prices[slot - 1])
         return told
 
+    def find(self, request: msgspec.Struct, at: int | None = None) -> Candidacy:
+        """Give the candidates of a request as they come from retrieval, without a time limit.
+
+        at: the moment as of which conditions read the store; nothing: what the clock says.
+        """
+        found = self._asked(request)
+        self._finder.find(found, False, self._may(found.asked.columns, self._moment() if at is None else at))
+        return found
+
     def features(
         self, columns: dict[str, Any], candidates: list[str], at: int, brought: dict[str, np.ndarray] | None = None
     ) -> Values:
@@ -201,10 +209,8 @@ class Path:
         at: the moment of the request; nothing: what the clock for features says. limited: whether the stages' budgets
         hold; an explanation has time.
         """
-        found = Candidacy(read_request(request, self.bundle.facts.fields, self._show, self._limit, self._views))
+        found = self._asked(request)
         asked = found.asked
-        if asked.given is None and self._finder.stage is None:
-            raise RequestError("candidates", "none", "a list of ids, which this design does not find by itself")
         moment = self._moment() if at is None else at
         self._finder.find(found, limited, self._may(asked.columns, moment))
         begin = time.perf_counter()
@@ -226,6 +232,12 @@ class Path:
             columns = {item: objects(found.values.at_rows(item, frame.group)) for item in parsed.columns}
             rows = np.flatnonzero(evaluate(parsed, columns, frame.rows) == 1)
         return found, frame, rows
+
+    def _asked(self, request: msgspec.Struct) -> Candidacy:
+        found = Candidacy(read_request(request, self.bundle.facts.fields, self._show, self._limit, self._views))
+        if found.asked.given is None and self._finder.stage is None:
+            raise RequestError("candidates", "none", "a list of ids, which this design does not find by itself")
+        return found
 
     def _rank(self, stage: Rank, found: Candidacy, frame: Frame, begin: float, limited: bool) -> None:
         """Let a ladder's champion score the candidates, if what came before has left it time."""

@@ -50,7 +50,8 @@ def _path(build: Build, at: int | None) -> RequestPath | NearestPath:
     if any(isinstance(stage, Nearest) for stage in read_design(build.folder).serving.path):
         return NearestPath(load_pictures(build.folder, EMBEDDED))
     path = RequestPath(load_bundle(build.folder))
-    path.catch_up(at)
+    if path.bundle.retrievers:
+        path.arriving(at).look()
     return path
 
 

@@ -72,7 +72,7 @@ class Finder:
         depth: how many of the best are wanted; beyond 100 it looks further.
         """
         faiss = needed()
-        effort = self.effort if depth <= DEPTH else min(math.ceil(self.effort * (depth / DEPTH) ** 0.5), self.most)
+        effort = min(math.ceil(self.effort * max(1.0, depth / DEPTH)), self.most)
         settings = _settings(self.kind, max(effort, count) if self.kind == "hnsw" else effort)
         threads = faiss.omp_get_max_threads()
         faiss.omp_set_num_threads(1)

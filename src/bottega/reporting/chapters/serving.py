@@ -55,12 +55,16 @@ def serving(design: Design, card: Scorecard) -> Section:
 
 def arrived(found: Arrival) -> str:
     """Say how soon a new item is found."""
-    if found.median is None:
+    if not found.sent:
         return "no source finds a new item before the next build"
+    if found.median is None:
+        return f"none of {numbers.count(found.sent)} new items was found"
     by = f" by {', '.join(found.by)}" if found.by else ""
     longest = None if found.longest is None else 1e3 * found.longest
     told = f"a new item is found{by} after {numbers.milliseconds(1e3 * found.median)}"
-    return f"{told}, {numbers.milliseconds(longest)} at most of {numbers.count(found.n)}"
+    told += f", {numbers.milliseconds(longest)} at most; {found.n} of {found.sent} were"
+    often = numbers.share(found.retrieved / found.asked) if found.asked else ""
+    return f"{told}, for {often} of the requests that were asked" if often else told
 
 
 def _latency(service: Service) -> list[Block]:

@@ -8,14 +8,16 @@ from importlib.util import find_spec
 import msgspec
 import pyarrow as pa
 
+from bottega.data.labels import holds
 from bottega.data.log import Log
 from bottega.data.source import Place, is_there
 from bottega.design.data import GivenSplit, GroupSplit
 from bottega.design.design import Design
 from bottega.design.examples import FromPositives, Logged
 from bottega.design.features import Expression, Feature, Given, Lookup, Window
-from bottega.design.models import rung_name, texts_read
+from bottega.design.models import Model, rung_name, texts_read
 from bottega.design.retrievers import TwoTower
+from bottega.design.scorers import MultiTask
 from bottega.design.serving import Candidates, Retrieve
 from bottega.errors import DataError
 from bottega.features.batch import names, needs, parsed_once, score_name
@@ -26,9 +28,12 @@ def to_tables(design: Design, logs: Mapping[str, Log]) -> tuple[Design, list[str
     """Name what a design leaves open by the table of its examples; gives the design, and what is to be told.
 
     `Given()` takes every column of numbers that nothing else names; a position that is optional goes where there is no
-    such column. Errors: `DataError` where no column is left.
+    such column; a further label goes, with its objective, where no row meets its condition. Errors: `DataError` where
+    no column is left, and for a condition that the columns do not carry.
     """
     examples = design.data.examples
+    if isinstance(examples, FromPositives):
+        return _without_empty(design, logs[examples.table])
     if not isinstance(examples, Logged):
         return design, []
     rows, told = logs[examples.table].rows, []
@@ -52,6 +57,33 @@ def to_tables(design: Design, logs: Mapping[str, Log]) -> tuple[Design, list[str
         data = msgspec.structs.replace(data, position=None)
         told.append(f"{type(position).__name__}: {examples.table} has no column {position.column!r}, nothing is undone")
     return msgspec.structs.replace(design, features=features, data=data), told
+
+
+def _without_empty(design: Design, log: Log) -> tuple[Design, list[str]]:
+    """Leave out the labels that no event has."""
+    first, *further = design.data.labels
+    empty = {
+        label.name: label.when
+        for place, label in enumerate(further, start=1)
+        if label.when and log.rows.num_rows and not holds(log.rows, label.when, f"data.labels[{place}].when").any()
+    }
+    if not empty:
+        return design, []
+    replace = msgspec.structs.replace
+
+    def less(rung: Model) -> Model | None:
+        if not isinstance(rung, MultiTask):
+            return rung
+        kept = {name: weight for name, weight in rung.objectives.items() if name not in empty}
+        losses = {name: weight for name, weight in rung.losses.items() if name in kept}
+        return replace(rung, objectives=kept, losses=losses) if any(kept.values()) else None
+
+    labels = [first, *(label for label in further if label.name not in empty)]
+    models = {
+        ladder: [rung for rung in map(less, rungs) if rung is not None] for ladder, rungs in design.models.items()
+    }
+    told = [f"{name}: {when!r} holds for no row, the label is left out" for name, when in empty.items()]
+    return replace(design, data=replace(design.data, labels=labels), models=models), told
 
 
 def without_missing(design: Design, place: Place) -> tuple[Design, list[str]]:

@@ -1,4 +1,4 @@
-"""Step: items that no build knows are sent to the service as events, and asked for until a source has evidence."""
+"""Step: items that no build knows are sent to the service as events, and asked for until it knows and brings them."""
 
 from __future__ import annotations
 
@@ -10,36 +10,53 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.request import Request, urlopen
 
 import msgspec
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
+from bottega.data.positives import positive_rows
 from bottega.data.streams.writing import events_of
 from bottega.design.examples import FromPositives, Judged
 from bottega.design.models import rung_name, texts_read
 from bottega.design.serving import Retrieve
+from bottega.design.tables import Table
 from bottega.files import read_json, write_json
 from bottega.models.making import retriever_class
 from bottega.runs.step import Result
 from bottega.runs.steps.asking import requests_to_ask
 from bottega.runs.steps.bundling import BUNDLE
 from bottega.runs.steps.job import Job
+from bottega.serving.bundle import load_bundle
+from bottega.serving.path import Path as RequestPath
 from bottega.serving.service import Settings
 from bottega.serving.workers import running
 
 ARRIVAL = "arrival.json"
 SENT = 20  # items
 PATIENCE_S = 30.0
-_ASKED, _TRIES = 10, 1000
+_ASKED, _TRIES, _MISSES = 10, 1000, 1
 _Event = dict[str, Any]
 
 
-def measure_freshness(job: Job, judged: Result, bundle: Result) -> Result | None:
-    """Measure the seconds from an event's acknowledgement until a source of the path has evidence of the item in it.
+class _Item(NamedTuple):
+    """What became of a new item. seconds: until the service knew it; 0 where it never did. by: the sources that brought
+    it. retrieved: for how many of the requests that were asked it was among the candidates."""
 
-    Nothing where the path retrieves nothing.
+    seconds: float
+    by: frozenset[str]
+    retrieved: int
+    asked: int
+
+
+def measure_freshness(job: Job, judged: Result, bundle: Result) -> Result | None:
+    """Measure the seconds from an event's acknowledgement until a worker knows the item in it, and who brings it then.
+
+    An item counts as found where a source brings it among the candidates of one request at least: what it says itself,
+    who took it, or one of the test. Nothing where the path retrieves nothing.
     """
     examples = job.design.data.examples
     retrieves = any(isinstance(stage, Retrieve) for stage in job.design.serving.path)
@@ -53,17 +70,22 @@ def measure_freshness(job: Job, judged: Result, bundle: Result) -> Result | None
             rung_name(rung) for rung in job.design.models["retrieve"] if hasattr(retriever_class(rung), "with_arrived")
         ]
         table = str(examples.catalogue or getattr(examples, "table", ""))
-        took: list[float] = []
-        by: Counter[str] = Counter()
-        with served(folder / "service", built.folder / BUNDLE) as url:
+        found: list[_Item] = []
+        service = folder / "service"
+        with served(service, built.folder / BUNDLE) as url:
+            path = RequestPath(load_bundle(service / "builds" / BUNDLE))
+            arriving = path.arriving()
             for event, key in _events(job, table) if sources else ():
                 post(f"{url}/events", event)
-                seconds, found = _found(url, str(event[key]), _requests(job, event, asked), sources)
-                if not found:
+                seconds = known_after(url, {**asked[0], "candidates": [str(event[key])]})
+                arriving.look()
+                found.append(_sought(path, str(event[key]), _requests(job, event, asked), seconds))
+                if sum(not one.seconds for one in found) > _MISSES:
                     break
-                took.append(seconds)
-                by.update(found)
-        told = summary(took, by)
+        took = [one.seconds for one in found if one.by]
+        by = Counter(name for one in found for name in one.by)
+        told = {**summary(took, by), "sent": len(found), "asked": sum(one.asked for one in found)}
+        told["retrieved"] = sum(one.retrieved for one in found)
         write_json(folder / ARRIVAL, told)
         return said(told)
 
@@ -111,20 +133,25 @@ def post(url: str, body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _events(job: Job, table: str) -> Iterator[tuple[_Event, str]]:
-    """Give the last rows of a table as events of now, each of an item with a name of its own, and the item's column."""
-    log, part = job.log(table), job.tables[table]
-    rng, key = np.random.default_rng(job.seed), str(job.candidate)
+    """Give events of new items, and the column that names them."""
+    log, examples, key = job.log(table), job.design.data.examples, str(job.candidate)
+    if isinstance(examples, FromPositives) and table == examples.table:  # what is no positive takes nothing
+        log = log.take(positive_rows(examples, log))
     known = set(job.vocabulary.to_pylist())
-    last = log.take(slice(max(0, log.rows.num_rows - SENT), log.rows.num_rows))
-    for body in events_of(last.rows, part):
-        event = {name: value for name, value in json.loads(body).items() if name not in ("time", part.created)}
-        if event.get(key) is None:
-            continue
-        for column in (key, part.event_id):
+    return ((event, key) for event in renamed(log.rows, job.tables[table], key, known, job.seed))
+
+
+def renamed(rows: pa.Table, table: Table, key: str, known: set[str], seed: int) -> Iterator[_Event]:
+    """Give the last rows of a table as events of now, each of an item with a name that is not known."""
+    rng = np.random.default_rng(seed)
+    rows = rows.filter(pc.is_valid(rows[key]))
+    for body in events_of(rows.slice(max(0, rows.num_rows - SENT)), table):
+        event = {name: value for name, value in json.loads(body).items() if name not in ("time", table.created)}
+        for column in (key, table.event_id):
             if column is not None and column in event:
                 event[column] = _other(event[column], known, rng)
         known.add(str(event[key]))
-        yield event, key
+        yield event
 
 
 def _other(name: str | int, known: set[str], rng: np.random.Generator) -> str | int:
@@ -153,19 +180,26 @@ def _requests(job: Job, event: _Event, asked: Sequence[_Event]) -> list[_Event]:
     return [{**asked[0], **person, **own}, *({**one, **own} for one in asked)]
 
 
-def _found(url: str, name: str, requests: Sequence[_Event], sources: Sequence[str]) -> tuple[float, list[str]]:
-    """Ask until an item is known and a source has evidence; give the seconds, and the sources."""
+def known_after(url: str, probe: _Event, unknown: str = "candidates: 1 unknown") -> float:
+    """Ask a service about an item until it knows it, and give the seconds; 0 where it never does.
+
+    unknown: what its answer names as long as it does not.
+    """
     begin = time.perf_counter()
-    while time.perf_counter() - begin < PATIENCE_S:
-        for request in requests:
-            answer = post(f"{url}/rank", {**request, "candidates": [name]})
-            if "candidates: 1 unknown" in answer["degradations"]:
-                break
-            seconds = time.perf_counter() - begin
-            stages = answer["items"][0]["stages"] if answer["items"] else {}
-            if found := [source for source in sources if (stages.get(source) or 0) > 0]:
-                return seconds, found
-        else:
-            return 0.0, []
+    while unknown in post(f"{url}/rank", probe)["degradations"]:
+        if time.perf_counter() - begin > PATIENCE_S:
+            return 0.0
         time.sleep(0.002)
-    return 0.0, []
+    return time.perf_counter() - begin
+
+
+def _sought(path: RequestPath, name: str, requests: Sequence[_Event], seconds: float) -> _Item:
+    """Ask for candidates, and see for which requests an item is among them, and who brings it."""
+    by: set[str] = set()
+    retrieved = 0
+    for request in requests:
+        found = path.find(msgspec.convert(request, path.request_type))
+        if name in found.ids:
+            retrieved += 1
+            by.update(found.sources(found.ids.index(name)))
+    return _Item(seconds, frozenset(by) if seconds else frozenset(), retrieved, len(requests))

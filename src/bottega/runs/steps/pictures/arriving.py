@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from bottega.errors import ServeError
+import pyarrow.compute as pc
+
+from bottega.data.keys import as_text
 from bottega.files import write_json
 from bottega.runs.step import Result
-from bottega.runs.steps.asking import requests_to_ask
 from bottega.runs.steps.bundling import BUNDLE
-from bottega.runs.steps.freshness import ARRIVAL, PATIENCE_S, SENT, post, said, served, summary
+from bottega.runs.steps.freshness import ARRIVAL, SENT, known_after, post, renamed, said, served, summary
 from bottega.runs.steps.job import Job
 from bottega.runs.steps.pictures.items import picture_of, same_value
 
@@ -19,16 +20,12 @@ from bottega.runs.steps.pictures.items import picture_of, same_value
 def measure_arrival(job: Job, judged: Result, bundle: Result) -> Result:
     """Measure the seconds from an event's acknowledgement until the picture in it is found."""
 
-    def work(folder: Path, evaluation: Result, built: Result) -> str:
-        asked = requests_to_ask(job.design, (), evaluation.folder / "predictions.parquet")[:SENT]
+    def work(folder: Path, _: Result, built: Result) -> str:
         spec, picture = same_value(job.design), picture_of(job.design)
         key = str(job.tables[spec.table].key)
         with served(folder / "service", built.folder / BUNDLE) as url:
-            took = [
-                _seconds(url, {"table": spec.table, key: f"new-{number}", picture.column: one["image"]})
-                for number, one in enumerate(asked)
-            ]
-        told = summary(took)
+            every = [_seconds(url, event, key) for event in _events(job, spec.table, key, picture.column)]
+        told = {**summary([seconds for seconds in every if seconds]), "sent": len(every)}
         write_json(folder / ARRIVAL, told)
         return said(told)
 
@@ -43,15 +40,14 @@ def measure_arrival(job: Job, judged: Result, bundle: Result) -> Result:
     )
 
 
-def _seconds(url: str, event: dict[str, Any]) -> float:
-    """Send a picture, and give the seconds until it is found by its id."""
-    name = next(value for field, value in event.items() if field != "table")
+def _events(job: Job, table: str, key: str, picture: str) -> Iterator[dict[str, Any]]:
+    """Give the last rows with a picture as events of now, each with a name of its own."""
+    rows = job.log(table).rows
+    known = set(as_text(rows[key]).to_pylist())
+    return renamed(rows.filter(pc.is_valid(rows[picture])), job.tables[table], key, known, job.seed)
+
+
+def _seconds(url: str, event: dict[str, Any], key: str) -> float:
+    """Send a picture, and give the seconds until it is found by its id; 0 where it never is."""
     post(f"{url}/events", event)
-    begin = time.perf_counter()
-    while "id: unknown" in post(f"{url}/rank", {"id": name, "k": 1})["degradations"]:
-        if time.perf_counter() - begin > PATIENCE_S:
-            raise ServeError(
-                "service", f"a picture is not found {PATIENCE_S:g} s after it was sent", "", "read its log"
-            )
-        time.sleep(0.002)
-    return time.perf_counter() - begin
+    return known_after(url, {"id": event[key], "k": 1}, "id: unknown")

@@ -194,7 +194,7 @@ def _full_disk_by_name(part: Path) -> Iterator[None]:
     except BottegaError:
         raise
     except Exception as error:
-        if getattr(error, "errno", None) is None:
-            if _is_full(error) or shutil.disk_usage(part).free < _FULL_BELOW:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(part)) from error
+        numberless = getattr(error, "errno", None) is None
+        if numberless and (_is_full(error) or shutil.disk_usage(part).free < _FULL_BELOW):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(part)) from error
         raise

@@ -139,6 +139,16 @@ def test_lists_stay_full_whatever_is_left_out(kind: Any) -> None:
     assert (with_strangers >= without - 1e-6).all()  # it looks further, and finds no less
 
 
+def test_vectors_are_those_that_were_added_last() -> None:
+    vectors, fresh = clustered(50), clustered(4, seed=3)
+    index = build_index(Index(kind="exact"), codes_to(50), vectors)
+    index.add(np.array([60, 7, 61, 70], np.int32), fresh)
+    index.remove(np.array([3], np.int32))
+    asked = np.array([7, 60, 3, 0, 99], np.int32)
+    nothing = np.zeros(vectors.shape[1], np.float32)
+    np.testing.assert_array_equal(index.vectors(asked), [fresh[1], fresh[0], nothing, vectors[0], nothing])
+
+
 @pytest.mark.parametrize("kind", FOUND)
 def test_what_is_left_out_costs_little_recall(kind: Any) -> None:
     """Somebody who took the nearest ones, all of one cluster, still gets the nearest of the rest."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny_shop import Said
+from tiny_shop import Said, changed
 
 import bottega as bt
 from bottega.data.labels import label_columns
@@ -110,3 +110,13 @@ def stars(folder: Path, most: int) -> bt.Design:
         evaluation=bt.Evaluation("log_loss"),
         serving=bt.Serving([bt.Candidates(), bt.Rank(), bt.Show()]),
     )
+
+
+def test_vectors_that_no_source_has_are_refused_before_any_work(tmp_path: Path) -> None:
+    path = [*shop.serving.path[:2], bt.Diversify(vectors=True), bt.Show(k=20)]
+    models = {**shop.models, "retrieve": [bt.Popularity(), bt.CoPurchase()]}
+    goals = changed(shop.evaluation, goals=[])
+    found = changed(shop, models=models, evaluation=goals, serving=changed(shop.serving, path=path))
+    with pytest.raises(BuildError, match="no source with vectors of items"):
+        bt.run(found, workspace=tmp_path)
+    assert not list(tmp_path.iterdir())

@@ -29,7 +29,8 @@ class Diversify(Choice, frozen=True):
     by: Sequence[str] = ()
     """Features whose equal values make two items alike: `["seller", "category"]`."""
     vectors: bool = False
-    """Whether the items' vectors are compared too."""
+    """Whether the items' vectors are compared too: those of the first source that has some, `Dense`, `TwoTower`, or
+    `Factorization` by `als`."""
     first: int | None = None
     """How many places are filled so, at least 1; nothing: all that are shown. The others keep their order."""
     name: str | None = None

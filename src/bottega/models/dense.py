@@ -135,6 +135,10 @@ class DenseModel:
         (vector,) = self._encoded([str(request.get(self.setting.query) or "")], "query")
         return NearTexts(self.index, self._number, self._place, vector)
 
+    def item_vectors(self, codes: Codes) -> Scores:
+        """The vector of each item, (n, size)."""
+        return self.index.vectors(self._number[codes])
+
     def ask_all(self, people: Texts, requests: Sequence[Mapping[str, Any]]) -> Iterator[NearTexts]:
         """The same for many requests."""
         return (self.ask(person, request) for person, request in zip(texts(people).to_pylist(), requests, strict=True))

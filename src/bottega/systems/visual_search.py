@@ -1,8 +1,9 @@
 """Visual search: which pictures show the same kind of thing as this one?
 
 The pictures are Fashion-MNIST (Xiao, Rasul and Vollgraf 2017, MIT, https://github.com/zalandoresearch/fashion-mnist).
-Put its original files into a folder `fashion_mnist` and name the folder above it with `--data`. Without it the design
-runs on the sample that the package carries: 600 pictures of each class.
+Put its original files into a folder `fashion_mnist`, or pictures of your own into a table `pictures` (id, image, label),
+and name the folder above it with `--data`. Without it the design runs on the sample that the package carries: 600
+pictures of each class.
 """
 
 import bottega as bt
@@ -25,7 +26,7 @@ design = bt.Design(
         tables=[
             bt.Table(
                 "pictures",
-                "fashion_mnist",
+                "pictures|fashion_mnist",
                 key="id",
                 checks=[bt.NotNull(["label"])],
                 licence="MIT; pictures of clothes, nobody is on them",
@@ -33,7 +34,7 @@ design = bt.Design(
         ],
         examples=bt.SameValue("pictures", column="label"),
         labels=[bt.Label("alike")],
-        split=bt.GivenSplit("part", validate=0.1),
+        split=bt.GivenSplit("part", validate=0.1, otherwise=0.2),
         sample="fashion_mnist",
     ),
     features=[bt.Image("image", size=(28, 28))],

@@ -14,7 +14,8 @@ from bottega.data.source import Place
 from bottega.data.warehouse import masked
 from bottega.design.design import Design
 from bottega.design.examples import FromPositives, Judged
-from bottega.design.reranking import Reranking
+from bottega.design.reranking import Diversify, Reranking
+from bottega.design.retrievers import Dense, Factorization, TwoTower
 from bottega.design.serving import Auction, Candidates, Pace, Rank, Retrieve, Show
 from bottega.errors import BuildError
 from bottega.evaluation.estimating import check
@@ -149,6 +150,16 @@ def check_path(design: Design) -> None:
             ", ".join(type(stage).__name__ for stage in path),
             f"one Rank() or more, and beside it {', '.join(kind.__name__ for kind in SERVED if kind is not Rank)}",
             f"nothing builds {', '.join(unknown)} yet" if unknown else "give the path one Rank()",
+        )
+    compares = any(isinstance(stage, Diversify) and stage.vectors for stage in path)
+    if compares and not any(
+        isinstance(rung, (Dense, TwoTower, Factorization)) for rung in design.models.get("retrieve", ())
+    ):
+        raise BuildError(
+            "serving.path: Diversify.vectors",
+            "no source with vectors of items",
+            "Dense, TwoTower or Factorization among models.retrieve",
+            "compare the items by features, by=[…], or add such a source",
         )
     if not isinstance(design.data.examples, (FromPositives, Judged)) and "retrieve" in design.models:
         raise BuildError(

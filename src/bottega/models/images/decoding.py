@@ -75,7 +75,8 @@ def decode_one(
     except DataError:
         raise
     except Exception as error:  # the decoders raise whatever their format's damage leads to
-        raise _refused(where, f"{len(data):,} bytes that cannot be decoded ({error})") from error
+        why = f" ({error})" if not isinstance(error, images.UnidentifiedImageError) else ", in no format that is known"
+        raise _refused(where, f"{len(data):,} bytes that cannot be decoded{why}") from error
 
 
 def check_pictures(pictures: Any, shape: Sequence[int] | None = None) -> Pictures:

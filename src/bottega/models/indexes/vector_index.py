@@ -95,6 +95,15 @@ class VectorIndex:
         found: Vectors = total[0]
         return found
 
+    def vectors(self, codes: Codes) -> Vectors:
+        """The vector of each code, (n, d); zeros for one that it does not have."""
+        base, more, *_ = self._table.held
+        rows = self._table.rows_of(codes)
+        found = np.zeros((len(rows), self.width), np.float32)
+        first, later = (rows >= 0) & (rows < len(base)), rows >= len(base)
+        found[first], found[later] = base[rows[first]], more[rows[later] - len(base)]
+        return found
+
     def save(self, folder: Path, version: str) -> None:
         """Write `index.json`, the vectors and codes, and the finder, all as arrays."""
         with new_folder(folder) as part, self._writing:

@@ -137,6 +137,10 @@ class TwoTowerModel:
         vector = self._person(code_of(self.history.people, person))[0]
         return NearItems(self.index, self._number, self._place, vector)
 
+    def item_vectors(self, codes: Codes) -> Scores:
+        """The vector of each item, (n, size)."""
+        return self.index.vectors(self._number[codes])
+
     def ask_all(self, people: Texts, requests: Sequence[Mapping[str, Any]]) -> Iterator[NearItems]:
         """The same for many."""
         return (self.ask(person, request) for person, request in zip(texts(people).to_pylist(), requests, strict=True))

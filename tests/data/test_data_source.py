@@ -61,6 +61,15 @@ def test_columns_get_our_names(tmp_path: Path) -> None:
     assert table["number"].equals(table["invoice"])
 
 
+def test_a_name_that_ends_in_a_bar_may_be_missing(tmp_path: Path) -> None:
+    pq.write_table(ROWS, tmp_path / "orders.parquet")
+    columns = {"invoice": "Invoice|InvoiceNo|", "price": "Price|UnitPrice|"}
+    table = read(orders(columns=columns), Place(tmp_path))
+    assert table.column_names == ["invoice", "Quantity", "InvoiceDate"]
+    assert "price" in refused(tmp_path, orders(columns=columns, key="price")).found
+    assert "'Price'" in refused(tmp_path, orders(columns={"price": "Price|UnitPrice"})).found
+
+
 def test_keys_and_patterns_keep_their_zeros_in_csv(tmp_path: Path) -> None:
     (tmp_path / "orders.csv").write_text("a,b,c,d,e\n007,08,09,010,1.0\n1,2,3,4,2.0\n,,,,\n")
     table = orders(key="a", event_id="id", checks=[bt.Pattern("c", r"\d+")], columns={"id": "b"})

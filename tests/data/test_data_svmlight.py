@@ -68,7 +68,7 @@ def test_what_another_library_writes_is_read(tmp_path_factory: Any, matrix: Any,
     assert not values[:, width:].any()
     np.testing.assert_allclose(table["label"].to_numpy(), label, rtol=1e-12)
     assert table["row"].to_pylist() == [f"test-{place}" for place in range(1, len(label) + 1)]
-    assert set(table["part"].to_pylist()) == {"test"}
+    assert "part" not in table.column_names
     assert ("query" in table.column_names) == grouped
     if grouped:
         assert table["query"].to_pylist() == [f"test-{number}" for number in query]
@@ -136,6 +136,25 @@ def test_ids_stay_apart_where_parts_do_not(tmp_path: Path) -> None:
     assert table["query"].to_pylist() == ["Fold1/test-7", "Fold1/train-7", "Fold2/train-7"]
     assert table["row"].to_pylist() == ["Fold1/test-1", "Fold1/train-1", "Fold2/train-1"]
     assert table["part"].to_pylist() == ["test", "train", "train"]
+
+
+@pytest.mark.parametrize(
+    ("names", "parts"),
+    [
+        (["mine.svm"], None),
+        (["train.svm"], None),
+        (["may.svm", "june.svm"], None),
+        (["train_0.svm", "train_1.svm"], None),
+        (["train.svm", "vali.svm"], ["train", "validate"]),
+        (["extra.svm", "train.svm"], ["extra", "train"]),
+    ],
+)
+def test_files_that_part_nothing_have_no_part(tmp_path: Path, names: list[str], parts: list[str] | None) -> None:
+    for name in names:
+        (tmp_path / name).write_text("1 qid:7 1:1\n")
+    table = read(bt.Table("rows", "*.svm"), Place(tmp_path))
+    assert len(set(table["row"].to_pylist())) == len(names) == len(set(table["query"].to_pylist()))
+    assert (table["part"].to_pylist() if "part" in table.column_names else None) == parts
 
 
 def test_rows_of_one_query_need_not_stand_together(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from bottega.data import idx, svmlight
 from bottega.data.csv_files import read_csv
+from bottega.data.lines import read_json_lines, read_tsv
 from bottega.data.warehouse import read_warehouse
 from bottega.design.tables import Pattern, Table
 from bottega.errors import DataError, nearest
@@ -20,10 +21,13 @@ from bottega.files import sha256
 _ENDINGS = {
     "parquet": (".parquet", ".pq"),
     "csv": (".csv", ".csv.gz"),
+    "tsv": (".tsv", ".tsv.gz"),
+    "jsonl": (".jsonl", ".jsonl.gz"),
     "svmlight": (".svm", ".svm.gz", ".libsvm", ".libsvm.gz", ".svmlight", ".svmlight.gz"),
     "idx": ("-idx3-ubyte", "-idx3-ubyte.gz", ".idx3-ubyte", ".idx3-ubyte.gz"),
 }
 _KINDS = tuple(ending for endings in _ENDINGS.values() for ending in endings)
+_LINES = {"tsv": read_tsv, "jsonl": read_json_lines}
 _SHOWN = 12  # names in a message
 
 
@@ -44,8 +48,9 @@ def read(table: Table, place: Place, text: Collection[str] = ()) -> pa.Table:
     the order in which it gives them, which is that of insertion for DuckDB and is promised by few others. Columns that
     name rows (`key`, `event_id`), that have a `Pattern`, or that are in `text`, are read from CSV as text; the types of
     the others are inferred (see `read_csv`), over all files together: where files disagree, numbers become floats and
-    all else text. Times of CSV files stay text until ingestion reads them. Parquet keeps its types. `read_svmlight` and
-    `read_idx` say which columns ranking sets and pictures have.
+    all else text. Times of CSV files stay text until ingestion reads them. Parquet keeps its types. `read_json_lines`
+    and `read_tsv` say how collections of documents are read, `read_svmlight` and `read_idx` which columns ranking sets
+    and pictures have. A name of a table's columns that ends in `|` may be missing: there is no such column then.
 
     text: further columns, by our names, that CSV must not turn into numbers.
     Gives (n,) rows with all columns of the source. Raises `DataError`: no such file or table (with the nearest one), a
@@ -174,7 +179,7 @@ def _concat(paths: list[Path], table: Table, text: Collection[str]) -> pa.Table:
         return svmlight.read_svmlight(paths)
     if kinds == {"idx"}:
         return idx.read_idx(paths)
-    if not kinds <= {"parquet", "csv"}:
+    if not kinds <= {"parquet", "csv", *_LINES}:
         found, allowed = f"{_origin(paths)}: files of {' and '.join(sorted(kinds))}", "files of one kind"
         raise DataError(f"data.tables[{table.name}].source", found, allowed, "name those of one kind")
     ours = {*text, *_names(table.key), *_names(table.event_id), *_names(table.time), *_names(table.created)}
@@ -205,8 +210,11 @@ def _clashes(parts: list[pa.Table]) -> set[str]:
 
 
 def _file(path: Path, table: Table, as_text: Collection[str]) -> pa.Table:
-    if _kind(path, table) == "csv":
+    kind = _kind(path, table)
+    if kind == "csv":
         return read_csv(path, as_text, table.encoding)
+    if kind in _LINES:
+        return _LINES[kind](path, as_text)
     try:
         with pq.ParquetFile(path, memory_map=True) as file:
             return file.read().replace_schema_metadata(None)
@@ -232,7 +240,7 @@ def _plain_types(table: pa.Table) -> pa.Table:
 
 def _renamed(table: pa.Table, spec: Table, where: str, origin: str) -> pa.Table:
     """Give the columns our names; a column of theirs may have several of ours."""
-    columns = {our: _first_there(their, table.column_names) for our, their in spec.columns.items()}
+    columns = {our: name for our, their in spec.columns.items() if (name := _first_there(their, table.column_names))}
     theirs = _by_theirs(columns)
     if len(set(table.column_names)) < table.num_columns:
         raise DataError(f"{where}.source", f"{origin}: two columns of one name", "each column a name of its own")
@@ -257,9 +265,9 @@ def _renamed(table: pa.Table, spec: Table, where: str, origin: str) -> pa.Table:
 
 
 def _first_there(names: str, there: Collection[str]) -> str:
-    """Give the first of several names, parted by `|`, that is there, else the first."""
+    """Give the first of several names, parted by `|`, that is there, else the first; else none, if one is empty."""
     every = names.split("|")
-    return next((name for name in every if name in there), every[0])
+    return next((name for name in every if name in there), "" if "" in every else every[0])
 
 
 def no_column(

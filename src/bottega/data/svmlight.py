@@ -51,12 +51,14 @@ def read_svmlight(paths: Sequence[Path], most_values: int = MOST_VALUES) -> pa.T
     """Read files of `label [qid:query] index:value …` lines as one table; `.gz` is unpacked.
 
     Columns: `row`, text, `train-3005`, the number of the row in its file; `query`, text, `train-17`, where the files
-    say it; `part`, text; `label`, float64; `f0` to `fN`, float32, by the indices as they are written, up to the largest
-    of all files. A pair that is not there is 0; `nan` stays; what stands behind `#` is left out.
+    say it; `part`, text, where the files say several; `label`, float64; `f0` to `fN`, float32, by the indices as they
+    are written, up to the largest of all files. A pair that is not there is 0; `nan` stays; what stands behind `#` is
+    left out.
 
     The query is the file's `qid`, or else comes from a file beside it that has its name, without `.gz`, and `.query` or
     `.group`: how many rows each query has, line by line; there `train-17` is the query of line 17. The part is what the
-    file's name says (`train`, `validate`, `test`; `vali`, `dev` and others are understood), or else the name. It begins
+    file's name says (`train`, `validate`, `test`; `vali`, `dev` and others are understood), or else the name; there is
+    none where all files have the same, or no name says one of the three, since the files then part nothing. It begins
     the ids; where two files have one part, the file's path does instead, from the first folder in which they differ.
 
     most_values: rows × features that are held in memory, 4 bytes each.
@@ -69,7 +71,7 @@ def read_svmlight(paths: Sequence[Path], most_values: int = MOST_VALUES) -> pa.T
     >>> _ = path.write_text("2 1:0.5\\n0 0:3 # no pair of 1\\n")
     >>> _ = path.with_name("rank.train.query").write_text("2\\n")
     >>> read_svmlight([path]).to_pylist()[1]
-    {'row': 'train-2', 'query': 'train-1', 'part': 'train', 'label': 0.0, 'f0': 3.0, 'f1': 0.0}
+    {'row': 'train-2', 'query': 'train-1', 'label': 0.0, 'f0': 3.0, 'f1': 0.0}
     """
     files = [_read(path) for path in paths]
     said = [file.query is not None for file in files]
@@ -81,7 +83,10 @@ def read_svmlight(paths: Sequence[Path], most_values: int = MOST_VALUES) -> pa.T
     if rows * width > most_values:
         found, allowed = f"{rows:,} rows × {width:,} features", f"at most {most_values:,} values in memory"
         raise DataError(str(paths[0]), found, allowed, "name fewer files, or write the columns that count as Parquet")
-    return pa.concat_tables([_table(file, name, width) for file, name in zip(files, _names(paths), strict=True)])
+    parts = [part_of(path) for path in paths]
+    says = len(set(parts)) > 1 and not _PARTS.keys().isdisjoint(parts)
+    each = zip(files, _names(paths), parts, strict=True)
+    return pa.concat_tables([_table(file, name, part if says else None, width) for file, name, part in each])
 
 
 def beside(path: Path) -> Path | None:
@@ -165,13 +170,14 @@ def _counted(path: Path, rows: int) -> NDArray[np.int64]:
     return np.repeat(np.arange(1, len(counts) + 1), counts)
 
 
-def _table(file: _Rows, name: str, width: int) -> pa.Table:
+def _table(file: _Rows, name: str, part: str | None, width: int) -> pa.Table:
     n, columns = len(file.label), file.values.tocsc()
     values: dict[str, Any] = {"row": [f"{name}-{number}" for number in range(1, n + 1)]}
     if file.query is not None:
         known, which = np.unique(file.query, return_inverse=True)
         values["query"] = pa.array([f"{name}-{number}" for number in known]).take(pa.array(which))
-    values["part"] = pa.repeat(part_of(file.path), n)
+    if part is not None:
+        values["part"] = pa.repeat(part, n)
     values["label"] = file.label
     ends = columns.indptr
     for index in range(width):

@@ -85,22 +85,30 @@ class BoostedTrees(_Scoring, frozen=True):
     """Step of each tree, above 0 to 1; smaller needs more trees."""
     min_leaf: int = 50
     """Fewest examples in a leaf, at least 1; larger is smoother."""
+    min_hessian: float = 1e-3
+    """Smallest sum of the loss's second derivatives in a leaf, 0 or more; larger is smoother. An example of `binary`
+    adds p (1 − p), at most ¼."""
     reg: float = 1.0
     """Penalty on the squared leaf values, 0 or more."""
     column_share: float = 0.7
     """Share of the features that a tree may look at, above 0 to 1; smaller is steadier."""
+    row_share: float = 1.0
+    """Share of the examples that a tree learns from, drawn anew for each, above 0 to 1; smaller is faster, and each
+    tree is noisier."""
     positive_weight: float = 1.0
     """How much a positive counts beside a negative, above 0; other than 1 distorts the probability."""
     seed: int = 0
-    """Another seed draws other features for each tree."""
+    """Another seed draws other features and examples for each tree."""
 
     def check(self) -> None:
         self.check_range("trees", 1, 100_000)
         self.check_range("leaves", 2, 131_072)
         self.check_range("learning_rate", 0, 1, low_open=True)
         self.check_range("min_leaf", 1, 1e9)
+        self.check_range("min_hessian", 0, 1e9)
         self.check_range("reg", 0, 1e12)
         self.check_range("column_share", 0, 1, low_open=True)
+        self.check_range("row_share", 0, 1, low_open=True)
         self.check_range("positive_weight", 0, 1e6, low_open=True)
         if self.objective == "lambdarank" and self.calibrate == "beta":
             found, allowed = "'beta' for an order, which is no probability", "platt or isotonic, which take any score"

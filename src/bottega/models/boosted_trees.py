@@ -30,7 +30,9 @@ class BoostedTreesModel:
     only the order in a request has a meaning. There a request has one weight, the mean of its rows': what pulls one row
     of a pair up pushes the other down as far, and weights of their own would break that. Nulls go the way that training
     found better; so do categories, in sets. `positive_weight` counts for `binary` only. When it is wrong: it does not
-    go beyond the values it has seen, and weights or sampling shift its probabilities.
+    go beyond the values it has seen, and weights or sampling shift its probabilities; from clicks `lambdarank`
+    learns most of the bias of places too, since the mean of a request is all that is left of the weights by which
+    `InversePropensity` would undo it.
 
     Trees of up to 64 leaves are scored by `Forest`, to the bit the sums of LightGBM; larger ones by LightGBM itself.
 
@@ -86,8 +88,11 @@ class BoostedTreesModel:
             "num_leaves": self.setting.leaves,
             "learning_rate": self.setting.learning_rate,
             "min_data_in_leaf": self.setting.min_leaf,
+            "min_sum_hessian_in_leaf": self.setting.min_hessian,
             "lambda_l2": self.setting.reg,
             "feature_fraction": self.setting.column_share,
+            "bagging_fraction": self.setting.row_share,
+            "bagging_freq": int(self.setting.row_share < 1),
             "seed": self.setting.seed,
             "max_bin": _BINS,
             "num_threads": _THREADS if len(labels) >= _MANY else 1,

@@ -1,10 +1,12 @@
 """Document search: which documents answer this question?
 
-A corpus (`corpus`: doc_id, title, text), questions (`queries`: query_id, text) and which documents are right for each
-(`qrels`: query_id, doc_id, grade), as SciFact and other sets of the BEIR kind have them; XQuAD's `passages` and
-`questions`, which name the right passage themselves, will do too. Name their folder with `--data`; without it the
-design searches the documentation of Python's own standard library, with questions made from it by a stated rule. A
-pretrained encoder of sentences is a setting of `Dense`: `encoder="/path/to/its/folder"`.
+A corpus (`corpus`: doc_id, text, and title where it has one), questions (`queries`: query_id, text) and which documents
+are right for each (`qrels`: query_id, doc_id, grade); sets of the BEIR kind (`corpus.jsonl`, `queries.jsonl`,
+`qrels/test.tsv`) are read by their own names, and XQuAD's `passages` and `questions`, which name the right passage
+themselves, will do too. Without a `split` a fifth of the questions is held out for the test, so that values of BEIR's
+own test, which is all of them, are of others. Name the folder with `--data`; without it the design searches the
+documentation of Python's own standard library, with questions made from it by a stated rule. A pretrained encoder of
+sentences is a setting of `Dense`: `encoder="/path/to/its/folder"`.
 """
 
 import bottega as bt
@@ -28,11 +30,21 @@ design = bt.Design(
                 "documents",
                 "corpus|passages|scifact/corpus",
                 key="doc_id",
+                columns={"doc_id": "doc_id|_id|id", "title": "title|text", "text": "text"},
                 checks=[bt.NotNull(["doc_id"]), bt.Unique(["doc_id"])],
                 licence="SciFact: CC BY-NC 2.0; XQuAD: CC BY-SA 4.0; Python's documentation: PSF licence",
             ),
-            bt.Table("queries", "queries|questions|scifact/queries", key="query_id"),
-            bt.Table("judgements", "qrels|questions|scifact/qrels"),
+            bt.Table(
+                "queries",
+                "queries|questions|scifact/queries",
+                key="query_id",
+                columns={"query_id": "query_id|_id|id"},
+            ),
+            bt.Table(
+                "judgements",
+                "qrels/test|qrels|questions|scifact/qrels",
+                columns={"query_id": "query_id|query-id", "doc_id": "doc_id|corpus-id", "grade": "grade|score|"},
+            ),
         ],
         examples=bt.Judged(
             "judgements",

@@ -1,9 +1,11 @@
 """Search ranking: in which order do we show the documents that match this query?
 
 Learning to rank from numbers that a search engine has for each pair of a query and a document. A ranking set in
-svmlight's form, such as LightGBM's example (`rank.train.gz`, `rank.test.gz` and their `.query` files), lies in the
-folder that `--data` names. Without it the design runs on the search world: it learns from clicks, which a place at the
-top of the page brings by itself, and is judged by the true grades of other queries.
+svmlight's form lies in the folder that `--data` names: LightGBM's example (`rank.train`, `rank.test`, packed or not,
+and their `.query` files), a fold of MSLR (`train.txt`, `vali.txt`, `test.txt`), or files that end in `.svm`. Where
+their names part nothing, a fifth of the queries is held out for validation, and another for the test. Without `--data`
+the design runs on the search world: it learns from clicks, which a place at the top of the page brings by itself, and
+is judged by the true grades of other queries. `ExampleSettings` are those of LightGBM's example, to measure by.
 """
 
 import bottega as bt
@@ -26,7 +28,7 @@ design = bt.Design(
         tables=[
             bt.Table(
                 "rows",
-                "rows|rank.*.gz|*.svm",
+                "rows|rank.*.gz|rank.*|lightgbm_rank/rank.*.gz|[tv][rea][als]*.txt|*.svm|*.svm.gz",
                 format="svmlight",
                 licence="LightGBM's example: MIT, of undocumented origin; the world is our own",
             )
@@ -47,8 +49,11 @@ design = bt.Design(
                 objective="lambdarank",
                 trees=100,
                 leaves=31,
+                min_leaf=50,
+                min_hessian=5.0,
                 learning_rate=0.1,
                 column_share=1.0,
+                row_share=0.9,
                 reg=0.0,
             ),
             bt.BoostedTrees(

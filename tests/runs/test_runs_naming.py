@@ -23,7 +23,10 @@ def test_the_bundled_design_names_only_what_is_there() -> None:
     ("design", "where", "fix"),
     [
         (
-            changed(models={**shop.models, "rank": [bt.HistoricalRate(by="prodct")]}),
+            changed(
+                models={**shop.models, "rank": [bt.HistoricalRate(by="prodct")]},
+                evaluation=msgspec.structs.replace(shop.evaluation, goals=[]),
+            ),
             "models.rank[0].by",
             "did you mean 'product'?",
         ),

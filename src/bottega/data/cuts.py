@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 
 from bottega.data.examples import TEST, TRAIN, VALIDATE
@@ -11,7 +12,7 @@ from bottega.data.log import Log
 from bottega.data.times import iso, moment
 from bottega.design.data import TimeSplit
 from bottega.design.design import Design
-from bottega.design.examples import Cuts, FromPositives
+from bottega.design.examples import Cuts, Each, FromPositives
 from bottega.design.part import microseconds
 from bottega.errors import DataError
 
@@ -46,6 +47,41 @@ def begin_of_test(split: TimeSplit, log: Log) -> int:
 def last_midnight(log: Log) -> int:
     """Give the midnight (UTC) that ends the log's last day, microseconds since 1970: a log's last day counts whole."""
     return -(-log.end() // DAY) * DAY
+
+
+def shortened(design: Design, log: Log) -> tuple[Design, list[str]]:
+    """Shorten the spans of a split that would take more of a log than it may; gives the design, and what is to be told.
+
+    With L the days of the log, its first and last one counted whole, and s = at_most · L ÷ (test + validate): where
+    s < 1, the test, in whole days and at least one, validation, what calibrators learn on, and the warm-up of `Each`
+    become s times as long. An embargo stays, since labels mature no faster. It is wrong for a log under three days,
+    of which the test takes one whole, and where few days are of one kind: validation may be a weekend.
+
+    log: of the examples' table.
+    """
+    split, examples = design.data.split, design.data.examples
+    if not isinstance(split, TimeSplit) or split.at_most is None or split.validate is None or log.time is None:
+        return design, []
+    length = last_midnight(log) - int(log.time.min()) // DAY * DAY
+    share = split.at_most * length / (microseconds(split.test) + microseconds(split.validate))
+    if share >= 1:
+        return design, []
+
+    def less(span: str) -> str:
+        return _days(round(share * microseconds(span) / DAY, 3) * DAY)
+
+    test = _days(max(int(share * microseconds(split.test) // DAY), 1) * DAY)
+    calibrate = None if split.calibrate is None else less(split.calibrate)
+    replace = msgspec.structs.replace
+    shorter = replace(split, test=test, validate=less(split.validate), calibrate=calibrate)
+    told = f"test {shorter.test}, validate {shorter.validate}"
+    if isinstance(examples, FromPositives) and isinstance(examples.requests, Each):
+        requests = replace(examples.requests, warm_up=less(examples.requests.warm_up))
+        examples = replace(examples, requests=requests)
+        told += f", warm-up {requests.warm_up}"
+    data = replace(design.data, split=shorter, examples=examples)
+    days = f"{log.name}: {length // DAY} days are few for the split, it is shortened"
+    return replace(design, data=data), [f"{days}: {told}"]
 
 
 def cuts(design: Design, log: Log) -> list[Cut]:
@@ -107,5 +143,5 @@ def cuts(design: Design, log: Log) -> list[Cut]:
     ]
 
 
-def _days(span: int) -> str:
+def _days(span: float) -> str:
     return f"{span / DAY:g}d"

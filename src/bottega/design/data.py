@@ -59,11 +59,20 @@ class TimeSplit(Choice, frozen=True):
     calibrate: str | None = None
     """Length of the end of what is learnt from that calibrators learn on and models do not, as a span; nothing: its
     last tenth. Larger calibrates finer and leaves models less, and older, examples."""
+    at_most: float | None = None
+    """Largest share of the log that validation and test take together, above 0 to 0.9: on a log too short for it their
+    spans, `calibrate` and the warm-up of `Each` shrink in proportion, and the run says so. Larger leaves less to learn
+    from; nothing: spans stay as they are."""
 
     def check(self) -> None:
         self.check_span("validate", "embargo", "calibrate")
-        if not re.fullmatch(r"\d{4}-\d\d-\d\d", self.test):
+        self.check_range("at_most", 0, 0.9, low_open=True)
+        dated = re.fullmatch(r"\d{4}-\d\d-\d\d", self.test) is not None
+        if not dated:
             self.check_span("test")
+        if self.at_most is not None and (dated or self.validate is None):
+            found = f"{self.at_most} and test={self.test!r}, validate={self.validate!r}"
+            raise self.refuse("at_most", found, "spans for test and validate, which can shrink", 'validate="30d"')
 
 
 class _Shares(Choice, frozen=True):
@@ -191,6 +200,8 @@ class InversePropensity(Choice, frozen=True):
     """Let each click count by one over the chance that its place is looked at, measured from the log itself.
 
     The chances are those of the places relative to the best one, by candidates that stood in several places.
+    `BoostedTrees(objective="lambdarank")` takes the mean weight of each request alone, which hardly undoes the bias;
+    `binary` and the other scorers take that of each row.
     """
 
     column: str

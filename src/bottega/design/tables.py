@@ -82,9 +82,9 @@ class Table(Part, frozen=True):
     name: str
     """The name by which the design speaks of it."""
     source: str = ""
-    """A file, folder or glob below the data folder (`orders/*.parquet`, `.csv`, `.csv.gz`, `.svm`, `…-idx3-ubyte.gz`),
-    or the name of a table of the warehouse; nothing: the table's own name in the warehouse. Of several, parted by `|`,
-    the first that is there."""
+    """A file, folder or glob below the data folder (`orders/*.parquet`, `.csv`, `.csv.gz`, `.tsv`, `.jsonl`, `.svm`,
+    `…-idx3-ubyte.gz`), or the name of a table of the warehouse; nothing: the table's own name in the warehouse. Of
+    several, parted by `|`, the first that is there."""
     time: str | None = None
     """The column with the event's time; nothing: the table is static."""
     key: str | Sequence[str] | None = None
@@ -105,7 +105,7 @@ class Table(Part, frozen=True):
     """How the files are written where their names do not say: `svmlight` for ranking sets in `rank.train.gz`."""
     columns: Mapping[str, str] = {}
     """Names to use for columns of the source, `{ours: theirs}`; of several of theirs, parted by `|`, the first that is
-    there. Columns not named keep theirs."""
+    there; where their list ends in `|` there may be no such column. Columns not named keep theirs."""
     checks: Sequence[Check] = ()
     """What a row must meet; a row that does not is kept in quarantine with its reason."""
     optional: bool = False

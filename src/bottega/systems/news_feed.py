@@ -59,7 +59,7 @@ design = bt.Design(
             bt.Label("comment", when="event = 'COMMENT' or event = 'COMMENT CREATED'", matures_after="1d"),
             bt.Label("follow", when="event = 'FOLLOW'", matures_after="1d"),
         ],
-        split=bt.TimeSplit(test="90d", validate="30d"),
+        split=bt.TimeSplit(test="90d", validate="30d", at_most=0.5),
         world="feed",
     ),
     features=[
@@ -87,6 +87,7 @@ design = bt.Design(
         bt.Expression(
             {
                 "age": "(epoch(request_time) - epoch(content_first_all)) / 3600",
+                "gravity": "content_people_all / exp(1.8 * ln(age + 2))",
                 "quiet": "(epoch(request_time) - epoch(content_last_all)) / 3600",
                 "away": "(epoch(request_time) - epoch(person_last_all)) / 3600",
                 "rereading": "content_events_all / content_people_all",
@@ -102,7 +103,7 @@ design = bt.Design(
             bt.Newest(k=0, unseen=100),
         ],
         "rank": [
-            bt.HistoricalRate(by="content"),
+            bt.Fusion(over=["gravity"], name="Gravity"),
             bt.MultiTask(
                 objectives={"read": 1, "like": 2, "bookmark": 3, "comment": 3, "follow": 3},
                 sharing="shared-bottom",

@@ -1,7 +1,7 @@
 """Visual search: which pictures show the same kind of thing as this one?
 
 The pictures are Fashion-MNIST (Xiao, Rasul and Vollgraf 2017, MIT, https://github.com/zalandoresearch/fashion-mnist).
-Put its original files into a folder `fashion_mnist`, or pictures of your own into a table `pictures` (id, image, label),
+Put its original files into a folder `fashion_mnist`, or your own pictures into a table `pictures` (id, image, label),
 and name the folder above it with `--data`. Without it the design runs on the sample that the package carries: 600
 pictures of each class.
 """

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 import msgspec
 import pyarrow as pa
 
+from bottega.data.cuts import shortened
 from bottega.data.labels import holds
 from bottega.data.log import Log
 from bottega.data.source import Place, is_there
@@ -28,12 +29,15 @@ def to_tables(design: Design, logs: Mapping[str, Log]) -> tuple[Design, list[str
     """Name what a design leaves open by the table of its examples; gives the design, and what is to be told.
 
     `Given()` takes every column of numbers that nothing else names; a position that is optional goes where there is no
-    such column; a further label goes, with its objective, where no row meets its condition. Errors: `DataError` where
-    no column is left, and for a condition that the columns do not carry.
+    such column; a further label goes, with its objective, where no row meets its condition; the spans of a split that
+    may shrink do so on a short log. Errors: `DataError` where no column is left, and for a condition that the columns
+    do not carry.
     """
     examples = design.data.examples
     if isinstance(examples, FromPositives):
-        return _without_empty(design, logs[examples.table])
+        shorter, told = shortened(design, logs[examples.table])
+        found, empty = _without_empty(shorter, logs[examples.table])
+        return found, [*told, *empty]
     if not isinstance(examples, Logged):
         return design, []
     rows, told = logs[examples.table].rows, []

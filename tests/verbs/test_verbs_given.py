@@ -197,6 +197,7 @@ def test_numbers_that_are_missing_are_missing(served: Served) -> None:
         numbers = {} if isinstance(body, str) else {name: value for name, value in body.items() if value is not None}
         right = booster.predict(np.array([[numbers.get(name, math.nan) for name in names]]), raw_score=True)
         assert answer["items"][0]["score"] == pytest.approx(float(np.ravel(right)[0]), abs=1e-6)
+        assert ("candidates: 1 without a number" in answer["degradations"]) == (len(numbers) < 2)
 
 
 def test_names_that_nothing_reads_are_refused(served: Served) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any, TypeVar, get_args
 
 import msgspec
@@ -69,6 +70,7 @@ class Path:
         self._ranks = [stage for stage in stages if isinstance(stage, Rank) and stage.ladder in bundle.champions]
         self._titles = _titles(bundle)
         self._show, self._limit = self._stage(Show) or Show(), with_given(self.design, self._stage(Candidates))
+        self._given = [name for part in self.design.features if isinstance(part, Given) for name in part.columns]
         self.request_type = request_type(bundle.facts.fields, self._limit.columns)
         retrieval = self._stage(Retrieve)
         self._finder, self._reading = Finder(bundle, retrieval), Reading(bundle)
@@ -213,6 +215,8 @@ class Path:
         asked = found.asked
         moment = self._moment() if at is None else at
         self._finder.find(found, limited, self._may(asked.columns, moment))
+        if self._given and (bare := _bare(asked, self._given)):
+            asked.degradations.append(f"candidates: {bare} without a number")
         begin = time.perf_counter()
         frame = self._frame(found, moment)
         found.values = self._reading.values(frame, found.scores, brought=asked.travelling)
@@ -324,6 +328,13 @@ def with_given(design: Design, stage: Candidates | None) -> Candidates:
     stage = stage or Candidates()
     given = [name for part in design.features if isinstance(part, Given) for name in part.columns]
     return msgspec.structs.replace(stage, columns=tuple(dict.fromkeys([*stage.columns, *given])))
+
+
+def _bare(asked: Asked, names: Sequence[str]) -> int:
+    """Count the candidates that none of the numbers came with which features take as they come."""
+    if not asked.travelling:
+        return len(asked.given or ())
+    return int(np.all([np.isnan(asked.travelling[name]) for name in names], axis=0).sum())
 
 
 def _titles(bundle: Bundle) -> dict[str, str]:

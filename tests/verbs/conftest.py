@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -55,9 +56,10 @@ def bottega(tmp_path: Path) -> Callable[..., Said]:
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let `bt.run` in this process take made-up latencies, for tests that are not about serving."""
+    """Let `bt.run` in this process take made-up latencies, and send nothing new, for tests not about serving."""
     one = Quantile(1.0, 0.9, 1.1)
     found = LoadResult(200.0, REQUESTS, 0.5, 200.0, one, one, one, {}, 0.0, {}, {}, 0.0, 0.0, 0.1)
     monkeypatch.setattr(measuring, "REQUESTS", REQUESTS)
     monkeypatch.setattr(measuring, "WARM_UP", WARM_UP)
     monkeypatch.setattr(measuring, "serve_and_load", lambda *_: (found, {"rank": 1.0}, None))
+    monkeypatch.setattr(sys.modules["bottega.verbs.run"], "measure_freshness", lambda *_: None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import random
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from tiny_shop import changed
 
 import bottega as bt
 from bottega.errors import DataError
+from bottega.runs.steps.freshness import measure_freshness
 from bottega.systems.film_recommendation import design as films
 from bottega.verbs.run import Ran
 from bottega.worlds import films as world
@@ -163,8 +165,11 @@ def test_a_table_of_another_name_is_asked_for(built: Callable[..., Ran], tmp_pat
         built(tmp_path)
 
 
-def test_how_soon_a_new_film_is_found(built: Callable[..., Ran], tmp_path: Path) -> None:
+def test_how_soon_a_new_film_is_found(
+    built: Callable[..., Ran], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Ratings that are no positives bring no film, and none of those that do is missed for them."""
+    monkeypatch.setattr(sys.modules["bottega.verbs.run"], "measure_freshness", measure_freshness)
     rows = ratings()
     last = [[*row[:2], 2 if place % 3 == 0 else 5, row[3]] for place, row in enumerate(rows[-40:])]
     path = [bt.Retrieve(k=60), bt.Rank(), bt.Show(k=10)]

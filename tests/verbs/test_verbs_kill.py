@@ -21,7 +21,7 @@ from bottega.serving.manifest import verify
 
 SLOW = 0.2  # seconds more for each step, so that a kill can meet it
 PAGES = ("report.md", "report.html", "scorecard.json")
-OUTSIDE = (*PAGES, "manifest.json", "step.json", "serving.json", "timing.json")  # they hold times
+OUTSIDE = (*PAGES, "manifest.json", "step.json", "serving.json", "arrival.json", "timing.json")  # they hold times
 
 
 def start(built: Built, workspace: Path, home: Path, slow: float = SLOW) -> Command:

@@ -89,7 +89,7 @@ def test_the_scorecard(served: Served) -> None:
     assert [(one["name"], one["metric"]) for one in card["search"]["losses"]][:2] == [
         ("ImageEncoder", "map@20"), ("64 bits", "map@20"),
     ]  # fmt: skip
-    assert card["arrival"]["n"] == 20
+    assert card["arrival"]["n"] == card["arrival"]["sent"] > 0
     report = (served.home / "w" / "shapes" / "report.md").read_text()
     for told in ("What the search loses", "Lost by the encoder", "A new item is found after"):
         assert told in report

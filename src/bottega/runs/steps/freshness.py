@@ -69,19 +69,7 @@ def measure_freshness(job: Job, judged: Result, bundle: Result) -> Result | None
         sources = [
             rung_name(rung) for rung in job.design.models["retrieve"] if hasattr(retriever_class(rung), "with_arrived")
         ]
-        table = str(examples.catalogue or getattr(examples, "table", ""))
-        found: list[_Item] = []
-        service = folder / "service"
-        with served(service, built.folder / BUNDLE) as url:
-            path = RequestPath(load_bundle(service / "builds" / BUNDLE))
-            arriving = path.arriving()
-            for event, key in _events(job, table) if sources else ():
-                post(f"{url}/events", event)
-                seconds = known_after(url, {**asked[0], "candidates": [str(event[key])]})
-                arriving.look()
-                found.append(_sought(path, str(event[key]), _requests(job, event, asked), seconds))
-                if sum(not one.seconds for one in found) > _MISSES:
-                    break
+        found = _sent(job, folder / "service", built.folder / BUNDLE, asked) if sources else []
         took = [one.seconds for one in found if one.by]
         by = Counter(name for one in found for name in one.by)
         told = {**summary(took, by), "sent": len(found), "asked": sum(one.asked for one in found)}
@@ -98,6 +86,23 @@ def measure_freshness(job: Job, judged: Result, bundle: Result) -> Result | None
         libraries=("granian",),
         note=f"{SENT} new items",
     )
+
+
+def _sent(job: Job, folder: Path, bundle: Path, asked: Sequence[_Event]) -> list[_Item]:
+    """Send new items to a service of a bundle, and seek each."""
+    examples, found = job.design.data.examples, list[_Item]()
+    table = str(getattr(examples, "catalogue", None) or getattr(examples, "table", ""))
+    with served(folder, bundle) as url:
+        path = RequestPath(load_bundle(folder / "builds" / BUNDLE))
+        arriving = path.arriving()
+        for event, key in _events(job, table):
+            post(f"{url}/events", event)
+            seconds = known_after(url, {**asked[0], "candidates": [str(event[key])]})
+            arriving.look()
+            found.append(_sought(path, str(event[key]), _requests(job, event, asked), seconds))
+            if sum(not one.seconds for one in found) > _MISSES:
+                break
+    return found
 
 
 @contextmanager

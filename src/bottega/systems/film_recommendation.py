@@ -134,7 +134,7 @@ design = bt.Design(
     ),
     serving=bt.Serving(
         path=[
-            bt.Retrieve(k=300, where="coalesce(user_item_ratings_all, 0) = 0", budget_ms=25),
+            bt.Retrieve(k=300, where="coalesce(user_item_ratings_all, 0) = 0"),
             bt.Rank(budget_ms=25),
             bt.Diversify(by=["item_genres"], weight=0.05, first=10),
             bt.Quota(where="coalesce(item_people_all, 0) < 10", at_least=1, first=10, name="a new film"),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import msgspec
 import numpy as np
@@ -20,8 +21,10 @@ from bottega.design.examples import FromPositives
 from bottega.errors import ServeError
 from bottega.features.stores.memory import MemoryStore
 from bottega.features.tracked import Places
+from bottega.models.arriving import Arrived
 from bottega.models.interactions import Interactions
 from bottega.models.making import make_retriever
+from bottega.models.trending import TrendingModel
 from bottega.serving.arrivals import ArrivalWriter, Arriving
 from bottega.serving.asking import Asked
 from bottega.serving.bundle import FORMAT, Bundle, Facts
@@ -109,6 +112,13 @@ class World:
         found = Candidacy(Asked({"person": person}, 20, None, None, []))
         (finder or self.finder).find(found)
         return found
+
+
+def until(true: Callable[[], bool], seconds: float = 20) -> None:
+    limit = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < limit
+        time.sleep(0.01)
 
 
 def test_a_new_item_is_found_and_by_whom() -> None:
@@ -211,6 +221,51 @@ def test_each_event_counts_once_whoever_follows() -> None:
     assert sorted(new, key=lambda name: -new[name])[0] == max(right, key=lambda name: right[name])
 
 
+class Broken(TrendingModel):
+    """Cannot take anything in, whatever it is."""
+
+    def with_arrived(self, arrived: Arrived) -> Broken:
+        raise ValueError(f"{arrived.first} items are enough")
+
+
+def test_a_retriever_that_fails_stays_as_it_is_and_the_others_go_on(caplog: pytest.LogCaptureFixture) -> None:
+    world = World()
+    broken = Broken(bt.Trending(half_life="1s", k=10))
+    broken.__dict__.update(world.finder.retrievers["Trending"].__dict__)
+    world.finder.retrievers["Trending"] = broken
+    for name in ("new", "newer"):
+        world.now += 10
+        world.listed(name)
+        world.bought(*[("p3", name)] * 40)
+        world.follower.catch_up(world.finder)
+        found = world.ask()
+        assert "Newest" in found.sources(found.ids.index(name))
+        assert "Trending" not in found.sources(found.ids.index(name))
+        assert any(len(codes) for source, codes in found.lists if source == "Trending")
+    assert [record.message for record in caplog.records] == ["Trending cannot take in what is new, and stays as it is"]
+
+
+def test_what_cannot_be_taken_in_is_left_out_and_what_follows_is_not(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = World()
+    world.listed("later", known=BEGIN + 500)
+    world.follower.catch_up(world.finder)
+    world.listed("bad")
+    with monkeypatch.context() as patch:
+        patch.setattr(Finder, "take_in", Mock(side_effect=MemoryError))
+        world.follower.start()
+        until(lambda: bool(caplog.records))
+    world.listed("good")
+    world.now = BEGIN + 500
+    until(lambda: world.finder.code("later") >= 0 and world.finder.code("good") >= 0)
+    assert world.finder.code("bad") == -1
+    assert [record.message for record in caplog.records] == ["what is new cannot be taken in"]
+    found = world.ask()
+    assert {"good", "later"} <= set(found.ids)
+    assert len(found.ids) == len(set(found.ids))
+
+
 def test_requests_under_way_see_one_moment() -> None:
     """While items arrive, whoever asks gets whole answers: ids that exist, a score of each source, no item twice."""
     world = World()
@@ -250,7 +305,4 @@ def test_a_store_that_is_away_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> 
         world.follower.start()
         time.sleep(0.2)
         assert "new" not in world.ask().ids
-    limit = time.monotonic() + 20
-    while "new" not in world.ask().ids:
-        assert time.monotonic() < limit
-        time.sleep(0.01)
+    until(lambda: "new" in world.ask().ids)

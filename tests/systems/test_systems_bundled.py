@@ -21,6 +21,11 @@ def smaller(design: bt.Design, **models: Any) -> bt.Design:
     return msgspec.structs.replace(design, models={**design.models, **models}, evaluation=plan)
 
 
+@pytest.fixture(autouse=True)
+def _nothing_but_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("BOTTEGA_DATA", raising=False)
+
+
 @pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)} (pip install 'bottega[deep,images]')")
 def test_visual_search_on_its_sample(tmp_path: Path) -> None:
     encoder = bt.ImageEncoder(epochs=1, width=8, embedding_size=64)

@@ -54,6 +54,11 @@ def names(feature: Feature) -> list[str]:
     return []
 
 
+def given_columns(features: Sequence[Feature]) -> list[str]:
+    """Name the numbers that come with the candidates of a request."""
+    return [name for part in features if isinstance(part, Given) for name in part.columns]
+
+
 def needs(feature: Feature) -> frozenset[str]:
     """Give the names of the columns of the frame, or of other features, that a feature is made from."""
     if isinstance(feature, (Window, Lookup)):

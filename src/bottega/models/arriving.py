@@ -58,10 +58,10 @@ def with_arrived(model: Source, arrived: Arrived) -> Source:
     if isinstance(model, Arriving):
         found: Source = model.with_arrived(arrived)
         return found
-    return _Unmoved(model, arrived.first) if arrived.names else model
+    return Unmoved(model, arrived.first) if arrived.names else model
 
 
-class _Unmoved:
+class Unmoved:
     """A retriever that knows the first items of a catalogue, and has no evidence of any other."""
 
     def __init__(self, model: Source, known: int) -> None:
@@ -75,9 +75,11 @@ class _Unmoved:
         return None if gives is None else lambda codes: _known_rows(gives, codes, self._known)
 
     def with_arrived(self, arrived: Arrived) -> Self:  # noqa: ARG002 (it knows nothing of that either)
+        """Itself: it takes nothing in."""
         return self
 
     def ask(self, person: str, request: Mapping[str, Any]) -> Evidence:
+        """What the model says of the items that it knows."""
         return _OfKnown(self._model.ask(person, request), self._known)
 
 

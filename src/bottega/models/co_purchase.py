@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,14 @@ from bottega.design.retrievers import CoPurchase
 from bottega.models.history import History
 from bottega.models.interactions import Interactions
 from bottega.models.protocols import Scores
-from bottega.models.retrieving import Few, ScoredCatalogue, top_k
+from bottega.models.retrieving import Few, FewItems, top_k
 from bottega.models.storage import read_array, write_arrays
-from bottega.models.vocabulary import Codes, Texts, texts
+from bottega.models.vocabulary import Codes
 
 _BLOCK = 4_000_000  # pairs held at once, 48 MB
 
 
-class CoPurchaseModel(ScoredCatalogue[CoPurchase]):
+class CoPurchaseModel(FewItems[CoPurchase]):
     """Scores an item by its likeness to the items of this person.
 
     sim(i, j) = n(i, j) / (√(n(i) n(j)) + shrinkage), with n the number of people who took it (both), sim(i, i) = 0, the
@@ -67,20 +67,12 @@ class CoPurchaseModel(ScoredCatalogue[CoPurchase]):
                 self.near[row, : len(best)] = other[best]
                 self.likeness[row, : len(best)] = similar[best]
 
-    def person_scores(self, person: str) -> Scores:
-        """The weighted sum of the neighbours' likeness, (items,); zeros for an unknown person."""
-        return self.ask(person, {}).of(np.arange(len(self.items), dtype=np.int32))
-
     def ask(self, person: str, request: Mapping[str, Any]) -> Few:  # noqa: ARG002
         """The same, of those items alone that are near to one of the person's."""
         item, weight = self.history.of_person(person)
         likeness = self.likeness[item] * weight[:, None]  # (h, m)
         codes, place = np.unique(self.near[item].ravel(), return_inverse=True)
         return Few(codes, np.bincount(place, likeness.ravel(), minlength=len(codes)).astype(np.float32))
-
-    def ask_all(self, people: Texts, requests: Sequence[Mapping[str, Any]]) -> Iterator[Few]:
-        """The same for many people."""
-        return (self.ask(person, request) for person, request in zip(texts(people).to_pylist(), requests, strict=True))
 
     def store(self, folder: Path) -> None:
         """Write the neighbours as `near.npy` and `likeness.npy`."""

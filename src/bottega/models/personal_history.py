@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,15 +14,14 @@ from bottega.design.retrievers import PersonalHistory
 from bottega.models.history import History
 from bottega.models.interactions import Interactions
 from bottega.models.protocols import Scores
-from bottega.models.retrieving import Few, ScoredCatalogue
+from bottega.models.retrieving import Few, FewItems
 from bottega.models.storage import read_array, write_arrays
-from bottega.models.vocabulary import Texts, texts
 
 _RECENT = microseconds("30d")
 _LITTLE = 1e-3  # far under any weight that matters
 
 
-class PersonalHistoryModel(ScoredCatalogue[PersonalHistory]):
+class PersonalHistoryModel(FewItems[PersonalHistory]):
     """Scores an item by how often and how lately this person took it, then by how many people took it lately.
 
     score(p, i) = Σ over p's events with i of 2^(−(at − time) / half_life), + 0.001 share(i), for what p took; what is
@@ -49,18 +48,10 @@ class PersonalHistoryModel(ScoredCatalogue[PersonalHistory]):
         people = len(np.unique(past.person[past.time >= at - _RECENT]))
         self.lately = (_LITTLE * past.people_by_item(at - _RECENT) / max(1, people)).astype(np.float32)
 
-    def person_scores(self, person: str) -> Scores:
-        """The person's own items by their weights, the others at 0 or below, (items,)."""
-        return self.ask(person, {}).of(np.arange(len(self.items), dtype=np.int32))
-
     def ask(self, person: str, request: Mapping[str, Any]) -> Few:  # noqa: ARG002
         """The same, as the person's own items and the rest."""
         item, weight = self.history.of_person(person)
         return Few(item, weight + self.lately[item], self._rest)
-
-    def ask_all(self, people: Texts, requests: Sequence[Mapping[str, Any]]) -> Iterator[Few]:
-        """The same for many people."""
-        return (self.ask(person, request) for person, request in zip(texts(people).to_pylist(), requests, strict=True))
 
     @cached_property
     def _rest(self) -> Scores:

@@ -236,6 +236,22 @@ class ScoredCatalogue(ABC, Generic[Setting]):
         """Read what `store` wrote."""
 
 
+class FewItems(ScoredCatalogue[Setting]):
+    """A retriever with evidence of few items for each person: a model adds `ask` in place of `person_scores`."""
+
+    @abstractmethod
+    def ask(self, person: str, request: Mapping[str, Any]) -> Few:
+        """The items that are near to a person."""
+
+    def ask_all(self, people: Texts, requests: Sequence[Mapping[str, Any]]) -> Iterator[Few]:
+        """The same for many people."""
+        return (self.ask(person, request) for person, request in zip(texts(people).to_pylist(), requests, strict=True))
+
+    def person_scores(self, person: str) -> Scores:
+        """What its evidence says of every item, (items,)."""
+        return self.ask(person, {}).of(np.arange(len(self.items), dtype=np.int32))
+
+
 class SameForAll(ScoredCatalogue[Setting]):
     """A retriever that knows nothing of tastes: a model adds `state` in place of `person_scores`."""
 

@@ -247,6 +247,15 @@ def listed(named: Mapping[str, float]) -> str:
     return ", ".join(f"{name} {count(number)}" for name, number in sorted(named.items(), key=lambda item: -item[1]))
 
 
+def begun(told: str) -> str:
+    """Begin with a capital letter, and leave the other letters as they are.
+
+    >>> begun("p99 over the limit of LMDB")
+    'P99 over the limit of LMDB'
+    """
+    return told[:1].upper() + told[1:]
+
+
 def _decimals(value: float) -> int:
     size = abs(value)
     if size == 0 or 0.01 <= size < 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +15,7 @@ import numpy as np
 from bottega.design.serving import Retrieve
 from bottega.features.frame import Values
 from bottega.features.words import Known, TextColumn
-from bottega.models.arriving import Arrived, with_arrived
+from bottega.models.arriving import Arrived, Unmoved, with_arrived
 from bottega.models.protocols import Evidence, Scores, Source
 from bottega.models.union import union
 from bottega.models.vocabulary import Codes, code_of
@@ -22,6 +23,8 @@ from bottega.serving.asking import Asked
 from bottega.serving.bundle import Bundle, catalogue
 from bottega.serving.filtering import Allowed, best_allowed
 from bottega.serving.gathering import Gatherer
+
+log = logging.getLogger("bottega.service")
 
 May = Callable[[Sequence[str]], np.ndarray]
 """From ids of candidates to which of them may be found, (n,) bool."""
@@ -107,9 +110,11 @@ class Finder:
     def take_in(self, arrived: Arrived, people: Sequence[str]) -> None:
         """Know new items, and what was taken, from the next request on; one thread alone may call it.
 
+        A retriever that fails to take them in knows no more than it does from then on, and the log says so.
+
         people: (t,) who took each.
         """
-        sources = {name: with_arrived(model, arrived) for name, model in self._view.sources.items()}
+        sources = {name: _taught(name, model, arrived) for name, model in self._view.sources.items()}
         self._ids += arrived.names
         self._later |= {name: arrived.first + place for place, name in enumerate(arrived.names)}
         for person, item in zip(people, arrived.item.tolist(), strict=True):
@@ -202,6 +207,14 @@ class Finder:
         sure = [left.pop(name, 0) for name, _ in lists]  # of the first list of each
         codes: Codes = union([listed[None] for _, listed in lists], self.stage.k, self.stage.merge, sure)[0]
         return codes[codes >= 0]
+
+
+def _taught(name: str, model: Source, arrived: Arrived) -> Source:
+    try:
+        return with_arrived(model, arrived)
+    except Exception:  # a retriever may be anybody's, and the others go on
+        log.exception("%s cannot take in what is new, and stays as it is", name)
+        return Unmoved(model, arrived.first)
 
 
 def milliseconds(begin: float) -> float:

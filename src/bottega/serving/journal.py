@@ -91,7 +91,10 @@ class JournalFollower(threading.Thread, Generic[Target, Kind]):
 
     @abstractmethod
     def apply(self, target: Target, entries: Sequence[Kind]) -> None:
-        """Bring entries into the target, each once, in their order; it is called at each look, also with none."""
+        """Bring entries into the target, each once, in their order; it is called at each look, also with none.
+
+        Those of a call that raises are not brought again.
+        """
 
     def run(self) -> None:
         """Look again and again."""
@@ -102,9 +105,8 @@ class JournalFollower(threading.Thread, Generic[Target, Kind]):
                 self._say("")
             except BottegaError as error:
                 self._say(str(error))
-            except Exception as error:  # whatever an entry does to a model, what comes after it may be taken in
+            except Exception:  # whatever it was: these entries are left out, and what comes after them is taken in
                 log.exception("what is new cannot be taken in")
-                self._say(f"{type(error).__name__}: {error}")
             del target  # not held while it waits
             self._pause.wait(max(LOOK_S, _REST * (time.perf_counter() - begin)))
 
@@ -122,10 +124,10 @@ class JournalFollower(threading.Thread, Generic[Target, Kind]):
                 if entry.offset > done.get(entry.partition, -1):
                     done[entry.partition] = entry.offset
                     fresh.append(entry)
+            ended, self._done, self._row = row == self._row, done, row
             self.apply(target, fresh)
-            if row == self._row:
+            if ended:
                 return
-            self._done, self._row = done, row  # after: what was not applied is read again
 
     def _say(self, fault: str) -> None:
         if fault and fault != self._fault:

@@ -10,10 +10,10 @@ import msgspec
 import numpy as np
 
 from bottega.design.design import Design
-from bottega.design.features import Given
 from bottega.design.reranking import Reranking
 from bottega.design.serving import Auction, Candidates, Pace, Rank, Retrieve, Show, Stage
 from bottega.errors import BuildError
+from bottega.features.batch import given_columns
 from bottega.features.expressions import evaluate, parse
 from bottega.features.frame import Column, Frame, Values, dictionary, objects
 from bottega.features.stores.memory import MemoryStore
@@ -70,7 +70,7 @@ class Path:
         self._ranks = [stage for stage in stages if isinstance(stage, Rank) and stage.ladder in bundle.champions]
         self._titles = _titles(bundle)
         self._show, self._limit = self._stage(Show) or Show(), with_given(self.design, self._stage(Candidates))
-        self._given = [name for part in self.design.features if isinstance(part, Given) for name in part.columns]
+        self._given = given_columns(self.design.features)
         self.request_type = request_type(bundle.facts.fields, self._limit.columns)
         retrieval = self._stage(Retrieve)
         self._finder, self._reading = Finder(bundle, retrieval), Reading(bundle)
@@ -326,7 +326,7 @@ class Path:
 def with_given(design: Design, stage: Candidates | None) -> Candidates:
     """Give the stage that takes candidates, with all columns that a request may bring with them."""
     stage = stage or Candidates()
-    given = [name for part in design.features if isinstance(part, Given) for name in part.columns]
+    given = given_columns(design.features)
     return msgspec.structs.replace(stage, columns=tuple(dict.fromkeys([*stage.columns, *given])))
 
 

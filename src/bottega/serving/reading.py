@@ -10,9 +10,9 @@ import pyarrow as pa
 
 from bottega.data.positions import served_code
 from bottega.design.data import PositionFeature
-from bottega.design.features import Categories, Cross, Expression, Given
+from bottega.design.features import Categories, Cross, Expression
 from bottega.design.serving import Auction
-from bottega.features.batch import derive, names, needs, score_name, time_name
+from bottega.features.batch import derive, given_columns, names, needs, score_name, time_name
 from bottega.features.expressions import parse
 from bottega.features.frame import Column, Frame, Values, objects
 from bottega.features.matrix import matrix
@@ -41,7 +41,7 @@ class Reading:
         if isinstance(position, PositionFeature):
             self._place = position.column, served_code(position)
         self._time_name = time_name(design)
-        self._given = [name for part in design.features if isinstance(part, Given) for name in part.columns]
+        self._given = given_columns(design.features)
         self._candidate = getattr(design.data.examples, "candidate", None)
         self._known = {name: Known() for name, kind in bundle.facts.fields.items() if kind not in ("number", "time")}
 

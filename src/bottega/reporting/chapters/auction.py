@@ -99,9 +99,9 @@ def _replay(found: Replay) -> list[Block]:
     if found.over_budget is not None and found.over_budget.advertisers is not None:
         words = over(found.over_budget)
         good = True if not found.over_budget.advertisers else None
-        blocks.append(Notice(good, f"{words[:1].upper()}{words[1:]}."))
+        blocks.append(Notice(good, f"{numbers.begun(words)}."))
     if found.given_free is not None and (words := free(found.given_free)):
-        blocks.append(Notice(None, f"{words[:1].upper()}{words[1:]}."))
+        blocks.append(Notice(None, f"{numbers.begun(words)}."))
     known = "The store that predicts holds features as of the log's end: it knows the clicks of the day it replays."
     return [*blocks, *_hours(found.by_hour), *_advertisers(found), Paragraph(known, quiet=True)]
 

@@ -52,7 +52,7 @@ def _facts(found: Calibration) -> list[tuple[str, Words]]:
             continue
         title = numbers.title(name)
         told = f"not defined: {why}" if at is None else _estimated(name, at)
-        facts.append((title[:1].upper() + title[1:], told))
+        facts.append((numbers.begun(title), told))
     if found.kept is not None:
         share = numbers.setting(100 * found.kept)
         told = f"{share} % of the negatives were kept in training; the probability is corrected for it"

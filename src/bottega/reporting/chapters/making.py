@@ -47,5 +47,5 @@ def _flat(machine: Mapping[str, Any]) -> list[tuple[str, str]]:
         else:
             told = str(value)
         label = key.removesuffix("_mb").replace("_", " ")
-        found.append(("CPU" if label == "cpu" else label[:1].upper() + label[1:], told))
+        found.append(("CPU" if label == "cpu" else numbers.begun(label), told))
     return found

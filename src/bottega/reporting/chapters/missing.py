@@ -63,4 +63,4 @@ def absent(design: Design, card: Scorecard) -> list[str]:
     primary = design.evaluation.primary
     if card.models and not any(primary in rung.metrics for rung in card.models):
         parts[f"the primary metric, {numbers.title(primary)}"] = True
-    return [name[:1].upper() + name[1:] + "." for name, gone in parts.items() if gone]
+    return [f"{numbers.begun(name)}." for name, gone in parts.items() if gone]

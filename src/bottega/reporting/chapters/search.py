@@ -15,7 +15,7 @@ def search(card: Scorecard) -> list[Block]:
         return []
     blocks: list[Block] = [Heading("What the search loses")]
     if told := served(found):
-        blocks.append(Notice(found.accepted, f"{_begun(told)}."))
+        blocks.append(Notice(found.accepted, f"{numbers.begun(told)}."))
     rows: list[list[Words]] = []
     for metric in dict.fromkeys(loss.metric for loss in found.losses):
         for place, loss in enumerate(each for each in found.losses if each.metric == metric):
@@ -49,10 +49,6 @@ def lost(found: Search) -> list[str]:
         for loss in found.losses
         if loss.metric == first and loss.lost is not None and loss.lost.value is not None
     ]
-
-
-def _begun(told: str) -> str:
-    return told[:1].upper() + told[1:]
 
 
 def _cells(loss: Loss) -> list[Words]:

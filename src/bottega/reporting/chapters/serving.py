@@ -39,7 +39,7 @@ def serving(design: Design, card: Scorecard) -> Section:
     else:
         blocks += _latency(service)
     if service is not None and service.fewer:
-        blocks.append(Notice(None, f"{service.fewer[:1].upper()}{service.fewer[1:]}: with those it takes longer."))
+        blocks.append(Notice(None, f"{numbers.begun(service.fewer)}: with those it takes longer."))
     if service is not None and service.saturated:
         blocks.append(Notice(False, SATURATED))
     if service is not None and (facts := _load(service)):
@@ -49,7 +49,7 @@ def serving(design: Design, card: Scorecard) -> Section:
         blocks.append(Grid("Where the time goes, stage by stage", ["stage", "time"], rows))
     if card.arrival is not None:
         told = arrived(card.arrival)
-        blocks.append(Paragraph(f"{told[:1].upper()}{told[1:]}."))
+        blocks.append(Paragraph(f"{numbers.begun(told)}."))
     return Section("serving", "Serving", [*blocks, Heading("Release"), *_release(card)], 6)
 
 

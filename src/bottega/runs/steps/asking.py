@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 
 from bottega.design.design import Design
 from bottega.design.examples import SameValue
-from bottega.design.features import Given
 from bottega.design.serving import Candidates, Retrieve
+from bottega.features.batch import given_columns
 
 MOST = 5_000  # requests; they are drawn from by a Zipf law
 _SEED = 0  # the requests of a build are the same for whoever loads it
@@ -33,7 +33,7 @@ def requests_to_ask(design: Design, fields: Sequence[str], predictions: Path) ->
         return [{"image": base64.b64encode(image).decode()} for image in images]
     candidate = getattr(design.data.examples, "candidate", None)
     brought = candidate is not None and not any(isinstance(stage, Retrieve) for stage in design.serving.path)
-    given = [name for part in design.features if isinstance(part, Given) for name in part.columns] if brought else []
+    given = given_columns(design.features) if brought else []
     wanted = [*fields, "request_time"]
     columns = [*wanted, *([str(candidate)] if brought else []), *(f"given: {name}" for name in given)]
     rows = pq.read_table(predictions, columns=columns)

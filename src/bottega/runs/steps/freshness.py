@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import shutil
 import string
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.request import Request, urlopen
@@ -30,10 +28,9 @@ from bottega.runs.step import Result
 from bottega.runs.steps.asking import requests_to_ask
 from bottega.runs.steps.bundling import BUNDLE
 from bottega.runs.steps.job import Job
+from bottega.runs.steps.measuring import served
 from bottega.serving.bundle import load_bundle
 from bottega.serving.path import Path as RequestPath
-from bottega.serving.service import Settings
-from bottega.serving.workers import running
 
 ARRIVAL = "arrival.json"
 SENT = 20  # items
@@ -92,7 +89,7 @@ def _sent(job: Job, folder: Path, bundle: Path, asked: Sequence[_Event]) -> list
     """Send new items to a service of a bundle, and seek each."""
     examples, found = job.design.data.examples, list[_Item]()
     table = str(getattr(examples, "catalogue", None) or getattr(examples, "table", ""))
-    with served(folder, bundle) as url:
+    with served(folder, bundle, log=False) as url:
         path = RequestPath(load_bundle(folder / "builds" / BUNDLE))
         arriving = path.arriving()
         for event, key in _events(job, table):
@@ -103,16 +100,6 @@ def _sent(job: Job, folder: Path, bundle: Path, asked: Sequence[_Event]) -> list
             if sum(not one.seconds for one in found) > _MISSES:
                 break
     return found
-
-
-@contextmanager
-def served(folder: Path, bundle: Path) -> Iterator[str]:
-    """Serve a bundle by one worker, without a log of decisions, and give the address; `folder` goes with it."""
-    (folder / "builds").mkdir(parents=True)
-    (folder / "builds" / BUNDLE).symlink_to(bundle.absolute())
-    with running(Settings(folder, workers=1, port=0, build=BUNDLE, log=False)) as url:
-        yield url
-    shutil.rmtree(folder)
 
 
 def summary(took: Sequence[float], by: Mapping[str, int] | None = None) -> dict[str, Any]:

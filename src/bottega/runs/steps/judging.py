@@ -14,7 +14,6 @@ import numpy as np
 from bottega.data.examples import TEST
 from bottega.data.keys import encode
 from bottega.design.evaluation import Evaluation, Goal
-from bottega.design.features import Given
 from bottega.design.models import rung_name
 from bottega.design.serving import Show
 from bottega.evaluation.ablation import ablation
@@ -24,6 +23,7 @@ from bottega.evaluation.funnel import funnel
 from bottega.evaluation.goals import judge_goals, limit_of
 from bottega.evaluation.judging import judge
 from bottega.evaluation.outcome import Outcome, Rung
+from bottega.features.batch import given_columns
 from bottega.features.frame import Values
 from bottega.files import read_json, write_json
 from bottega.models.probability import probable
@@ -98,7 +98,7 @@ def evaluate_ladders(
         found["categories"] = counting.categories(job, rows, values)
         found["crosses"] = counting.crosses(job, frame(rows, list(scores.items())), values, rows.part)
         write_json(folder / "evaluation.json", found)
-        given = [name for part in job.design.features if isinstance(part, Given) for name in part.columns]
+        given = given_columns(job.design.features)
         write_predictions(rows, tests, folder / "predictions.parquet", {name: values.row[name] for name in given})
         goals, champions = found["goals"], ", ".join(found["champions"].values())
         return f"champion {champions}; {sum(bool(goal['met']) for goal in goals)} of {len(goals)} goals met"

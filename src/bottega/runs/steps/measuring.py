@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -62,17 +63,23 @@ def serve_and_load(
 
     The service works in `folder`, which goes.
     """
-    (folder / "builds").mkdir(parents=True)
-    (folder / "builds" / BUNDLE).symlink_to(bundle.absolute())
-    settings = Settings(folder, workers=job.design.serving.workers, port=0, build=BUNDLE)
-    with running(settings) as url:
+    with served(folder, bundle, job.design.serving.workers) as url:
         bodies = bodies_of(asked)
         load(f"{url}/rank", bodies(job.seed + 1), RATE, WARM_UP, seed=job.seed + 1)
         found = load(f"{url}/rank", bodies(job.seed), RATE, REQUESTS, seed=job.seed)
         lines = metrics_of(url)
-    shutil.rmtree(folder)
     sells = any(isinstance(stage, Auction) for stage in job.design.serving.path)
     return found, stage_times(lines), slots_sold(lines) if sells else None
+
+
+@contextmanager
+def served(folder: Path, bundle: Path, workers: int = 1, log: bool = True) -> Iterator[str]:
+    """Serve a bundle from a new folder, which goes afterwards, and give the address; log: whether it logs decisions."""
+    (folder / "builds").mkdir(parents=True)
+    (folder / "builds" / BUNDLE).symlink_to(bundle.absolute())
+    with running(Settings(folder, workers=workers, port=0, build=BUNDLE, log=log)) as url:
+        yield url
+    shutil.rmtree(folder)
 
 
 def metrics_of(url: str) -> list[str]:

@@ -14,7 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from bottega.data.examples import TEST
-from bottega.design.features import Given
+from bottega.features.batch import given_columns
 from bottega.features.filling import come_of
 from bottega.features.frame import Column, Values, taken, text
 from bottega.features.tracked import layout
@@ -113,7 +113,7 @@ def compare(
         design, tuple(groups), fields_of(rows.requests.columns.schema, texts_asked(design)), f"lmdb:{folder / 'store'}"
     )
     times = rows.requests.time[rows.group[chosen]]
-    given = [name for part in design.features if isinstance(part, Given) for name in part.columns]
+    given = given_columns(design.features)
     with replaying(design, logs, groups, begin, events, folder) as replay, Reading(spec, folder) as reading:
         for number, at in enumerate(np.unique(times).tolist()):
             replay.advance(at)

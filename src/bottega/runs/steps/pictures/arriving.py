@@ -15,8 +15,9 @@ from bottega.files import write_json
 from bottega.models.images.decoding import decode_one
 from bottega.runs.step import Result
 from bottega.runs.steps.bundling import BUNDLE
-from bottega.runs.steps.freshness import ARRIVAL, SENT, known_after, post, renamed, said, served, summary
+from bottega.runs.steps.freshness import ARRIVAL, SENT, known_after, post, renamed, said, summary
 from bottega.runs.steps.job import Job
+from bottega.runs.steps.measuring import served
 from bottega.runs.steps.pictures.items import picture_of, same_value
 
 
@@ -26,7 +27,7 @@ def measure_arrival(job: Job, judged: Result, bundle: Result) -> Result:
     def work(folder: Path, _: Result, built: Result) -> str:
         spec, picture = same_value(job.design), picture_of(job.design)
         key = str(job.tables[spec.table].key)
-        with served(folder / "service", built.folder / BUNDLE) as url:
+        with served(folder / "service", built.folder / BUNDLE, log=False) as url:
             every = [_seconds(url, event, key) for event in _events(job, spec.table, key, picture)]
         told = {**summary([seconds for seconds in every if seconds]), "sent": len(every)}
         write_json(folder / ARRIVAL, told)

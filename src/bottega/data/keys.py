@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from bottega.design.data import GroupSplit
 from bottega.design.design import Design
 from bottega.design.examples import FromPositives, Judged, Logged
-from bottega.design.features import Expression
+from bottega.design.features import Expression, Lookup, Window
 
 _ROOM = 2**62  # numbers
 _LARGE = 2**31 - 1  # bytes of text that one array with 32-bit offsets can hold
@@ -117,9 +117,13 @@ def identifiers(design: Design) -> frozenset[str]:
         found.add(examples.query)
     if isinstance(data.split, GroupSplit):
         found.add(data.split.by)
+    keys = {name for part in design.features if isinstance(part, Window) for name in _names(part.by)}
     for part in [*design.features, *(rung for ladder in design.models.values() for rung in ladder)]:
         for field in ("by", "left", "right"):
             found.update(_names(getattr(part, field, None)))
+        if isinstance(part, Lookup):  # what it tells may be what a window goes by
+            told = {f"{'_'.join(_names(part.by))}_{name}": name for name in part.columns}
+            found.update(name for key, name in told.items() if key in keys)
     made = {name for part in design.features if isinstance(part, Expression) for name in part.values}
     return frozenset(found - made)
 

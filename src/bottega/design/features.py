@@ -19,7 +19,9 @@ class Window(Choice, frozen=True):
     table: str
     """The table of events; it needs a time."""
     by: str | Sequence[str]
-    """The column, or columns together, whose events are gathered; each is a column of the request or the candidate."""
+    """The column, or columns together, whose events are gathered; each is a column of the request or the candidate,
+    or one of a Lookup that stands before: by `["person", "content_author"]` each event counts for the author that its
+    content had then."""
     values: Mapping[str, str]
     """Name and aggregate: `count(*)`, `count(distinct x)`, `sum(x)`, `avg(x)`, `min(x)`, `max(x)`, `last(x)` or
     `decayed_sum(x, '30d')` (a value halves every 30 days); x is a column or an expression over the table's columns."""

@@ -13,6 +13,8 @@ from bottega.data.log import Log
 from bottega.design.design import Design
 from bottega.errors import ServeError
 from bottega.features.filling import keep_s
+from bottega.features.keyed import looks_up
+from bottega.features.reader import KeyReader
 from bottega.features.records import Codec, Events, TrackEvents
 from bottega.features.seen import Seen
 from bottega.features.stores.protocol import Store
@@ -65,6 +67,7 @@ class Applier:
         self._store, self._design, self._for_ever, self._beside = store, design, for_ever, beside
         self._groups = [(group, Codec(group)) for group in groups]
         self._seen = Seen(store, design)
+        self._keys = KeyReader(store, groups, design) if looks_up(design.features) else None
         self._numbers = {table.name: number for number, table in enumerate(design.data.tables)}
 
     def warm(self) -> None:
@@ -89,6 +92,7 @@ class Applier:
             log, places = log.take(fresh), places.take(np.flatnonzero(fresh))
         # Rows of one table come in the order of their offsets, those of several do not: each has marks of its own.
         places = Places(places.partition * len(self._numbers) + self._numbers[log.name], places.offset)
+        log = log if self._keys is None else self._keys.with_keys(log)
         for group, codec in self._groups:
             if any(track.table == log.name for track in group.tracks):
                 done += self._into(group, codec, log, places, now)

@@ -20,6 +20,7 @@ from bottega.features.entities import by_columns
 from bottega.features.expressions import Parsed, evaluate, parse
 from bottega.features.frame import Column, Frame, Values, category, codes, dictionary, objects, taken, text
 from bottega.features.hashing import cross
+from bottega.features.keyed import with_keys
 from bottega.features.lookups import lookup_columns, lookup_names
 from bottega.features.target_rates import rate_names
 from bottega.features.windows import window_columns, window_names
@@ -100,12 +101,12 @@ def compute(
 ) -> Values:
     """Compute one feature for a frame, from the logs as they could be known at each request's time.
 
-    values: the columns of the features that this one needs; expressions and crosses read them. engine: computes
-    windows and look-ups; nothing: the embedded one does.
+    values: the columns of the features that this one needs; expressions and crosses read them, and windows by what was
+    looked up. engine: computes windows and look-ups; nothing: the embedded one does.
     Errors: `DesignError` where a needed column is neither in the frame nor a feature.
     """
     if isinstance(feature, (Window, Lookup)):
-        return _by_key(feature, design, logs, frame, engine)
+        return _by_key(feature, design, logs, frame, values, engine)
     if isinstance(feature, TargetRate):
         raise BuildError(
             "features", "TargetRate", "any other feature", "rates need labels: target_rates.rates_before, rates_by_fold"
@@ -183,11 +184,17 @@ class _Asked:
 
 
 def _by_key(
-    feature: Window | Lookup, design: Design, logs: Mapping[str, Log], frame: Frame, engine: Engine | None
+    feature: Window | Lookup,
+    design: Design,
+    logs: Mapping[str, Log],
+    frame: Frame,
+    values: Values,
+    engine: Engine | None,
 ) -> Values:
-    log = logs[feature.table]
+    log = with_keys(design, logs, feature.table) if isinstance(feature, Window) else logs[feature.table]
     table = next(item for item in design.data.tables if item.name == feature.table)
     by = by_columns(feature.by)
+    frame = frame.having(by, values)
     of_request = all(name in frame.requests for name in by)
     asked = _asked(feature, by, of_request, frame)
     if isinstance(feature, Window):

@@ -11,6 +11,7 @@ from bottega.data.keys import as_text
 from bottega.data.log import Log
 from bottega.data.times import iso
 from bottega.design.design import Design
+from bottega.features.keyed import with_keys
 from bottega.features.records import Codec
 from bottega.features.tracked import tracked
 from bottega.features.tracks import Cell, Group, Track
@@ -42,7 +43,7 @@ def log_says(
     if found is None:
         return "", 0.0
     group, place, cell = found
-    log = logs[group.tracks[place].table]
+    log = with_keys(design, logs, group.tracks[place].table)
     mine = np.ones(log.rows.num_rows, np.bool_)
     for name in group.by:
         mine &= np.asarray(pc.fill_null(pc.equal(as_text(log.column(name)), keys[name]), False))

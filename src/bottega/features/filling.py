@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from bottega.data.log import Log
 from bottega.design.design import Design
 from bottega.design.part import microseconds
+from bottega.features.keyed import with_keys
 from bottega.features.records import Codec
 from bottega.features.seen import Seen
 from bottega.features.stores.protocol import LONGEST_KEEP_S, Store, mark
@@ -41,6 +42,7 @@ def fill(
     """
     counts = {}
     come = {table.name: _come(logs[table.name], table.available_after, at) for table in design.data.tables}
+    come = {name: with_keys(design, come, name) for name in come}
     for group in groups:
         rows = (records if engine is None else engine.records)(design, come, group, at)
         found = list(rows.values())

@@ -22,6 +22,7 @@ from bottega.features.expression_tree import Kind
 from bottega.features.expressions import Parsed, parse
 from bottega.features.flink_tiles_expressions import literal, quoted, written
 from bottega.features.flink_tiles_source import Place, Source
+from bottega.features.keyed import refuse_keys
 from bottega.features.tracks import EVERY, Group, Track
 
 STATE, WAITING = "state", "waiting"
@@ -67,6 +68,7 @@ def flink_job(
     later still is dropped. Nothing: 10 s of Kafka; of files nothing is dropped, and parts come when all are read.
     Errors: `DesignError` for what Flink cannot say.
     """
+    refuse_keys(design, "Flink")
     step = microseconds(every)
     if not _SECOND <= step < _LONGEST or step % _SECOND:
         raise DesignError("every", f"{every!r}", "whole seconds, from one to a day", 'every="5min"')

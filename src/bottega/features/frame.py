@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -37,6 +37,15 @@ class Frame:
     def rows(self) -> int:
         """Give the number of candidates over all requests."""
         return len(self.group)
+
+    def having(self, names: Sequence[str], values: Values) -> Frame:
+        """Give the frame with some columns more, of those that were computed; one that is there stays as it is."""
+        more = [name for name in names if name not in self.requests and name not in self.candidates]
+        of_request = {name: values.request[name] for name in more if name in values.request}
+        of_row = {name: values.row[name] for name in more if name in values.row}
+        if not of_request and not of_row:
+            return self
+        return replace(self, requests={**self.requests, **of_request}, candidates={**self.candidates, **of_row})
 
 
 @dataclass

@@ -10,9 +10,14 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from bottega.data.keys import as_text
+from bottega.data.log import Log
+from bottega.design.design import Design
 from bottega.errors import DataError, ServeError
+from bottega.features.entities import by_columns
 from bottega.features.filling import AS_OF
-from bottega.features.frame import Column, Frame, Values, dictionary
+from bottega.features.frame import Column, Frame, Values, dictionary, text
+from bottega.features.keyed import key_lookups, with_columns
+from bottega.features.lookups import lookup_names
 from bottega.features.records import Columns
 from bottega.features.remembered import Read, Remembered
 from bottega.features.stores.keys import key, keys
@@ -47,6 +52,8 @@ class Reader:
         missing: dict[str, NDArray[np.bool_]] = {}
         for part in self._parts:
             by = part.group.by
+            own = all(name in frame.requests or name in frame.candidates for name in by)
+            frame = frame if own else frame.having(by, result)  # a key that was looked up
             of_request = all(name in frame.requests for name in by)
             try:
                 read = self._asked(part, frame, of_request)
@@ -56,7 +63,7 @@ class Reader:
             level = result.request if of_request else result.row
             for place, (name, kind) in enumerate(zip(part.group.columns, part.codec.kinds, strict=True)):
                 level[name] = _column(read.columns, place, name, kind)
-            if len(by) == 1 and part.group.name not in result.unread:
+            if own and len(by) == 1 and part.group.name not in result.unread:
                 nowhere = ~read.known
                 missing[by[0]] = missing[by[0]] & nowhere if by[0] in missing else nowhere
         result.unknown = {name: count for name, rows in missing.items() if (count := int(np.count_nonzero(rows)))}
@@ -128,3 +135,32 @@ def _filled(store: Store) -> int:
         found = f"no mark {AS_OF!r}"
         raise DataError("store", found, "a store that was filled whole", "fill it again: bottega run")
     return int(value)
+
+
+class KeyReader:
+    """Tells the keys of events that look-ups know, from the records of the store that the events go to.
+
+    store: filled by a batch. groups: what it keeps. design: whose features they are.
+    """
+
+    def __init__(self, store: Store, groups: Sequence[Group], design: Design) -> None:
+        readers = {group.by: Reader(store, [group]) for group in groups}
+        self._asked = {
+            table.name: [(part, readers[by_columns(part.by)]) for part in key_lookups(design.features, table.name)]
+            for table in design.data.tables
+        }
+
+    def with_keys(self, log: Log) -> Log:
+        """Give the rows of a table with what `keyed.with_keys` adds to them, by what the records tell of their times.
+
+        Errors: `ServeError` where the store cannot be read.
+        """
+        for part, reader in self._asked[log.name]:
+            if log.time is None or not len(log.time):
+                continue
+            asked = {name: text(as_text(log.column(name))) for name in by_columns(part.by)}
+            found = reader.read(Frame({}, log.time, np.arange(len(log.time)), asked))
+            if found.unread:
+                raise ServeError("store", "no answer", "a store that answers", "")
+            log = with_columns(log, {name: _texts(found.row[name]) for name in lookup_names(part)})
+        return log

@@ -21,6 +21,7 @@ from bottega.design.serving import Nearest
 from bottega.errors import BottegaError
 from bottega.features.applying import Applier
 from bottega.features.filling import AS_OF
+from bottega.features.keyed import in_order
 from bottega.features.stores.protocol import Store
 from bottega.serving.additions import PictureApplier
 from bottega.serving.arrivals import ArrivalWriter
@@ -94,7 +95,7 @@ def consumer_of(settings: Settings, build: Path, meters: Meters, say: Callable[[
         stream = open_stream(url, settings.log_folder, f"{design.name}-{whose}", as_of - 1)
         letters = open_dead_letters(settings.stream, settings.log_folder)
         try:
-            decoder = Decoder(design.data.tables, read_schemas(build), clock.ahead, identifiers(design))
+            decoder = Decoder(in_order(design), read_schemas(build), clock.ahead, identifiers(design))
             applier = applier_of(build, design, store, clock)
             yield Consumer(
                 stream, store, applier, decoder, design.data.tables, letters, clock, meters, say,

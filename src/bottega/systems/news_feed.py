@@ -84,12 +84,19 @@ design = bt.Design(
             values={"events": "count(*)", "contents": "count(distinct content)", "last": "last(time)"},
         ),
         bt.Lookup("contents", by="content", columns=["author", "topic", "language", "published_at"]),
+        bt.Window(
+            "events",
+            by=["person", "content_author"],
+            values={"met": "count(distinct content)", "lately": "decayed_sum(1, '30d')"},
+            name="person_author",
+        ),
         bt.Expression(
             {
                 "age": "(epoch(request_time) - epoch(content_first_all)) / 3600",
                 "gravity": "content_people_all / exp(1.8 * ln(age + 2))",
                 "quiet": "(epoch(request_time) - epoch(content_last_all)) / 3600",
                 "away": "(epoch(request_time) - epoch(person_last_all)) / 3600",
+                "affinity": "person_author_met_all / (person_contents_all + 3)",
                 "rereading": "content_events_all / content_people_all",
                 "rising": "content_hour_all / (content_day_all + 0.1)",
                 "hour_of_day": "extract(hour from request_time)",

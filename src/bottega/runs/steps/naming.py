@@ -14,11 +14,12 @@ from bottega.errors import DesignError, nearest
 from bottega.features.batch import names, needs, score_name, time_name
 from bottega.features.conditions import Condition
 from bottega.features.expressions import parse
+from bottega.features.keyed import in_order
 from bottega.runs.steps.retrieving import follows
 from bottega.serving.reranking.conditions import needed_columns
 
 _FIELDS = {Window: "by", Lookup: "by", Categories: "columns", TargetRate: "columns"}
-"""The field of a feature that may name columns of the request and the candidate alone."""
+"""The field of a feature that may name columns of the request and the candidate; a window's also what was looked up."""
 
 
 def check_names(design: Design) -> None:
@@ -34,12 +35,15 @@ def check_names(design: Design) -> None:
     moving = {score_name(rung_name(rung)) for rung in design.models.get("retrieve", ()) if follows(rung)}
     made = {name for feature in design.features for name in names(feature)}
     given = asked | scores | made | {"request_time", *([alias] if (alias := time_name(design)) else [])}
+    looked_up: set[str] = set()
     for place, feature in enumerate(design.features):
         field = _FIELDS.get(type(feature))
         where = f"features[{place}].{field}" if field else f"features[{place}]"
         for name in sorted(needs(feature)):
-            _known(where, name, asked if field else given)
+            _known(where, name, asked | looked_up if isinstance(feature, Window) else asked if field else given)
             _steady(where, name, moving)
+        if isinstance(feature, Lookup):
+            looked_up |= set(names(feature))
     for ladder, rungs in design.models.items():
         for place, rung in enumerate(rungs):
             if (by := getattr(rung, "by", None)) is not None:
@@ -51,6 +55,7 @@ def check_names(design: Design) -> None:
                 _steady(f"models.{ladder}[{place}].over", name, moving)
             for name in getattr(rung, "without", ()):
                 _known(f"models.{ladder}[{place}].without", name, made | scores)
+    in_order(design)
     _check_auction(design, made)
     _check_where(design, made | set(examples.request))
     for place, stage in enumerate(design.serving.path):

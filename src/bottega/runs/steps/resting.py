@@ -46,21 +46,22 @@ class Resting:
         """
         if (found := place_of(self._groups, name)) is None:
             return
-        trained = self._of(name)
-        of_request = name in self._trained.request
         worst = self._worst.setdefault(name, [])
         for place, (value, row) in enumerate(zip(values, mine.tolist(), strict=True)):
-            wanted = trained[self._rows.group[row] if of_request else row]
+            wanted = self._at(name, row)
             apart = gap(wanted, str(value) if isinstance(wanted, str) else value, name in self._exact)
             if not apart or (len(worst) == WORST and apart <= worst[0]):
                 continue  # it is none of those that are told
             every = {**asked.columns, **({self._rows.name: asked.candidates[place]} if self._rows.name else {})}
-            keys = {column: str(every[column]) for column in found[0].by}
+            keys = {column: str(every[column] if column in every else self._at(column, row)) for column in found[0].by}
             says, slack = log_says(self._groups, name, self._design, self._logs, keys, asked.at)
             held = store.read(found[0].name, [key(list(keys.values()))])[0]
             self.said[name, first + place] = Said(says, record_says(self._groups, name, held, asked.at), slack)
             if not slack or not abs(wanted - value) <= slack:
                 (heapq.heappush if len(worst) < WORST else heapq.heapreplace)(worst, apart)
+
+    def _at(self, name: str, row: int) -> Any:
+        return self._of(name)[self._rows.group[row] if name in self._trained.request else row]
 
     def _of(self, name: str) -> list[Any]:
         """Give training's values; times as the text of their microseconds, since they agree wholly or not at all."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from bottega.data.log import Log
 from bottega.design.design import Design
 from bottega.features.explaining import log_says, place_of, record_says
-from bottega.features.frame import Values, objects
+from bottega.features.frame import Values, objects, taken
 from bottega.features.stores.keys import key
 from bottega.features.stores.protocol import Store
 from bottega.features.tracks import Group
@@ -31,7 +31,7 @@ class Resting:
         self, groups: Sequence[Group], design: Design, logs: Mapping[str, Log], trained: Values, rows: Examples
     ) -> None:
         self._groups, self._design, self._logs, self._rows = groups, design, logs, rows
-        self._trained, self._plain = trained, dict[str, list[Any]]()
+        self._trained = trained
         self._exact = exact_columns(design)
         self._worst: dict[str, list[float]] = {}  # of each feature the largest gaps so far, as a heap
         self.said: dict[tuple[str, int], Said] = {}
@@ -61,15 +61,10 @@ class Resting:
                 (heapq.heappush if len(worst) < WORST else heapq.heapreplace)(worst, apart)
 
     def _at(self, name: str, row: int) -> Any:
-        return self._of(name)[self._rows.group[row] if name in self._trained.request else row]
-
-    def _of(self, name: str) -> list[Any]:
-        """Give training's values; times as the text of their microseconds, since they agree wholly or not at all."""
-        if name not in self._plain:
-            column = self._trained.request.get(name, self._trained.row.get(name))
-            plain: Any = [] if column is None else objects(column)
-            if isinstance(plain, np.ndarray) and plain.dtype.kind == "M":
-                whole = plain.astype("datetime64[us]")
-                plain = [str(item.astype(np.int64)) if item == item else None for item in whole]
-            self._plain[name] = list(plain)
-        return self._plain[name]
+        """Give training's value; a time as the text of its microseconds, since it agrees wholly or not at all."""
+        of_request = name in self._trained.request
+        column = self._trained.request[name] if of_request else self._trained.row[name]
+        value = objects(taken(column, np.array([self._rows.group[row] if of_request else row])))[0]
+        if isinstance(value, np.datetime64):
+            return None if np.isnat(value) else str(value.astype("datetime64[us]").astype(np.int64))
+        return value

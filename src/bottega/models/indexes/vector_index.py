@@ -20,7 +20,7 @@ from bottega.models.storage import new_folder, read_array, read_facts, write_arr
 from bottega.models.vocabulary import Codes
 
 _NOTHING = np.zeros(0, dtype=np.int32)
-_AT_ONCE = 1024  # queries
+_AT_ONCE, _KEYS = 4096, 2**20  # queries that faiss takes in one call, and keys of their lists, at most
 _ROWS, _CELLS = 1024, 2**21  # rows at least, and products at most, that are worked out at once
 _END = np.int64(-(2**63))  # a key under all others
 _NEW = 1024  # rows that are compared one by one before the finder takes them
@@ -76,8 +76,9 @@ class VectorIndex:
         held = self._table.held
         wide = min(k, held.live)  # room for no more than there can be
         found = np.full((len(asked), k), -1, dtype=np.int32), np.zeros((len(asked), k), dtype=np.float32)
-        for low in range(0, len(asked) if wide else 0, _AT_ONCE):
-            part = slice(low, low + _AT_ONCE)
+        step = max(1, min(_AT_ONCE, _KEYS // max(wide, 1)))
+        for low in range(0, len(asked) if wide else 0, step):
+            part = slice(low, low + step)
             best, scores, count = self._nearest(held, finder, asked[part], wide, out[part])
             if finder is not None and count.min() < wide:
                 self._fill(held, asked[part], out[part], best, scores, count)

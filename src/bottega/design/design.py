@@ -36,6 +36,8 @@ class Design(Part, frozen=True):
     """Step 6: the path of a request."""
     monitoring: Monitoring = Monitoring()
     """Step 7: what is watched, and when it learns again."""
+    silenced: Mapping[str, str] = {}
+    """Findings of `bottega review` that are meant to be so: the code of each, and the reason."""
 
     def check(self) -> None:
         """Hold the steps against each other: every name that one uses, another must define."""

@@ -111,7 +111,9 @@ class Table(Part, frozen=True):
     optional: bool = False
     """Whether a data folder may be without it: what is made from it is then left out, and the run says so."""
     licence: str = ""
-    """Under which terms the data are used, and whether they are personal."""
+    """Under which terms the data are used, and on which ground personal ones are."""
+    personal: Sequence[str] = ()
+    """Columns that tell who somebody is, or what somebody does; `licence` says on which ground they are used."""
 
     def check(self) -> None:
         self.check_span("available_after")

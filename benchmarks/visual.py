@@ -94,7 +94,7 @@ def main() -> None:
     (items, label), (queries, truth) = read(folder, "train"), read(folder, "t10k")
     items, label, queries, truth = items[: chosen.rows], label[: chosen.rows], queries[:QUERIES], truth[:QUERIES]
     passes = {} if chosen.epochs is None else {"epochs": chosen.epochs}
-    model = ImageEncoderModel(ImageEncoder(seed=chosen.seed, **passes))
+    model = ImageEncoderModel(ImageEncoder(seed=chosen.seed, mirror=True, **passes))
     began, used = time.perf_counter(), time.process_time()
     model.fit(items, label)
     fit = {"wall_s": time.perf_counter() - began, "cpu_s": time.process_time() - used, **model.training}

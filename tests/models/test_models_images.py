@@ -164,6 +164,23 @@ def test_the_same_is_the_same_and_another_seed_is_another(monkeypatch: pytest.Mo
     assert first.graph() == again.graph() != one.graph()
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_mirror_image_counts_as_much_as_the_picture(channels: int) -> None:
+    settings = {"embedding_size": 8, "width": 4, "epochs": 1, "batch": 32}
+    pictures = np.stack([some(9, 7, channels, seed) for seed in range(41)])
+    label, plain = np.arange(41) % 3, ImageEncoderModel(ImageEncoder(**settings))
+    plain.fit(pictures, label)
+    both = ImageEncoderModel(ImageEncoder(mirror=True, **settings))
+    both.fit(pictures, label)
+    mirrored = np.ascontiguousarray(pictures[:, :, ::-1])
+    wanted = unit(plain.encode(pictures) + plain.encode(mirrored))
+    np.testing.assert_allclose(both.encode(pictures), wanted, atol=1e-5)
+    np.testing.assert_allclose(both.encode(mirrored), wanted, atol=1e-5)
+    np.testing.assert_allclose(both.encode(pictures[:1]), wanted[:1], atol=1e-5)
+    with pytest.raises(DesignError, match="never saw mirrored"):
+        ImageEncoder(mirror=True, augment=["shift"])
+
+
 def test_few_pictures_many_labels_and_labels_of_any_kind() -> None:
     pictures, label = shapes(60)
     for labels in (label.tolist(), np.arange(60), np.array(label, dtype=object), np.arange(60) % 3 * 0.5):

@@ -38,7 +38,7 @@ design = bt.Design(
         sample="fashion_mnist",
     ),
     features=[bt.Image("image", size=(28, 28))],
-    models={"encode": [bt.RawPixels(), bt.ImageEncoder()]},
+    models={"encode": [bt.RawPixels(), bt.ImageEncoder(mirror=True)]},
     evaluation=bt.Evaluation(
         primary="map@100",
         metrics=["precision@1", "precision@10", "recall@100"],

@@ -57,7 +57,7 @@ class ImageEncoderModel:
         network = Network(*self.shape, first=self.setting.width, out=self.setting.embedding_size)
         middle, spread = _light(given)
         weights, self.training = learnt(self.setting, network, given, codes, middle, spread)
-        self._take(graph(network, weights, middle, spread), "the encoder's graph")
+        self._take(graph(network, weights, middle, spread, self.setting.mirror), "the encoder's graph")
 
     def encode(self, pictures: Pictures) -> Vectors:
         """The vector of each picture, (n, embedding_size) float32 of length 1. pictures: of the shape of the fit."""

@@ -17,10 +17,11 @@ _LEAST = 1e-12  # of a length by which a vector is divided, as in PyTorch
 
 
 class OnnxSteps(Steps):
-    """Writes the steps down as nodes; what each does stands in `Steps`. weights: by name, float32, folded."""
+    """Writes the steps down as nodes; what each does stands in `Steps`. weights: by name, float32, folded.
+    output: name of the vectors."""
 
-    def __init__(self, weights: Mapping[str, npt.NDArray[np.float32]]) -> None:
-        self.weights = weights
+    def __init__(self, weights: Mapping[str, npt.NDArray[np.float32]], output: str) -> None:
+        self.weights, self.output = weights, output
         self.nodes: list[Any] = []
         self.constants: dict[str, npt.NDArray[Any]] = {}
 
@@ -38,9 +39,23 @@ class OnnxSteps(Steps):
         return self.node("ReduceMax", [x, self.constant(np.array([2, 3]))], keepdims=0)
 
     def drawn(self, x: str, name: str) -> str:
-        found = self.node("Gemm", [x, *self._weights(name)], transB=1)
-        length = self.node("ReduceL2", [found, self.constant(np.array([1]))], keepdims=1)
-        return self.node("Div", [found, self.node("Max", [length, self.constant(np.float32(_LEAST))])], VECTORS)
+        return self.unit(self.node("Gemm", [x, *self._weights(name)], transB=1), self.output)
+
+    def unit(self, x: str, output: str) -> str:
+        """Bring vectors to the length 1."""
+        length = self.node("ReduceL2", [x, self.constant(np.array([1]))], keepdims=1)
+        return self.node("Div", [x, self.node("Max", [length, self.constant(np.float32(_LEAST))])], output)
+
+    def both_ways(self, x: str) -> str:
+        """Put each picture's mirror image behind all of them."""
+        ends = [self.constant(np.array([value])) for value in (-1, np.iinfo(np.int64).min, 3, -1)]
+        return self.node("Concat", [x, self.node("Slice", [x, *ends])], axis=0)
+
+    def middle_of(self, x: str, output: str) -> str:
+        """Give what lies between each picture's vector and that of its mirror image, at the length 1."""
+        halves = [f"{output}.{side}" for side in ("plain", "mirrored")]
+        self.nodes.append(needed("onnx").helper.make_node("Split", [x], halves, axis=0, num_outputs=2))
+        return self.unit(self.add(*halves), output)
 
     def constant(self, values: Any, name: str = "") -> str:
         """Keep an array, and give its name."""
@@ -63,18 +78,23 @@ def graph(
     weights: Mapping[str, npt.NDArray[np.float32]],
     middle: npt.NDArray[np.float32],
     spread: npt.NDArray[np.float32],
+    mirror: bool = False,
 ) -> bytes:
     """The ONNX model: uint8 `pictures` (n, height, width, channels) → float32 `vectors` (n, out) of length 1.
 
     The same weights give the same bytes. middle, spread: (channels,) of the pixels, 0 to 255; z = (x − middle) ÷ spread
-    is what the first layer reads. Raises `BuildError` where onnx is not installed.
+    is what the first layer reads. mirror: whether a vector is that of a picture and its mirror image together. Raises
+    `BuildError` where onnx is not installed.
     """
     onnx = needed("onnx")
-    do, types = OnnxSteps(weights), onnx.TensorProto
+    do, types = OnnxSteps(weights, "views" if mirror else VECTORS), onnx.TensorProto
     number = do.node("Cast", [PICTURES], to=types.FLOAT)
     centred = do.node("Sub", [number, do.constant(middle, "middle")])
     scaled = do.node("Div", [centred, do.constant(spread, "spread")])
-    network.vectors(do, do.node("Transpose", [scaled], perm=[0, 3, 1, 2]))
+    seen = do.node("Transpose", [scaled], perm=[0, 3, 1, 2])
+    found = network.vectors(do, do.both_ways(seen) if mirror else seen)
+    if mirror:
+        do.middle_of(found, VECTORS)
     sides = [network.height, network.width, network.channels]
     made = onnx.helper.make_model(
         onnx.helper.make_graph(

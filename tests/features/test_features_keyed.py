@@ -127,6 +127,46 @@ def test_batch_store_and_stream_say_what_the_oracle_says(world: tuple[list[Event
     assert_same(Reader(streamed, groups).read(frame), batch)
 
 
+@settings(max_examples=100, deadline=None)
+@given(feeds(), st.integers(1, 9))
+def test_turns_of_many_rows_say_the_same(world: tuple[list[Event], list[Event]], many: int) -> None:
+    """Contents first, then the events from before them: what is folded no later than the oldest hides nothing."""
+    events, contents = world
+    design, logs = feed_design(), {"events": log_of("events", events), "contents": log_of("contents", contents)}
+    at = max([START, *(row.time for row in [*events, *contents])]) + 1
+    frame, groups, store = frame_of(["ann", "bob"], at), layout(design, logs), MemoryStore()
+    fill(store, design, {name: log.take(slice(0, 0)) for name, log in logs.items()}, groups, START)
+    applier, offset = Applier(store, groups, design), 0
+    every = sorted([("contents", row) for row in contents] + [("events", row) for row in events],
+                   key=lambda each: each[1].known)  # fmt: skip
+    for low in range(0, len(every), many):
+        turn = every[low : low + many]
+        settled = min(row.time for _, row in turn)
+        for table in ("contents", "events"):
+            rows = [row for name, row in turn if name == table]
+            places = Places(np.zeros(len(rows), np.int64), offset + np.arange(len(rows)))
+            if rows:
+                applier.apply(log_of(table, rows), places, settled)
+            offset += len(rows)
+    assert_same(Reader(store, groups).read(frame), computed(design, logs, frame))
+
+
+def test_an_event_that_comes_late_never_counts_for_a_later_author() -> None:
+    design = feed_design()
+    first, later = (
+        Event(("p",), at, at, {"l": "p", "author": name}) for at, name in ((START, "x"), (START + HOUR, "y"))
+    )
+    nothing, store = {"events": log_of("events", []), "contents": log_of("contents", [])}, MemoryStore()
+    groups = layout(design, nothing)
+    fill(store, design, nothing, groups, START)
+    applier, event = Applier(store, groups, design), Event((), START + 5, START + 5, {"k": "ann", "l": "p", "c": "u"})
+    applier.apply(log_of("contents", [first, later]), Places(np.zeros(2, np.int64), np.arange(2)), START + DAY)
+    applier.apply(log_of("events", [event]), Places(*np.zeros((2, 1), np.int64)), START + DAY)
+    read = Reader(store, groups).read(frame_of(["ann"], START + DAY))
+    assert plain(read.row["k_l_author_n_all"]) == [0, 0, 0, 0]
+    assert plain(read.row["l_author"]) == ["y", None, None, None]
+
+
 def assert_same(left: Values, right: Values) -> None:
     assert sorted(left.row) == sorted(right.row)
     for name, column in right.row.items():

@@ -68,7 +68,7 @@ def values(
             elif tracks[track, layout.KIND] == layout.DISTINCT:
                 _distinct(tracks, spans, cells, tails, track, source, state, entries, row, out)
             else:
-                _newest(tracks, spans, cells, tails, track, source, state, entries, row, out, named)
+                _newest(tracks, spans, cells, tails, track, source, state, entries, now, row, out, named)
     return -1
 
 
@@ -123,11 +123,11 @@ def _distinct(
 
 @compiled
 def _newest(
-    tracks: Array, spans: Array, cells: Array, tails: Array, track: int, words: Array, place: int, count: int, row: int,
-    out: Array, named: Array,
+    tracks: Array, spans: Array, cells: Array, tails: Array, track: int, words: Array, place: int, count: int, now: int,
+    row: int, out: Array, named: Array,
 ) -> None:  # fmt: skip
     for span in range(tracks[track, layout.SPANS], tracks[track, layout.SPANS_END]):
-        found = count > 0 and words[place] >= tails[span]
+        found = count > 0 and tails[span] <= words[place] < now and words[place + 1] <= now
         for cell in range(spans[span, layout.CELLS], spans[span, layout.CELLS_END]):
             column, slot = cells[cell, layout.COLUMN], cells[cell, layout.SLOT]
             out[row, column] = np.nan

@@ -21,7 +21,7 @@ from bottega.design.serving import Nearest
 from bottega.errors import BottegaError
 from bottega.features.applying import Applier
 from bottega.features.filling import AS_OF
-from bottega.features.keyed import in_order
+from bottega.features.keyed import in_order, looks_up
 from bottega.features.stores.protocol import Store
 from bottega.serving.additions import PictureApplier
 from bottega.serving.arrivals import ArrivalWriter
@@ -99,7 +99,7 @@ def consumer_of(settings: Settings, build: Path, meters: Meters, say: Callable[[
             applier = applier_of(build, design, store, clock)
             yield Consumer(
                 stream, store, applier, decoder, design.data.tables, letters, clock, meters, say,
-                origin_of(settings.stream),
+                origin_of(settings.stream), looks_up(design.features),
             )  # fmt: skip
         finally:
             letters.close()

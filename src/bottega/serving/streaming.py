@@ -67,7 +67,8 @@ class Consumer:
 
     stream: this member's. store: with `groups` filled by a batch. tables: of the design, with `decoder` for their rows.
     letters: where refused messages go. clock: of the service. meters: of this consumer alone. say: is told of trouble.
-    origin: of the stream, see `origin_of`.
+    origin: of the stream, see `origin_of`. keyed: whether windows go by keys that look-ups tell, as `keyed.looks_up`
+    says: then nothing is folded that an older event of the same turn still has to look behind.
     """
 
     def __init__(
@@ -82,9 +83,10 @@ class Consumer:
         meters: Meters,
         say: Callable[[str], None],
         origin: int = 0,
+        keyed: bool = False,
     ) -> None:
         self._stream, self._store, self._applier, self._decoder = stream, store, applier, decoder
-        self._static = {table.name for table in tables if table.time is None}
+        self._static, self._keyed = {table.name for table in tables if table.time is None}, keyed
         self._letters, self._clock, self._meters, self._say = letters, clock, meters, say
         self._first = origin * PARTITIONS
         self._looked = self._swept = -_SWEEP_S
@@ -166,6 +168,9 @@ class Consumer:
     def _apply(self, tables: Mapping[str, Arrived]) -> Applied:
         now = self._now()
         done, last, settled = Applied(), 0, self._settled(now)
+        if self._keyed:  # rows that tell keys wait beside the older ones that they replace, for events from before
+            times = [int(rows.time.min()) for name, rows in tables.items() if name not in self._static]
+            settled = min([settled, *times])
         for name, rows in tables.items():
             static = name in self._static
             log = Log(name, rows.rows, None if static else rows.time, None if static else rows.known)

@@ -15,7 +15,7 @@ from bottega.design.design import Design
 from bottega.errors import BuildError
 from bottega.features.applying import Applier
 from bottega.features.filling import fill
-from bottega.features.keyed import in_order
+from bottega.features.keyed import in_order, looks_up
 from bottega.features.stores.lmdb import LmdbStore
 from bottega.features.tracks import Group
 from bottega.runs.steps.arriving import Arriving, write_stream
@@ -106,7 +106,7 @@ def replaying(
         decoder = Decoder(in_order(design), {name: log.rows.schema for name, log in logs.items()}, _FOREVER)
         consumer = Consumer(
             stream, store, Applier(store, groups, design), decoder, design.data.tables, _NoLetters(), clock,
-            Meters(folder / "meters"), said.append,
+            Meters(folder / "meters"), said.append, keyed=looks_up(design.features),
         )  # fmt: skip
         yield Replay(store, stream, consumer, clock, events, said)
     finally:

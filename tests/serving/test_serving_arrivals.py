@@ -24,6 +24,7 @@ from bottega.features.tracked import Places
 from bottega.models.arriving import Arrived
 from bottega.models.interactions import Interactions
 from bottega.models.making import make_retriever
+from bottega.models.text_similarity import TextSimilarityModel
 from bottega.models.trending import TrendingModel
 from bottega.serving.arrivals import ArrivalWriter, Arriving
 from bottega.serving.asking import Asked
@@ -242,7 +243,33 @@ def test_a_retriever_that_fails_stays_as_it_is_and_the_others_go_on(caplog: pyte
         assert "Newest" in found.sources(found.ids.index(name))
         assert "Trending" not in found.sources(found.ids.index(name))
         assert any(len(codes) for source, codes in found.lists if source == "Trending")
-    assert [record.message for record in caplog.records] == ["Trending cannot take in what is new, and stays as it is"]
+    said = ["Trending cannot take in all that is new", "Trending stays as it is"]
+    assert [record.message for record in caplog.records] == said
+
+
+class Choosy(TextSimilarityModel):
+    """Cannot take in one text."""
+
+    def with_arrived(self, arrived: Arrived) -> Choosy:
+        if "poison" in " ".join(arrived.text(["name"])):
+            raise ValueError("poison")
+        return super().with_arrived(arrived)
+
+
+def test_what_a_retriever_fails_at_costs_it_no_other_item(caplog: pytest.LogCaptureFixture) -> None:
+    world = World()
+    choosy = Choosy(SOURCES[2])
+    choosy.__dict__.update(world.finder.retrievers["TextSimilarity"].__dict__)
+    world.finder.retrievers["TextSimilarity"] = choosy
+    world.listed("before")
+    world.listed("bad", says="thing red poison")
+    world.listed("after")
+    world.follower.catch_up(world.finder)  # all in one
+    found = world.ask()
+    by = {name: set(found.sources(found.ids.index(name))) for name in ("before", "bad", "after")}
+    assert ["TextSimilarity" in by[name] for name in by] == [True, False, True]
+    assert all("Newest" in sources for sources in by.values())
+    assert [record.message for record in caplog.records] == ["TextSimilarity cannot take in all that is new"]
 
 
 def test_what_cannot_be_taken_in_is_left_out_and_what_follows_is_not(

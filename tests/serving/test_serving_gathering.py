@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from threading import Event
+from typing import Any
 
 import pytest
 
 from bottega.errors import ServeError
-from bottega.serving.gathering import Gatherer
+from bottega.serving.gathering import Gatherer, in_turn
 
 LONG, SHORT = 30_000, 20  # milliseconds
 
@@ -49,15 +50,15 @@ def test_a_source_that_hangs_is_not_asked_for_ever(hold: Event) -> None:
     assert (found, late) == ({"slow": 5}, {})
 
 
-def test_what_a_source_raises() -> None:
+@pytest.mark.parametrize("ask", [lambda jobs: Gatherer().gather(jobs, LONG), in_turn], ids=["within a time", "in turn"])
+def test_a_source_that_fails_is_left_out_and_the_rest_answers(ask: Any, caplog: pytest.LogCaptureFixture) -> None:
     def away() -> int:
         raise ServeError("index", "is not there", "an index", "look for it")
 
     def broken() -> int:
         raise ValueError("a defect")
 
-    found, late = Gatherer().gather({"a": lambda: 1, "away": away}, LONG)
-    assert found == {"a": 1}
-    assert late == {"away": "left out, index: is not there"}
-    with pytest.raises(ValueError, match="a defect"):
-        Gatherer().gather({"broken": broken}, LONG)
+    found, late = ask({"a": lambda: 1, "away": away, "broken": broken, "b": lambda: 2})
+    assert found == {"a": 1, "b": 2}
+    assert late == {"away": "left out, index: is not there", "broken": "left out, it failed: ValueError"}
+    assert [(one.message, one.exc_info is not None) for one in caplog.records] == [("broken failed", True)]

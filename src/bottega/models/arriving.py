@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
@@ -35,6 +35,13 @@ class Arrived:
         """What some columns say of each new item, one after the other; empty where they say nothing."""
         told = [self.texts.get(name, [None] * len(self.names)) for name in columns]
         return [" ".join(part for part in each if part) for each in zip(*told, strict=True)]
+
+    def singly(self) -> Iterator[Arrived]:
+        """The same one new item after the other, and then what was taken."""
+        for place, name in enumerate(self.names):
+            texts = {column: [values[place]] for column, values in self.texts.items()}
+            yield Arrived(self.first + place, [name], texts, self.since[place : place + 1])
+        yield replace(self, first=self.first + len(self.names), names=(), texts={}, since=_NONE)
 
     def listed(self) -> list[tuple[int, int]]:
         """The code and the time of each new item that stands in the catalogue."""

@@ -6,7 +6,7 @@ import logging
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import NamedTuple
 
@@ -22,7 +22,7 @@ from bottega.models.vocabulary import Codes, code_of
 from bottega.serving.asking import Asked
 from bottega.serving.bundle import Bundle, catalogue
 from bottega.serving.filtering import Allowed, best_allowed
-from bottega.serving.gathering import Gatherer
+from bottega.serving.gathering import Gatherer, in_turn
 
 log = logging.getLogger("bottega.service")
 
@@ -145,9 +145,9 @@ class Finder:
         }
         if limited and self._gatherer is not None and self.stage is not None and self.stage.budget_ms is not None:
             told, late = self._gatherer.gather(jobs, self.stage.budget_ms)
-            asked.degradations += [f"{name}: {reason}" for name, reason in late.items()]
         else:
-            told = {name: job() for name, job in jobs.items()}
+            told, late = in_turn(jobs)
+        asked.degradations += [f"{name}: {reason}" for name, reason in late.items()]
         known = any(source.knows for source in told.values())
         if person is not None and told and not known and self._names.get(field_name) == "id":
             asked.degradations.append(f"{field_name}: unknown")
@@ -210,11 +210,24 @@ class Finder:
 
 
 def _taught(name: str, model: Source, arrived: Arrived) -> Source:
+    """Give a retriever that knows what arrived; one that fails at it knows the rest, or stays as it is.
+
+    What it fails at is found by giving it one item after the other, and then without its texts.
+    """
     try:
         return with_arrived(model, arrived)
     except Exception:  # a retriever may be anybody's, and the others go on
-        log.exception("%s cannot take in what is new, and stays as it is", name)
-        return Unmoved(model, arrived.first)
+        log.exception("%s cannot take in all that is new", name)
+    for one in arrived.singly():
+        try:
+            model = with_arrived(model, one)
+        except Exception:
+            try:
+                model = with_arrived(model, replace(one, texts={}))
+            except Exception:
+                log.error("%s stays as it is", name)
+                return Unmoved(model, one.first)
+    return model
 
 
 def milliseconds(begin: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -12,8 +13,33 @@ from typing import Any, TypeVar
 
 from bottega.errors import ServeError
 
+log = logging.getLogger("bottega.service")
+
 T = TypeVar("T")
 _AT_ONCE = 4  # calls of one source that run at a time: further ones wait for a thread of its own
+
+
+def in_turn(jobs: Mapping[str, Callable[[], T]]) -> tuple[dict[str, T], dict[str, str]]:
+    """Give what each source answered, asked one after the other without a limit, and why the others did not.
+
+    >>> in_turn({"a": lambda: 1, "b": lambda: 1 // 0})
+    ({'a': 1}, {'b': 'left out, it failed: ZeroDivisionError'})
+    """
+    found, late = dict[str, T](), dict[str, str]()
+    for name, job in jobs.items():
+        _answer(name, job, found, late)
+    return found, late
+
+
+def _answer(name: str, ask: Callable[[], T], found: dict[str, T], late: dict[str, str]) -> None:
+    """Take a source's answer; one that fails, which may be anybody's, is left out of this request."""
+    try:
+        found[name] = ask()
+    except ServeError as error:
+        late[name] = f"left out, {error.where}: {error.found}"
+    except Exception as error:
+        log.exception("%s failed", name)
+        late[name] = f"left out, it failed: {type(error).__name__}"
 
 
 class Gatherer:
@@ -31,7 +57,7 @@ class Gatherer:
     def gather(self, jobs: Mapping[str, Callable[[], T]], budget_ms: float) -> tuple[dict[str, T], dict[str, str]]:
         """Give what each source answered in time, in their order, and why the others did not.
 
-        budget_ms: for all together. An answer that is a `ServeError` counts as none; other errors are raised.
+        budget_ms: for all together. A source that fails has no answer; the log has the traceback of what is a bug.
 
         >>> found, late = Gatherer().gather({"a": lambda: 1, "b": lambda: 2}, 1000)
         >>> found, late
@@ -55,10 +81,7 @@ class Gatherer:
                         self._late[name] += 1
                     call.add_done_callback(partial(self._back, name))
                 continue
-            try:
-                found[name] = call.result()
-            except ServeError as error:
-                late[name] = f"left out, {error.where}: {error.found}"
+            _answer(name, call.result, found, late)
         return found, late
 
     def _free(self, name: str) -> ThreadPoolExecutor | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import bottega as bt
-from bottega.data.cuts import shortened
+from bottega.data.cuts import cuts, last_midnight, shortened
 from bottega.data.each import each
 from bottega.data.examples import TEST, TRAIN, UNUSED, VALIDATE
 from bottega.data.ingest import ingest, read_log
@@ -61,10 +62,29 @@ def test_a_year_keeps_the_split_that_it_has() -> None:
     assert shortened(news_feed.design, hourly(351)) == (news_feed.design, [])
 
 
-@pytest.mark.parametrize("system", [film_recommendation, shop_recommendation, document_search])
+@pytest.mark.parametrize("system", [shop_recommendation, document_search])
 def test_other_systems_keep_their_spans(system: object) -> None:
     design = system.design  # type: ignore[attr-defined]
     assert shortened(design, hourly(20)) == (design, [])
+
+
+@settings(max_examples=40)
+@given(days=st.floats(6, 300), begin=st.integers(0, DAY - 1))
+def test_films_of_any_length_have_a_slice_to_learn_from(days: float, begin: int) -> None:
+    """The horizon shrinks with the test, and every label is final before the part that follows."""
+    log = hourly(days, begin)
+    log = Log("ratings", log.rows.rename_columns(["user", "item"]), log.time, log.known)
+    design, told = shortened(film_recommendation.design, log)
+    assert bool(told) == (design is not film_recommendation.design)
+    assert not told or days < 121
+    examples = design.data.examples
+    assert isinstance(examples, bt.FromPositives)
+    assert design.data.labels[0].matures_after == examples.horizon
+    found = cuts(design, log)
+    assert [cut.part for cut in found][-2:] == [VALIDATE, TEST]
+    assert any(cut.part == TRAIN for cut in found)
+    assert all(one.until <= other.at for one, other in pairwise(found[-3:]))
+    assert found[-1].until <= last_midnight(log)
 
 
 def test_an_embargo_does_not_shrink_and_what_calibrates_does() -> None:

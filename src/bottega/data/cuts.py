@@ -54,8 +54,9 @@ def shortened(design: Design, log: Log) -> tuple[Design, list[str]]:
 
     With L the days of the log, its first and last one counted whole, and s = at_most · L ÷ (test + validate): where
     s < 1, the test, in whole days and at least one, validation, what calibrators learn on, and the warm-up of `Each`
-    become s times as long. An embargo stays, since labels mature no faster. It is wrong for a log under three days,
-    of which the test takes one whole, and where few days are of one kind: validation may be a weekend.
+    become s times as long; so does the horizon of examples at `Cuts`, with the labels that are final when it ends. An
+    embargo stays, since labels mature no faster. It is wrong for a log under three days, of which the test takes one
+    whole, and where few days are of one kind: validation may be a weekend; a shorter horizon finds fewer positives.
 
     log: of the examples' table.
     """
@@ -79,7 +80,17 @@ def shortened(design: Design, log: Log) -> tuple[Design, list[str]]:
         requests = replace(examples.requests, warm_up=less(examples.requests.warm_up))
         examples = replace(examples, requests=requests)
         told += f", warm-up {requests.warm_up}"
-    data = replace(design.data, split=shorter, examples=examples)
+    labels = list(design.data.labels)
+    if isinstance(examples, FromPositives) and isinstance(examples.requests, Cuts):
+        horizon = min(less(examples.horizon), test, key=microseconds)  # the test is in whole days
+        every = None if examples.requests.every is None else less(examples.requests.every)
+        labels = [
+            replace(one, matures_after=horizon) if one.matures_after == examples.horizon else one for one in labels
+        ]
+        examples = replace(examples, horizon=horizon, requests=replace(examples.requests, every=every))
+        shorter = replace(shorter, validate=max(shorter.validate or horizon, horizon, key=microseconds))
+        told += f", horizon {horizon}"
+    data = replace(design.data, split=shorter, examples=examples, labels=labels)
     days = f"{log.name}: {length // DAY} days are few for the split, it is shortened"
     return replace(design, data=data), [f"{days}: {told}"]
 

@@ -109,7 +109,8 @@ class Table(Part, frozen=True):
     checks: Sequence[Check] = ()
     """What a row must meet; a row that does not is kept in quarantine with its reason."""
     optional: bool = False
-    """Whether a data folder may be without it: what is made from it is then left out, and the run says so."""
+    """Whether a data folder may be without it: what is made from it, or from columns of it that may be missing, is then
+    left out, and the run says so."""
     licence: str = ""
     """Under which terms the data are used, and on which ground personal ones are."""
     personal: Sequence[str] = ()

@@ -15,7 +15,7 @@ RATINGS = {
     "rating": "rating",
     "time": "timestamp|time",
 }
-FILMS = {"item": ITEM, "genres": "genres|genre"}
+FILMS = {"item": ITEM, "genres": "genres|genre|"}
 
 design = bt.Design(
     name="film-recommendation",
@@ -55,7 +55,7 @@ design = bt.Design(
             where="rating >= 4",
         ),
         labels=[bt.Label("liked", matures_after="30d")],
-        split=bt.TimeSplit(test="30d"),
+        split=bt.TimeSplit(test="30d", validate="30d", at_most=0.5),
         world="films",
     ),
     features=[

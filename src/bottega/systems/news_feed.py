@@ -14,6 +14,8 @@ EVENTS = {
     "content": "contentId|content_id",
     "person": "personId|person_id",
 }
+CONTENTS = {"content": "content_id|contentId", "author": "author|authorPersonId|", "topic": "topic|"}
+CONTENTS |= {"language": "language|lang|", "published_at": "published_at|timestamp|"}
 
 design = bt.Design(
     name="news-feed",
@@ -40,7 +42,7 @@ design = bt.Design(
                 checks=[bt.NotNull(["person", "content"])],
                 licence="Deskdrop: believed ODbL, people are numbers; the world is our own",
             ),
-            bt.Table("contents", key="content", time="published_at", columns={"content": "content_id"}, optional=True),
+            bt.Table("contents", key="content", time="published_at", time_format="%s", columns=CONTENTS, optional=True),
         ],
         examples=bt.FromPositives(
             "events",

@@ -11,7 +11,7 @@ import pyarrow as pa
 from bottega.data.cuts import shortened
 from bottega.data.labels import holds
 from bottega.data.log import Log
-from bottega.data.source import Place, is_there
+from bottega.data.source import Place, is_there, read
 from bottega.design.data import GivenSplit, GroupSplit
 from bottega.design.design import Design
 from bottega.design.examples import FromPositives, Logged
@@ -91,18 +91,26 @@ def _without_empty(design: Design, log: Log) -> tuple[Design, list[str]]:
 
 
 def without_missing(design: Design, place: Place) -> tuple[Design, list[str]]:
-    """Leave out the optional tables that a data folder does not have, with all that is made from them.
+    """Leave out the optional tables that a data folder does not have, and columns of them, with all made from them.
 
     Look-ups and windows over them go, features that read those, conditions of views and stages that do, retrievers that
     read their texts (a `TwoTower` does without), and the catalogue if it is one of them. Gives the design, and what is
     to be told.
     """
     missing = [table.name for table in design.data.tables if table.optional and not is_there(table, place)]
-    if not missing:
+    lacking = _lacking(design, place, missing)
+    if not missing and not lacking:
         return design, []
     gone: set[str] = set()
     features: list[Feature] = []
-    for part in design.features:
+    for given in design.features:
+        part: Feature | None = given
+        if isinstance(given, Lookup) and (lost := set(given.columns) & lacking.get(given.table, set())):
+            gone |= {name for name, column in zip(names(given), given.columns, strict=True) if column in lost}
+            kept = [column for column in given.columns if column not in lost]
+            part = msgspec.structs.replace(given, columns=kept) if kept else None
+        if part is None:
+            continue
         of_missing = isinstance(part, (Window, Lookup)) and part.table in missing
         if of_missing or (not isinstance(part, Expression) and needs(part) & gone):
             gone |= set(names(part))
@@ -114,12 +122,16 @@ def without_missing(design: Design, place: Place) -> tuple[Design, list[str]]:
     features = [part for part in features if not isinstance(part, Expression) or part.values]
     path = [stage for stage in design.serving.path if not needed_columns([stage]) & gone]
     views = [view for view in design.evaluation.views if not parsed_once(view.where).columns & gone]
-    kept = {view.name for view in views}
-    goals = [goal for goal in design.evaluation.goals if goal.view is None or goal.view in kept]
+    seen = {view.name for view in views}
+    goals = [goal for goal in design.evaluation.goals if goal.view is None or goal.view in seen]
     examples, replace = design.data.examples, msgspec.structs.replace
     if isinstance(examples, FromPositives) and examples.catalogue in missing:
         examples = replace(examples, catalogue=None)
-    tables = [table for table in design.data.tables if table.name not in missing]
+    tables = [
+        replace(table, time=None if table.time in lacking.get(table.name, ()) else table.time)
+        for table in design.data.tables
+        if table.name not in missing
+    ]
     found = replace(
         design,
         data=replace(design.data, tables=tables, examples=examples),
@@ -127,19 +139,38 @@ def without_missing(design: Design, place: Place) -> tuple[Design, list[str]]:
         evaluation=replace(design.evaluation, views=views, goals=goals),
         serving=replace(design.serving, path=path),
     )
-    found, blind = _without_texts(found, design, missing)
+    found, blind = _without_texts(found, design, missing, lacking)
     many = "1 feature" if len(gone) == 1 else f"{len(gone)} features"
     left = f", and {many} of {'it' if len(missing) == 1 else 'them'}" if gone else ""
     left += f", and {', '.join(blind)}, which read{'s' if len(blind) == 1 else ''} its texts" if blind else ""
-    return found, [f"{', '.join(missing)}: not there, left out{left}"]
+    parts = [*missing, *(f"{', '.join(sorted(columns))} of {table}" for table, columns in lacking.items())]
+    return found, [f"{', '.join(parts)}: not there, left out{left}"]
 
 
-def _without_texts(found: Design, design: Design, missing: Sequence[str]) -> tuple[Design, list[str]]:
-    """Leave out the retrievers of a design that read texts of missing tables, by what the whole design says of them."""
+def _lacking(design: Design, place: Place, missing: Sequence[str]) -> dict[str, set[str]]:
+    """Name the columns that optional tables may be without, and are without, by table."""
+    found: dict[str, set[str]] = {}
+    for table in design.data.tables:
+        may = {our for our, theirs in table.columns.items() if theirs.endswith("|")}
+        if (
+            table.optional
+            and may
+            and table.name not in missing
+            and (lost := may - set(read(table, place).column_names))
+        ):
+            found[table.name] = lost
+    return found
+
+
+def _without_texts(
+    found: Design, design: Design, missing: Sequence[str], lacking: Mapping[str, set[str]]
+) -> tuple[Design, list[str]]:
+    """Leave out the retrievers of a design that read texts of what is missing, by what the whole design says of it."""
     texts = {our for table in design.data.tables if table.name in missing for our in table.columns}
     lookups = [part for part in design.features if isinstance(part, Lookup) and part.table in missing]
     texts |= {column for part in lookups for column in part.columns}
     texts -= {our for table in found.data.tables for our in table.columns}
+    texts |= {column for columns in lacking.values() for column in columns}
     replace, rungs = msgspec.structs.replace, found.models.get("retrieve", ())
     kept = [replace(rung, text=None) if isinstance(rung, TwoTower) and rung.text in texts else rung for rung in rungs]
     blind = [rung_name(rung) for rung in kept if texts & set(texts_read(rung))]

@@ -224,10 +224,20 @@ def test_a_message_that_does_not_say_when_it_arrived_is_refused() -> None:
 @pytest.mark.parametrize("name", ["time", "at"])
 def test_numbers_are_microseconds_in_time_and_what_the_form_says_in_the_column(name: str) -> None:
     table = bt.Table("t", time=name, time_format="%s")
-    events = [{"time": 5_000_001}, {"time": "1970-01-01T00:00:05+00:00"}, {"at": 5}, {"at": 5.25}, {"at": "5"}]
+    at = 150_000_000_001
+    events = [{"time": at}, {"time": "1970-01-01T00:00:05+00:00"}, {"at": 5}, {"at": 5.25}, {"at": "5"}]
     found = decoder(table, **{name: US}).decode(messages(*({"table": "t", **event} for event in events)), NOW)
     inside = [5_000_000, 5_250_000, 5_000_000] if name == "at" else [NOW] * 3
-    assert found.tables["t"].time.tolist() == [5_000_001, 5_000_000, *inside]
+    assert found.tables["t"].time.tolist() == [at, 5_000_000, *inside]
+
+
+def test_a_row_whose_own_column_is_called_time_may_be_sent_as_it_stands() -> None:
+    """In a ratings table `time` holds seconds; what a service passes on has microseconds there."""
+    sent = messages({"table": "t", "time": 1_717_279_200}, {"table": "t", "time": 1_717_279_200_500_000})
+    found = decoder(bt.Table("t", time="time", time_format="%s"), time=US).decode(sent, 2 * 10**15).tables["t"]
+    assert found.time.tolist() == [1_717_279_200_000_000, 1_717_279_200_500_000]
+    plain = decoder(bt.Table("t", time="time"), time=US).decode(sent, 2 * 10**15).tables["t"]
+    assert plain.time.tolist() == [1_717_279_200, 1_717_279_200_500_000]
 
 
 def test_time_counts_before_the_column_and_a_column_of_that_name_is_itself() -> None:

@@ -159,3 +159,10 @@ def test_moments_of_a_design() -> None:
     assert moment("2011-11-01", "test") == micros(dt.datetime(2011, 11, 1))
     with pytest.raises(DataError, match="an ISO date"):
         moment("1/11/2011", "test")
+
+
+def test_milliseconds_are_no_iso_time() -> None:
+    """Python reads runs of digits as dates: 1700021370123 would be a day of the year 1700."""
+    column = pa.chunked_array([["1700021370123", "2023-11-15", "20231115"]])
+    found = parse(column, "time")
+    assert found.valid.tolist() == [False, True, True]

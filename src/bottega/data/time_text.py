@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 EPOCH = "%s"
 
+_DATE = 8  # digits of a date without signs between; longer runs of digits are numbers, such as milliseconds
 _BLOCK = 8192  # one bad text sends only its block down the slow way
 _FAST = set("YmdHMSybBIp%")  # the directives that Arrow reads as Python does
 _ZERO = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
@@ -118,7 +119,8 @@ def _since(when: datetime.datetime) -> int:
 
 def _fromisoformat(text: str) -> datetime.datetime | None:
     try:
-        return datetime.datetime.fromisoformat(text.strip())
+        plain = text.strip()
+        return None if plain.isdigit() and len(plain) > _DATE else datetime.datetime.fromisoformat(plain)
     except ValueError:
         return None
 

@@ -19,6 +19,7 @@ from bottega.features.vocabulary import Coding
 from bottega.serving.bundle import Facts
 from bottega.serving.decision_log import served_features
 from bottega.serving.parity import Parity, exact_columns, excused, summarise
+from bottega.serving.wire import as_id
 
 
 def recompute(
@@ -76,7 +77,7 @@ def _frame(design: Design, facts: Facts, rows: Sequence[Mapping[str, Any]]) -> F
         elif kind == "time":
             requests[name] = np.array(["NaT" if value is None else value for value in given], "datetime64[us]")
         else:
-            requests[name] = text(pa.array([None if value is None else str(value) for value in given], pa.string()))
+            requests[name] = text(pa.array([as_id(value) for value in given], pa.string()))
     time = np.array([row["trace"]["at"] for row in rows], np.int64)
     group = np.repeat(np.arange(len(rows)), [len(row["items"]) for row in rows])
     candidate = getattr(design.data.examples, "candidate", None)

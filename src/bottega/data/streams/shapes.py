@@ -23,6 +23,7 @@ UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What reading JSON raises where it is none, or means something else than was asked for."""
 
 _LEARNT = 64
+_SECONDS = 10**11  # as microseconds the second day of 1970, as seconds the year 5138
 _ODD = re.compile(r'["\\\x00-\x1f]')  # msgspec takes no such name
 _TIMESTAMP = pa.timestamp("us", "UTC")
 
@@ -151,6 +152,9 @@ class Shape:
     def _moments(self, events: list[Any], attribute: str) -> tuple[NDArray[np.int64], Mask, Mask]:
         seconds = self.table.time_format == EPOCH and attribute != "at"
         values = [getattr(event, attribute) for event in events]
+        if attribute == "at" and self.table.time == "time" and self.table.time_format == EPOCH:
+            # the row's own column, or the event's: which one, its size tells
+            values = [_as_microseconds(value) for value in values]
         return moments(values, self.table.timezone, self.table.time_format, seconds)
 
     def _value(self, attribute: str, raw: msgspec.Raw, kind: Any) -> Any:
@@ -181,3 +185,9 @@ def _by_row(check: Check, of_times: Collection[str]) -> bool:
     if isinstance(check, Pattern | Allowed):
         return check.column not in of_times
     return not isinstance(check, Unique | MonotoneTime)
+
+
+def _as_microseconds(value: Any) -> Any:
+    """Give a number that would lie in the first day of 1970 as the seconds that it is."""
+    small = type(value) in (int, float) and abs(value) < _SECONDS
+    return round(value * 1_000_000) if small else value

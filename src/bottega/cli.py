@@ -304,6 +304,37 @@ def report(
     _say(as_json, {"pages": pages}, lambda: "\n".join(pages))
 
 
+@app.command()
+def new(
+    name: Annotated[str, typer.Argument(help="Its name: lower-case letters, digits and dashes.")],
+    table: Annotated[
+        Path | None, typer.Option("--from", metavar="TABLE", help="A table to propose it from: a file, or a folder.")
+    ] = None,
+    like: Annotated[
+        str | None, typer.Option("--like", metavar="SYSTEM", help="The bundled system to begin with. [default: NAME]")
+    ] = None,
+    time: Annotated[str | None, typer.Option("--time", metavar="COLUMN", help="The time of a row.")] = None,
+    person: Annotated[str | None, typer.Option("--person", metavar="COLUMN", help="Who asks, or takes.")] = None,
+    item: Annotated[str | None, typer.Option("--item", metavar="COLUMN", help="What is shown, taken, judged.")] = None,
+    label: Annotated[str | None, typer.Option("--label", metavar="COLUMN", help="What is to be predicted.")] = None,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where to write it.")] = Path(),
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write a design to begin with: a bundled system's, or one proposed from a table, with its reasons."""
+    from bottega.proposals.roles import Roles
+    from bottega.verbs.new import new as verb
+
+    roles = Roles(time=time, person=person, item=item, label=label)
+    say = None if as_json or quiet else lambda line: typer.echo(line)
+    begun = verb(name, table=table, like=like, roles=roles, out=out, say=say)
+    data = None if begun.data is None else str(begun.data)
+    where = f" --data {data}" if data else ""
+    lines = [f"design    {begun.path}"]
+    lines += [f"{word:<10}bottega {step} {begun.path}{where}" for word, step in (("next", "review"), ("", "run"))]
+    _say(as_json, {"design": str(begun.path), "data": data, "found": begun.told}, lambda: "\n".join(lines))
+
+
 def main() -> None:
     """Run the command line: 0 done, 2 an error of input or surroundings, 3 a goal missed, 4 a release refused."""
     debug = "--debug" in sys.argv[1:]

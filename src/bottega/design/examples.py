@@ -79,6 +79,11 @@ class Logged(Choice, frozen=True):
     """The column with the probability by which the candidate was shown, above 0 to 1: kept beside the predictions, for
     estimates of what another policy would have earned."""
 
+    def check(self) -> None:
+        if self.candidate is not None and self.candidate in self.request:
+            allowed = "what is known before there is a candidate"
+            raise self.refuse("request", f"{self.candidate!r}, which is the candidate", allowed, "leave it out")
+
 
 class FromPositives(Choice, frozen=True):
     """Examples are made from a log of positives: who asks, what could be shown, and until when it counts."""

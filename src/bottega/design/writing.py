@@ -16,6 +16,8 @@ from bottega.design.design import Design
 from bottega.design.part import Part
 from bottega.design.reading import checked
 
+_NAMED = ("Design", "Scope", "Data", "Evaluation", "Serving", "Monitoring", "Traffic")  # parts written by names alone
+
 
 def to_yaml(design: Design) -> str:
     """Write the design as YAML that loads as an equal one."""
@@ -27,9 +29,13 @@ def to_json(design: Design) -> bytes:
     return msgspec.json.format(msgspec.json.encode(checked(design), order="deterministic"), indent=2)
 
 
-def to_python(design: Design) -> str:
-    """Write the design as a Python file that loads as an equal one."""
-    return f"import bottega as bt\n\ndesign = {_source(design, 0)}\n"
+def to_python(design: Design, notes: Mapping[str, str] | None = None, about: str = "") -> str:
+    """Write the design as a Python file that loads as an equal one.
+
+    notes: by place (`data.split`, `features[2]`) what is to stand above it as a comment. about: the file's docstring.
+    """
+    head = f'"""{about.strip()}"""\n\n'.replace("\\", "\\\\") if about else ""
+    return f"{head}import bottega as bt\n\ndesign = {_source(design, 0, '', notes or {})}\n"
 
 
 def schema() -> dict[str, Any]:
@@ -78,20 +84,34 @@ def _parts() -> dict[str, type[Part]]:
     return found
 
 
-def _source(value: object, indent: int) -> str:
+def _source(value: object, indent: int, place: str, notes: Mapping[str, str]) -> str:
+    def item(written: str, inner: object, at: str) -> tuple[str, str]:
+        return f"{written}{_source(inner, indent + 4, at, notes)}", notes.get(at, "")
+
     if isinstance(value, Part):
         defaults = dict(zip(reversed(value.__struct_fields__), reversed(value.__struct_defaults__), strict=False))
+        names = value.__struct_fields__
+        first = names[0] if names and names[0] not in defaults and type(value).__name__ not in _NAMED else None
         items = [
-            f"{name}={_source(getattr(value, name), indent + 4)}"
+            item("" if name == first else f"{name}=", getattr(value, name), f"{place}.{name}".lstrip("."))
             for name in value.__struct_fields__
             if name not in defaults or getattr(value, name) != _default(defaults[name])
         ]
         return _wrapped(f"bt.{type(value).__name__}(", items, ")", indent)
     if isinstance(value, Mapping):
-        return _wrapped("{", [f"{key!r}: {_source(item, indent + 4)}" for key, item in value.items()], "}", indent)
+        named = [item(f"{_source(key, 0, '', {})}: ", inner, f"{place}.{key}") for key, inner in value.items()]
+        return _wrapped("{", named, "}", indent)
     if isinstance(value, (tuple, list)):
-        return _wrapped("[", [_source(item, indent + 4) for item in value], "]", indent)
-    return repr(value)
+        return _wrapped("[", [item("", inner, f"{place}[{at}]") for at, inner in enumerate(value)], "]", indent)
+    return _text(value) if isinstance(value, str) else repr(value)
+
+
+def _text(text: str) -> str:
+    """Write a text in double quotes, as most people's formatters do."""
+    written = repr(text)
+    if written[0] == '"' or '"' in text:
+        return written
+    return '"' + written[1:-1] + '"'
 
 
 def _default(default: object) -> object:
@@ -99,9 +119,15 @@ def _default(default: object) -> object:
     return factory() if factory is not None else default
 
 
-def _wrapped(start: str, items: list[str], end: str, indent: int) -> str:
-    line = start + ", ".join(items) + end
-    if len(line) + indent <= 100 and "\n" not in line:
+def _wrapped(start: str, items: list[tuple[str, str]], end: str, indent: int) -> str:
+    line = start + ", ".join(text for text, _ in items) + end
+    if len(line) + indent <= 100 and "\n" not in line and not any(note for _, note in items):
         return line
     pad = " " * (indent + 4)
-    return start + "\n" + "".join(f"{pad}{item},\n" for item in items) + " " * indent + end
+    lines = [f"{_comment(note, pad)}{pad}{text},\n" for text, note in items]
+    return start + "\n" + "".join(lines) + " " * indent + end
+
+
+def _comment(note: str, pad: str) -> str:
+    lines = textwrap.wrap(note, max(40, 98 - len(pad)), break_long_words=False, break_on_hyphens=False)
+    return "".join(f"{pad}# {line}\n" for line in lines)

@@ -1,0 +1,58 @@
+"""Facts of a log that a design needs: how long it is, how many ask, how often, and how that goes over the day."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+DAY, HOUR = 86_400_000_000, 3_600_000_000  # microseconds
+
+
+@dataclass(frozen=True)
+class Log:
+    """What a log tells of its traffic. days: between its first and last event. people: of a day, in the mean. requests:
+    a person and day. peak: events of the busiest hour of the day over those of a mean hour. gap: days between two days
+    of one person, in the median; nothing: nobody came twice."""
+
+    days: float
+    people: int
+    requests: float
+    peak: float
+    gap: float | None
+
+
+def facts_of(time: NDArray[np.int64], person: NDArray[np.int64] | None) -> Log:
+    """Count the traffic of a log.
+
+    time: (n,) microseconds since 1970 UTC, at least one. person: (n,) codes, −1 for nobody; nothing: nobody is named.
+    """
+    day, hour = time // DAY, (time // HOUR) % 24
+    hours = np.bincount(hour, minlength=24)
+    whose = np.arange(len(time)) if person is None else person
+    there = whose >= 0
+    pairs = (
+        np.unique(np.column_stack([day[there], whose[there]]), axis=0) if there.any() else np.zeros((0, 2), np.int64)
+    )
+    days = max(len(np.unique(day)), 1)
+    moments = np.unique(np.column_stack([time[there], whose[there]]), axis=0) if there.any() else pairs
+    order = np.lexsort((pairs[:, 0], pairs[:, 1]))
+    same = pairs[order][1:, 1] == pairs[order][:-1, 1]
+    gaps = np.diff(pairs[order][:, 0])[same]
+    return Log(
+        days=max(float(np.ptp(time)) / DAY, 1 / 24),
+        people=max(1, round(len(pairs) / days)),
+        requests=round(max(1.0, len(moments) / max(len(pairs), 1)), 1),
+        peak=round(max(1.0, float(hours.max() / hours.mean())), 1),
+        gap=float(np.median(gaps)) if len(gaps) and person is not None else None,
+    )
+
+
+def span(days: float) -> str:
+    """Write a length of time as a design does: whole days from one and a half up, else whole hours.
+
+    >>> span(14.2), span(0.6), span(0.01)
+    ('14d', '14h', '1h')
+    """
+    return f"{round(days)}d" if days >= 1.5 else f"{max(1, round(24 * days))}h"

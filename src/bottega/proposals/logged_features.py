@@ -1,0 +1,104 @@
+"""Features of a log with labels: its categories and numbers, and what happened before here and to this one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from bottega.design.features import Categories, Expression, TargetRate, Window
+from bottega.features.windows import window_names
+from bottega.proposals.columns import Column
+from bottega.proposals.facts import span
+from bottega.proposals.proposal import Seen
+
+_AMOUNTS, _FEW = 3, 50  # columns whose mean is kept for each person, and values from which a number is an amount
+_HEAVY = 50.0  # times the median: from there on the logarithm is read
+
+
+def features_of(seen: Seen, request: Sequence[str], candidate: str, notes: dict[str, str]) -> list[Any]:
+    """Propose features, and note the reason of each.
+
+    request: theirs, the columns of the request, the first of which names who asks. candidate: theirs.
+    """
+    found: list[Any] = []
+
+    def add(part: Any, why: str = "") -> None:
+        if why:
+            notes[f"features[{len(found)}]"] = why
+        found.append(part)
+
+    columns = [seen.columns[each] for each in request]
+    why = "Texts and ids as categories; a value seen in few rows shares a code with others."
+    add(Categories(_categories(seen, columns, candidate), own_from=max(5, seen.rows // 5_000), hashed=256), why)
+    amounts = [one for one in columns if _is_amount(one)][:_AMOUNTS]
+    if seen.roles.time is not None:
+        for place, window in enumerate(_windows(seen, candidate, amounts)):
+            add(window, "" if place else "How often it happened here before; a label counts once it is final.")
+    elif _shared(seen, candidate):
+        add(TargetRate([seen.ours[candidate]]), "Rates of other examples with the same value: none sees its own label.")
+    usual = {name for part in found if isinstance(part, Window) for name in window_names(part)}
+    if made := _expressions(seen, columns[1:], usual):  # the first is an id
+        add(Expression(made), "Numbers as they are; the logarithm where a few are very large.")
+    return found
+
+
+def _categories(seen: Seen, columns: Sequence[Column], candidate: str) -> list[str]:
+    person = seen.roles.person
+    known = [person] if person is not None and seen.roles.time is not None else []  # without a time nobody comes again
+    named = [one.name for one in columns if one.is_category and one.name != person]
+    return list(dict.fromkeys(seen.ours[each] for each in [*named, *known, candidate]))
+
+
+def _windows(seen: Seen, candidate: str, amounts: Sequence[Column]) -> list[Window]:
+    ours, person = seen.ours, seen.roles.person
+    over, rate = [_lately(seen), "all"], {"rows": "count(*)", "rate": f"avg({ours[str(seen.roles.label)]})"}
+    found = [Window(seen.name, by=ours[candidate], over=over, values=rate)]
+    if person is None or person == candidate:
+        return found
+    means = {f"mean_{ours[one.name]}": f"avg({ours[one.name]})" for one in amounts}
+    return [
+        *found,
+        Window(seen.name, by=ours[person], over=over, values=rate),
+        Window(seen.name, by=ours[person], values={**means, "last": f"last({ours[str(seen.roles.time)]})"}),
+        Window(seen.name, by=[ours[person], ours[candidate]], values={"rows": "count(*)"}),
+    ]
+
+
+def _expressions(seen: Seen, columns: Sequence[Column], usual: set[str]) -> dict[str, str]:
+    ours, person, made = seen.ours, seen.roles.person, dict[str, str]()
+    for one in columns:
+        if one.is_category or one.kind not in ("number", "whole", "flag"):
+            continue
+        name, filled = ours[one.name], one.numbers[np.isfinite(one.numbers)]
+        heavy = filled.min() >= 0 and filled.max() > _HEAVY * max(float(np.median(filled)), 1e-9)
+        made |= {f"{name}_log": f"ln({name} + 1)"} if heavy else {f"{name}_number": f"1 * {name}"}
+        if person is not None and (mean := f"{ours[person]}_mean_{name}_all") in usual:
+            made[f"{name}_to_usual"] = f"{name} / nullif({mean}, 0)"
+    if seen.roles.time is not None:
+        made |= {part: f"cast(extract({short} from request_time) as text)" for part, short in _PARTS.items()}
+        if person is not None and (last := f"{ours[person]}_last_all") in usual:
+            made["hours_since"] = f"(epoch(request_time) - epoch({last})) / 3600"
+    return made
+
+
+_PARTS = {"hour": "hour", "weekday": "dow"}
+
+
+def _is_amount(column: Column) -> bool:
+    return column.kind in ("number", "whole") and column.distinct > _FEW and not column.is_category
+
+
+def _lately(seen: Seen) -> str:
+    days = 1.0 if seen.log is None else seen.log.days
+    return "7d" if days >= 21 else "1d" if days >= 3 else span(days / 6)
+
+
+def _shared(seen: Seen, candidate: str) -> bool:
+    """Say whether values of the candidate come in several people's rows, so that each is rated by others."""
+    person = seen.roles.person
+    if person is None or person == candidate:
+        return False
+    pairs = np.unique(np.column_stack([seen.columns[each].codes for each in (candidate, person)]), axis=0)
+    return bool(np.bincount(pairs[:, 0] + 1).mean() >= 5)

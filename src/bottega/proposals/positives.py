@@ -1,0 +1,145 @@
+"""A design for a log of positives: who took what, and when; what nobody took is not in it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bottega.design.data import Data, Label, TimeSplit
+from bottega.design.design import Design
+from bottega.design.evaluation import Evaluation, Experiment, Goal
+from bottega.design.examples import Cuts, Each, FromPositives, Retrieved
+from bottega.design.monitoring import Canary, Monitoring, Retrain, Shadow, Watch
+from bottega.design.part import microseconds
+from bottega.design.reranking import Explore
+from bottega.design.scope import Limits, Objective, Scope, Traffic
+from bottega.design.scorers import BoostedTrees, Fusion, HistoricalRate, Logistic
+from bottega.design.serving import Rank, Retrieve, Serving, Show
+from bottega.design.tables import NotNull, Table
+from bottega.errors import DataError
+from bottega.proposals.facts import DAY, span
+from bottega.proposals.positives_features import features_of, sources_of
+from bottega.proposals.proposal import OWN, Proposal, Seen
+from bottega.proposals.taken import Taken, taken_of
+
+_LIKED = 0.75  # of the way from the lowest to the highest points
+_SHOWN, _LIST = (10, 20), 300  # places of a feed and of a shop; candidates that are ranked
+_NOTES = {
+    "scope.traffic": "As the table has it: a day's people, their moments, the busiest hour over the mean one.",
+    "models.rank": "The simplest first.",
+    "evaluation.goals[0]": "What learns must be better than what does not.",
+}
+
+
+def positives(seen: Seen, name: str) -> Proposal:
+    """Propose a design for a log of who took what. Errors: `DataError` for one of fewer than two days."""
+    log, roles = seen.log, seen.roles
+    if log is None or log.days < 2:
+        found = f"a log of {24 * (0.0 if log is None else log.days):.0f} hours"
+        raise DataError(seen.name, found, "two days: one to learn from, and one for the test", "a longer table")
+    who, item, time = (str(seen.of(role)) for role in ("person", "item", "time"))
+    taken, notes = taken_of(seen), {**_NOTES, "data.tables[0]": _about(seen)}
+    where, label = _liked(seen, notes)
+    k, first = (_SHOWN[0], "Newest") if taken.feed else (_SHOWN[1], "Popularity")
+    examples, split, matures = _examples(seen, taken, log.gap, where, notes)
+    sources, features = sources_of(seen, taken, notes), features_of(seen, taken, notes)
+    unseen = None if taken.repeats or taken.feed else f"coalesce({who}_{item}_times_all, 0) = 0"
+    if unseen is not None:
+        notes["serving.path[0]"] = f"Only {taken.again:.1%} of the rows take something again: it is not shown again."
+    numbers = [one for one in roles.others if seen.columns[one].kind in ("number", "whole")]
+    more = [one for one in (taken.text, taken.trait) if one is not None]
+    ends = Fusion(over=["gravity"], name="Gravity") if taken.feed else HistoricalRate(by=item)
+    trees = BoostedTrees(objective="lambdarank", trees=100, min_leaf=max(5, min(100, seen.rows // 500)))
+    design = Design(
+        name=name,
+        scope=Scope(
+            question=f"Which {k} of {item} do we show this {who} next?",
+            objective=Objective(f"{label} of {item} a {who}"),
+            traffic=Traffic(log.people, log.requests, log.peak, _LIST),
+            limits=Limits(p99_ms=50),
+            assumptions=["What was shown and not taken is not in the table: others that were there stand for it."],
+        ),
+        data=Data(
+            tables=[
+                Table(
+                    seen.name,
+                    seen.source,
+                    time=time,
+                    time_format=seen.columns[str(roles.time)].form,
+                    event_id=seen.of("event_id"),
+                    columns=seen.mapping([*seen.of_itself, str(roles.person), str(roles.item), *numbers, *more]),
+                    checks=[NotNull([who, item])],
+                    licence=OWN,
+                    personal=[who],
+                )
+            ],
+            examples=examples,
+            labels=[Label(label, matures_after=matures)],
+            split=split,
+        ),
+        features=features,
+        models={"retrieve": sources, "rank": [ends, *([] if taken.feed else [Logistic()]), trees]},
+        evaluation=Evaluation(
+            primary=f"ndcg@{k}",
+            metrics=[f"recall@{k}", "mrr", f"coverage@{k}"],
+            slices=["cold"],
+            goals=[Goal(f"ndcg@{k}", above=first)],
+            experiment=Experiment(f"{label} of {item} a {who}", unit=who, minimum_effect=0.05),
+        ),
+        serving=Serving(
+            path=[Retrieve(k=_LIST, where=unseen), Rank(budget_ms=25), Explore(epsilon=0.01, pool=50), Show(k=k)]
+        ),
+        monitoring=Monitoring(
+            watches=[Watch("drift", at_most=0.3), Watch(f"ndcg@{k}", at_least=0.01, every="7d")],
+            retrain=Retrain(every="1d" if taken.feed else "7d", rollout=[Shadow(), Canary(0.05)]),
+        ),
+    )
+    return Proposal(design, notes, [])
+
+
+def _examples(
+    seen: Seen, taken: Taken, gap: float | None, where: str | None, notes: dict[str, str]
+) -> tuple[FromPositives, TimeSplit, str]:
+    who, item, days = str(seen.of("person")), str(seen.of("item")), taken.days
+    notes["data.split"] = f"In time: the log has {days:,.0f} days."
+    if taken.feed:
+        part = span(days * 0.15)
+        notes["data.examples"] = (
+            f"Half of the takings come within {taken.lives:.1f} days of the first: each is a request at its own time."
+        )
+        each = Each(train=span(days / 2), warm_up=span(max(1.0, days / 20)))
+        examples = FromPositives(
+            seen.name, [who], item, "0s", each, Retrieved(negatives=40), newcomers=True, where=where
+        )
+        return examples, TimeSplit(test=part, validate=part, at_most=0.5), "0s"
+    horizon = span(min(max(1.0, 2 * (gap or 7.0)), days / 7, 30.0))
+    again = "nobody comes twice" if gap is None else f"who comes is there again after {gap:.0f} days in the median"
+    notes["data.examples"] = f"{again.capitalize()}: what is taken within {horizon} counts."
+    slices = int(max(1, min(4, days * DAY / microseconds(horizon) / 2 - 2)))
+    return FromPositives(seen.name, [who], item, horizon, Cuts(slices=slices), where=where), TimeSplit(horizon), horizon
+
+
+def _liked(seen: Seen, notes: dict[str, str]) -> tuple[str | None, str]:
+    """Give the condition of what counts as positive, where there are points, and the name of the label."""
+    if seen.roles.rating is not None:
+        column = seen.columns[seen.roles.rating]
+        low, high = float(np.nanmin(column.numbers)), float(np.nanmax(column.numbers))
+        least = low + _LIKED * (high - low)
+        share = float(np.nanmean(column.numbers >= least))
+        notes["data.labels"] = (
+            f"Points go from {low:g} to {high:g}: from {least:g} on, {share:.0%} of the rows, it is liked."
+        )
+        return f"{seen.of('rating')} >= {least:g}", "liked"
+    if seen.roles.kind is not None:
+        kinds = [str(one) for one in seen.columns[seen.roles.kind].values.unique().to_pylist() if one is not None]
+        notes["data.labels"] = (
+            f"Every row counts as taken. {seen.roles.kind} is one of {', '.join(kinds[:6])}: for a label of its own "
+            f"bt.Label(name, when=\"{seen.of('kind')} = '{kinds[0]}'\")."
+        )
+    return None, "taken"
+
+
+def _about(seen: Seen) -> str:
+    gaps = [seen.columns[str(getattr(seen.roles, role))] for role in ("person", "item")]
+    said = [f"{one.gaps:,} have no {one.name}" for one in gaps if one.gaps]
+    rows = f"{seen.rows:,} rows, {len(seen.columns)} columns"
+    return f"{rows}; {' and '.join(said)}: they are put in quarantine." if said else f"{rows}."

@@ -1,0 +1,82 @@
+"""What a proposal is: a design, the reason of each part, and what was seen in the table on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bottega.design.design import Design
+from bottega.proposals.columns import Column
+from bottega.proposals.facts import Log, facts_of
+from bottega.proposals.leaks import Knows
+from bottega.proposals.naming import plain_names
+from bottega.proposals.roles import Roles
+
+OWN = "Your own: say here on which ground they are used"
+"""What a proposal says of a table's licence, which only its owner knows."""
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """notes: by place in the design, why it stands there. told: what a person should know, a line each."""
+
+    design: Design
+    notes: Mapping[str, str]
+    told: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was seen in a table. source: as `Table.source` has it. leaks: columns that know the label."""
+
+    name: str
+    source: str
+    columns: Mapping[str, Column]
+    roles: Roles
+    leaks: Sequence[Knows] = ()
+
+    @property
+    def rows(self) -> int:
+        """Rows of the table."""
+        return next(iter(self.columns.values())).rows
+
+    @cached_property
+    def ours(self) -> dict[str, str]:
+        """Our name of each column."""
+        return plain_names(list(self.columns), self.roles)
+
+    @cached_property
+    def known(self) -> NDArray[np.int64]:
+        """The rows that have a time, or all where there is none."""
+        if self.roles.time is None:
+            return np.arange(self.rows)
+        return np.flatnonzero(self.columns[self.roles.time].time > np.iinfo(np.int64).min)
+
+    @cached_property
+    def log(self) -> Log | None:
+        """What its times tell of its traffic; nothing where it has none."""
+        if self.roles.time is None:
+            return None
+        person = self.roles.person
+        codes = None if person is None else self.columns[person].codes[self.known]
+        return facts_of(self.columns[self.roles.time].time[self.known], codes)
+
+    def of(self, role: str) -> str | None:
+        """Our name of the column with a role."""
+        name = getattr(self.roles, role)
+        return None if name is None else self.ours[name]
+
+    @property
+    def of_itself(self) -> list[str]:
+        """Their names of the columns that the table needs, whatever reads it: its time, its id, places and parts."""
+        roles = self.roles
+        named = (roles.time, roles.event_id, roles.position, roles.propensity, roles.part, roles.kind, roles.rating)
+        return [name for name in named if name is not None]
+
+    def mapping(self, used: Sequence[str]) -> dict[str, str]:
+        """Give `Table.columns` for those of some columns, by their names, that we call otherwise."""
+        return {self.ours[name]: name for name in dict.fromkeys(used) if self.ours[name] != name}

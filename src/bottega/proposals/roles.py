@@ -1,0 +1,264 @@
+"""Roles: which column of a table is the time, who asks, what is taken, and what is to be predicted.
+
+A name is a hint, and what stands in the column decides: names may be in any language or none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from bottega.errors import DataError, nearest
+from bottega.proposals.columns import Column
+
+_WORDS = {
+    "time": "time date datetime timestamp day when at moment created occurred invoicedate",
+    "person": "user customer person visitor client member account reader player passenger patient buyer "
+    "employee subscriber household uid userid customerid personid kunde cliente utente usuario",
+    "item": "item product content article movie film book song track ad creative campaign stock stockcode sku app game "
+    "terminal merchant document doc video listing hotel restaurant store movieid itemid productid "
+    "contentid adid banner post offer job course recipe artikel producto prodotto produit",
+    "label": "label target y click clicked isclick fraud isfraud fraudulent churn churned converted conversion bought "
+    "purchased default defaulted spam outcome response responded success liked opened returned cancelled cancel exited "
+    "left survived won accepted complaint installed subscribed relevant relevance grade",
+    "rating": "rating stars score points rate grade note",
+    "position": "position rank slot place",
+    "propensity": "propensity pscore propensityscore",
+    "kind": "event action type kind activity eventtype behavior behaviour",
+    "part": "split part fold subset partition",
+    "query": "query qid queryid",
+}
+_HINTS = {role: frozenset(words.split()) for role, words in _WORDS.items()}
+_PARTS = {"train", "training", "test", "testing", "valid", "validation", "validate", "dev", "val"}
+_WEAK = {
+    "session",
+    "card",
+    "cookie",
+    "device",
+    "ip",
+    "category",
+    "page",
+    "place",
+}  # speak of it where nothing else does
+_EMPTY = {"id", "ids", "is", "has", "the", "tx", "num", "no", "code", "key", "name", "nr"}  # say nothing of a role
+_FEWEST, _ENTITY = 3, 0.5  # values of an entity at least, and of the rows at most
+_STATES = {
+    "weekend",
+    "isweekend",
+    "holiday",
+    "premium",
+    "active",
+    "male",
+    "female",
+    "gender",
+    "new",
+    "mobile",
+    "logged",
+    "signed",
+    "member",
+    "test",
+    "deleted",
+    "paid",
+}  # what a flag may say that nobody predicts
+_CLOCK = 20  # values of a column that tells the time
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Names of columns by what they are; nothing where there is none."""
+
+    time: str | None = None
+    person: str | None = None
+    item: str | None = None
+    label: str | None = None
+    rating: str | None = None
+    position: str | None = None
+    propensity: str | None = None
+    kind: str | None = None
+    part: str | None = None
+    query: str | None = None
+    event_id: str | None = None
+    clocks: tuple[str, ...] = ()
+    """Columns that tell the time once more: they tell a model which day it is, and no other day comes again."""
+    others: tuple[str, ...] = field(default=())
+    """What is left."""
+
+
+def roles_of(columns: Sequence[Column], said: Roles | None = None) -> Roles:
+    """Find the roles of a table's columns.
+
+    said: roles that a person has named; they stand. Errors: `DataError` for a name that is not there.
+    """
+    said = said or Roles()
+    by_name = {column.name: column for column in columns}
+    for role in ("time", "person", "item", "label"):
+        if (name := getattr(said, role)) is not None and name not in by_name:
+            raise DataError(f"--{role}", f"no column {name!r}", f"one of {', '.join(by_name)}", nearest(name, by_name))
+    taken: list[str] = [name for name in (said.time, said.person, said.item, said.label) if name is not None]
+
+    def take(name: str | None) -> str | None:
+        if name is not None:
+            taken.append(name)
+        return name
+
+    def free() -> list[Column]:
+        return [column for column in columns if column.name not in taken]
+
+    time = said.time or take(_time(free()))
+    found = Roles(time=time, label=said.label or take(_label(free())))
+    found = replace(found, part=take(_part(free())), propensity=take(_propensity(free())))
+    found = replace(found, position=take(_position(free())) if found.label is not None else None)
+    found = replace(found, kind=take(_kind(free())) if found.label is None else None)
+    clocks = tuple(column.name for column in free() if time is not None and _is_clock(column, by_name[time]))
+    taken += clocks
+    found = replace(found, event_id=take(_event_id(free())), clocks=clocks)
+    found = replace(found, query=take(_query(free())) if found.label is not None else None)
+    person = said.person or take(_entity(free(), "person", "item"))
+    item = said.item or take(_entity(free(), "item", "person"))
+    if person is None and item is not None and found.label is None:
+        person = take(_unnamed(free()))
+    elif item is None and found.label is None:
+        item = take(_unnamed(free()))
+        if person is None and item is not None:
+            person, item = item, take(_unnamed(free()))
+    rating = take(_rating(free())) if found.label is None and person is not None and item is not None else None
+    return replace(found, person=person, item=item, rating=rating, others=tuple(column.name for column in free()))
+
+
+def hints(column: Column, role: str) -> float:
+    """Say how much of a column's name speaks of a role, 0 to 1: `fraud` is more of a label than `fraud_scenario`."""
+    words = [word for word in column.words if word not in _EMPTY] or column.words
+    if "".join(words) in _HINTS[role]:
+        return 1.0
+    return sum(word in _HINTS[role] or word.rstrip("s") in _HINTS[role] for word in words) / max(len(words), 1)
+
+
+def _time(columns: Sequence[Column]) -> str | None:
+    """Take the time with the fewest gaps; of equals the one whose name says so, then the one with most values."""
+    times = [column for column in columns if column.kind == "time"]
+    best = sorted(times, key=lambda one: (one.gaps, -hints(one, "time"), -one.distinct))
+    return best[0].name if best and best[0].gaps < best[0].rows / 2 else None
+
+
+def _label(columns: Sequence[Column]) -> str | None:
+    """Take what is named as a label and holds 0 and 1, two words, or few grades, else the only flag.
+
+    A flag that is never up counts, for whoever reads it to refuse it; one that is always up tells of positives.
+    """
+    fit = [one for one in columns if hints(one, "label") and (_is_flag(one) or _is_grade(one) or _is_pair(one))]
+    if fit:
+        return min(fit, key=lambda one: (_is_pair(one), not _is_flag(one), -hints(one, "label"), one.gaps)).name
+    flags = [one for one in columns if _is_flag(one) and one.distinct == 2 and not _STATES & set(one.words)]
+    return flags[0].name if len(flags) == 1 else None
+
+
+def _is_flag(column: Column) -> bool:
+    return column.kind == "flag" and (column.distinct == 2 or np.nanmax(column.numbers) == 0)
+
+
+def _is_grade(column: Column) -> bool:
+    return column.kind == "whole" and 2 < column.distinct <= 6 and np.nanmin(column.numbers) == 0
+
+
+def _is_pair(column: Column) -> bool:
+    return column.kind == "text" and column.distinct == 2
+
+
+def _part(columns: Sequence[Column]) -> str | None:
+    for column in columns:
+        if column.kind == "text" and 2 <= column.distinct <= 4 and hints(column, "part"):
+            values = {str(value).lower() for value in column.values.unique().to_pylist() if value is not None}
+            if len(values & _PARTS) >= 2:
+                return column.name
+    return None
+
+
+def _propensity(columns: Sequence[Column]) -> str | None:
+    for column in columns:
+        named = column.kind in ("number", "flag") and hints(column, "propensity") and not column.gaps
+        if named and np.nanmin(column.numbers) > 0 and np.nanmax(column.numbers) <= 1:
+            return column.name
+    return None
+
+
+def _position(columns: Sequence[Column]) -> str | None:
+    for column in columns:
+        whole = column.kind == "whole" and not column.gaps and column.distinct <= 200
+        if whole and hints(column, "position") and np.nanmin(column.numbers) >= 1:
+            return column.name
+    return None
+
+
+def _query(columns: Sequence[Column]) -> str | None:
+    fit = [
+        one for one in columns if one.kind in ("text", "whole") and hints(one, "query") == 1 and one.distinct < one.rows
+    ]
+    return fit[0].name if fit else None
+
+
+def _kind(columns: Sequence[Column]) -> str | None:
+    fit = [
+        column for column in columns if column.kind == "text" and 2 <= column.distinct <= 20 and hints(column, "kind")
+    ]
+    return fit[0].name if fit else None
+
+
+def _rating(columns: Sequence[Column]) -> str | None:
+    fit = [
+        column for column in columns
+        if column.kind in ("whole", "number") and hints(column, "rating") and 3 <= column.distinct <= 101
+    ]  # fmt: skip
+    return fit[0].name if fit else None
+
+
+def _event_id(columns: Sequence[Column]) -> str | None:
+    """Take what names each row once."""
+    for column in columns:
+        if (
+            column.kind in ("text", "whole")
+            and column.distinct == column.rows > 1
+            and "id" in (*column.words, column.name[-2:].lower())
+        ):
+            return column.name
+    return None
+
+
+def _entity(columns: Sequence[Column], role: str, other: str) -> str | None:
+    """Take the column that is named so, and whose values come again."""
+    fit = [
+        column for column in columns
+        if column.kind in ("text", "whole", "flag") and hints(column, role) > hints(column, other)
+        and max(_FEWEST, column.rows**0.25) <= column.distinct < column.rows and not _is_words(column)
+    ]  # fmt: skip
+    best = sorted(fit, key=lambda one: (one.gaps > one.rows / 2, -hints(one, role), -one.distinct))
+    return best[0].name if best else None
+
+
+def _unnamed(columns: Sequence[Column]) -> str | None:
+    """Take the column that looks most like an entity, whatever it is called: many values, each coming again."""
+    fit = [
+        column for column in columns
+        if column.kind in ("text", "whole") and 10 <= column.distinct <= _ENTITY * column.rows and not _is_words(column)
+        and column.gaps < column.rows / 2
+    ]  # fmt: skip
+    best = sorted(fit, key=lambda one: (one.kind != "text" and not one.name.lower().endswith("id"), -one.distinct))
+    return best[0].name if best else None
+
+
+def _is_words(column: Column) -> bool:
+    """Say whether a column holds sentences."""
+    if column.kind != "text":
+        return False
+    some = [text for text in column.values.slice(0, 200).to_pylist() if text]
+    return bool(some) and float(np.mean([len(text.split()) for text in some])) > 2.5
+
+
+def _is_clock(column: Column, time: Column) -> bool:
+    """Say whether a number only ever grows with the time."""
+    if column.kind not in ("whole", "number") or column.distinct < _CLOCK or column.gaps:
+        return False
+    order = np.argsort(time.time, kind="stable")
+    values = column.numbers[order]
+    return bool((np.diff(values) >= 0).mean() > 0.999) and bool(values[-1] > values[0])

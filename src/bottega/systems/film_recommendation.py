@@ -115,7 +115,7 @@ design = bt.Design(
             ),
         ],
         "rank": [
-            bt.HistoricalRate(by="item"),
+            bt.Fusion(over=["als_score", "ease_score"], name="Factors"),
             bt.Logistic(),
             bt.BoostedTrees(objective="lambdarank", trees=100, min_leaf=100, reg=5.0, column_share=0.5),
         ],

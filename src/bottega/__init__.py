@@ -60,17 +60,34 @@ from bottega.design.writing import schema, to_json, to_python, to_yaml
 
 if TYPE_CHECKING:
     from bottega.verbs.consistency import consistency
+    from bottega.verbs.draw import draw
     from bottega.verbs.explain import explain
     from bottega.verbs.flink import flink
     from bottega.verbs.load import load
+    from bottega.verbs.new import new
     from bottega.verbs.release import release
     from bottega.verbs.report import report
+    from bottega.verbs.review import review
     from bottega.verbs.rollback import rollback
     from bottega.verbs.run import run
     from bottega.verbs.serve import serve
     from bottega.verbs.stream import stream
 
-_VERBS = ("consistency", "explain", "flink", "load", "release", "report", "rollback", "run", "serve", "stream")
+_VERBS = (
+    "consistency",
+    "draw",
+    "explain",
+    "flink",
+    "load",
+    "new",
+    "release",
+    "report",
+    "review",
+    "rollback",
+    "run",
+    "serve",
+    "stream",
+)
 
 __all__ = [
     "BM25",
@@ -161,12 +178,15 @@ __all__ = [
     "Watch",
     "Window",
     "consistency",
+    "draw",
     "explain",
     "flink",
     "load",
     "load_design",
+    "new",
     "release",
     "report",
+    "review",
     "rollback",
     "run",
     "schema",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOMS = (
     "errors", "files", "design", "metrics", "data", "features", "models", "evaluation", "serving", "monitoring", "runs",
-    "review", "reporting", "worlds", "systems", "proposals", "testing", "verbs", "cli",
+    "reviewing", "reporting", "worlds", "systems", "proposals", "testing", "verbs", "cli",
     "__main__",
 )  # fmt: skip
 STEPS = (

@@ -20,6 +20,7 @@ from bottega.proposals.propose import propose
 from bottega.proposals.roles import Roles
 from bottega.runs.steps import measuring
 from bottega.runs.steps.naming import check_names
+from bottega.verbs.review import review
 
 
 def written(folder: Path, table: pa.Table, name: str = "rows") -> Path:
@@ -36,6 +37,8 @@ def proposed(path: Path, said: Roles | None = None) -> tuple[bt.Design, str, lis
     beside.write_text(text, "utf-8")
     assert load(beside) == made.design
     check_names(made.design)
+    found = review(beside, data=path.parent, workspace=path.parent / "review").findings
+    assert [f"{one.code} {one.found}" for one in found] == []
     return made.design, text, [*lines, *made.told]
 
 

@@ -108,8 +108,12 @@ def test_the_service_answers_every_curl(service: str, folder: Path, environment:
 
 @pytest.mark.usefixtures("service")
 def test_the_other_verbs_run(folder: Path, environment: dict[str, str]) -> None:
-    verbs = ("consistency", "explain", "load", "report", "release", "rollback")
-    commands = [line for line in lines_of("bash") if line.split()[:1] == ["bottega"] and line.split()[1] in verbs]
+    verbs = ("consistency", "draw", "explain", "load", "report", "release", "rollback")
+    commands = [
+        line
+        for line in lines_of("bash")
+        if line.split()[:1] == ["bottega"] and line.split()[1] in verbs and "my_shop" not in line
+    ]
     assert {command.split()[1] for command in commands} == set(verbs)
     for command in commands:
         run(command, folder, environment)
@@ -142,8 +146,11 @@ def test_a_table_of_ones_own(folder: Path, environment: dict[str, str]) -> None:
         name = re.match(r"# (\w+\.py)", text)
         if kind == "python" and name:
             (folder / name[1]).write_text(text)
-    for command in ("python orders.py", "bottega run my_shop.py"):
-        assert command in lines_of("bash")
+    table = BLOCK.findall(README.split("## Your own table\n")[1].split("\n## ")[0])
+    commands = lines_of("bash", table)
+    assert commands[0] == "python orders.py"
+    assert {line.split()[1] for line in commands[1:]} == {"review", "run", "draw", "new", "rule"}
+    for command in commands:
         run(command, folder, environment)
     scripts = [text for kind, text in BLOCKS if kind == "python" and not text.startswith("# ")]
     for script in scripts:

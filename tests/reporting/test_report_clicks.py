@@ -127,12 +127,13 @@ def test_it_is_well_formed(design: Any, card: dict[str, Any]) -> None:
     found = Tree(html(design, card))
     ids = [attributes["id"] for _, attributes, _ in found.elements if "id" in attributes]
     assert len(set(ids)) == len(ids)
-    assert len(found.all("a")) == 9
+    assert len(found.all("a")) == 10
     plots = [at for at in found.all("svg") if "plot" in (at.get("class") or "")]
     assert all(at["role"] == "img" and at["aria-label"] for at in plots)
     assert not [data for tag, data in found.text if tag == "svg"]  # words stand in elements that show them
     tokens = MarkdownIt("commonmark").enable("table").parse(markdown(design, card))
-    assert all(token.type not in ("html_block", "code_block", "fence") for token in tokens)
+    assert all(token.type not in ("html_block", "code_block") for token in tokens)
+    assert [token.info for token in tokens if token.type == "fence"] == ["mermaid"]
 
 
 def test_where_fits_began_is_told_with_their_rows_or_the_reason() -> None:

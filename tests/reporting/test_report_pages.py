@@ -22,6 +22,7 @@ from bottega.reporting.screen import summary
 
 GOLDEN = Path(__file__).parent / "golden"
 PAGES = [markdown, html]
+FIRST = "From ingestion to prediction"
 STEPS = ["Scope", "Data", "Features", "Models", "Evaluation", "Serving", "Monitoring"]
 # what no page shows: sizes but the ladder's, one metric's n, seconds of what was cached, slices of other rungs
 UNSHOWN = re.compile(
@@ -142,7 +143,7 @@ def test_the_verdict_comes_first(change: dict[str, Any], verdict: str) -> None:
 
 def test_sections_follow_the_seven_steps() -> None:
     heads = re.findall(r"^## (.*)$", markdown(design, full()), re.MULTILINE)
-    assert heads[:7] == [f"{place}. {step}" for place, step in enumerate(STEPS, 1)]
+    assert heads[:8] == [FIRST, *(f"{place}. {step}" for place, step in enumerate(STEPS, 1))]
 
 
 def test_failures_are_told_by_kind() -> None:
@@ -219,9 +220,12 @@ def test_markdown_shows_any_text_as_it_is(text: str) -> None:
 @given(st.text(min_size=1, max_size=12), st.sampled_from(["design", "rung", "reason", "step", "gate", "slice"]))
 def test_no_name_breaks_the_markdown(name: str, where: str) -> None:
     tokens = MarkdownIt("commonmark").enable("table").parse(markdown(design, named(name, where)))
-    heads = [after.content for token, after in itertools.pairwise(tokens) if token.tag == "h2" and after.content]
-    assert heads[:7] == [f"{place}. {step}" for place, step in enumerate(STEPS, 1)]
-    assert all(token.type not in ("html_block", "code_block", "fence") for token in tokens)
+    heads = [
+        after.content for token, after in itertools.pairwise(tokens) if token.tag == "h2" and after.type == "inline"
+    ]
+    assert heads[:8] == [FIRST, *(f"{place}. {step}" for place, step in enumerate(STEPS, 1))]
+    assert all(token.type not in ("html_block", "code_block") for token in tokens)
+    assert [token.info for token in tokens if token.type == "fence"] == ["mermaid"]
 
 
 def named(name: str, where: str) -> dict[str, Any]:

@@ -275,7 +275,7 @@ def test_a_workspace_that_cannot_be(built: Built, bottega: Typed, tmp_path: Path
 # What was built
 
 
-@pytest.mark.parametrize("verb", ["serve", "load", "rollback", "release", "report"])
+@pytest.mark.parametrize("verb", ["serve", "load", "rollback", "release"])
 def test_a_verb_before_any_run(verb: str, built: Built, bottega: Typed, tmp_path: Path) -> None:
     refused(
         bottega(verb, built.design, "--workspace", tmp_path / "w"), "bottega run" if verb != "rollback" else "twice"

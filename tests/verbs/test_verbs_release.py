@@ -235,12 +235,13 @@ def test_a_running_service_follows_a_rollback(built: Built, workspace: Path, bot
 
 def test_the_report_is_written_again_wherever_one_likes(built: Built, bottega: Typed, tmp_path: Path) -> None:
     said = bottega("report", built.design, "--workspace", built.workspace, "--out", tmp_path / "pages", "--json")
-    assert json.loads(said.out) == {"pages": [str(tmp_path / "pages" / f"report.{kind}") for kind in ("md", "html")]}
+    kinds = ("md", "html", "pdf")
+    assert json.loads(said.out) == {"pages": [str(tmp_path / "pages" / f"report.{kind}") for kind in kinds]}
     assert (tmp_path / "pages" / "report.md").read_text() == (built.folder / "report.md").read_text()
     of_build = bottega(
         "report", built.design, "--workspace", built.workspace, "--out", tmp_path, "--build", built.card["build"]
     )
-    assert of_build.out.split() == [str(tmp_path / "report.md"), str(tmp_path / "report.html")]
+    assert of_build.out.split() == [str(tmp_path / f"report.{kind}") for kind in kinds]
     assert built.card["champions"]["rank"] in (tmp_path / "report.md").read_text()
 
 

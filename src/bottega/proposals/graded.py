@@ -11,12 +11,13 @@ from bottega.design.design import Design
 from bottega.design.evaluation import Evaluation, Goal
 from bottega.design.examples import Logged
 from bottega.design.features import Given
-from bottega.design.monitoring import Monitoring, Retrain, Watch
+from bottega.design.monitoring import Canary, Monitoring, Retrain, Shadow, Watch
 from bottega.design.scope import Limits, Objective, Scope
-from bottega.design.scorers import BoostedTrees, Logistic
+from bottega.design.scorers import BoostedTrees, HistoricalRate, Logistic
 from bottega.design.serving import Candidates, Rank, Serving, Show
 from bottega.design.tables import NotNull, Table
 from bottega.proposals.proposal import OWN, Proposal, Seen
+from bottega.proposals.scale import experiment_of, traffic_of
 from bottega.proposals.splitting import split_of
 
 _FEWEST = 2.0  # rows of a query, in the mean
@@ -42,12 +43,14 @@ def graded(seen: Seen, name: str, numbers: Sequence[str]) -> Proposal:
     each = seen.rows / max(1, seen.columns[str(roles.query)].distinct)
     values = seen.columns[str(roles.label)].numbers[seen.known]
     split, why = split_of(seen, values, str(roles.query))
+    whole = not seen.leaks and not roles.clocks and roles.position is None
     notes = {
         "data.tables[0]": f"{seen.rows:,} rows, {each:.0f} of a query in the mean; {np.nanmean(values > 0):.0%} right.",
         "data.split": why,
         "features[0]": "The numbers come with each candidate, as the search engine has them.",
         "models.rank": "A line, then trees that learn the order of a list.",
     }
+    traffic = traffic_of(seen, each, notes)
     k = int(max(1, min(10, each // 2)))
     table = Table(
         seen.name,
@@ -63,12 +66,14 @@ def graded(seen: Seen, name: str, numbers: Sequence[str]) -> Proposal:
         scope=Scope(
             question=f"In which order do we show {item} for this {query}?",
             objective=Objective(f"{label} of what stands first"),
+            traffic=traffic,
             limits=Limits(p99_ms=50),
         ),
         data=Data([table], Logged(seen.name, [query], item), [Label(label)], split),
-        features=[Given([ours[one] for one in numbers])],
+        features=[Given() if whole else Given([ours[one] for one in numbers])],
         models={
             "rank": [
+                *([] if whole else [HistoricalRate(by=item)]),
                 Logistic(),
                 BoostedTrees(objective="lambdarank", trees=100, min_leaf=max(5, min(50, seen.rows // 200))),
             ]
@@ -77,10 +82,12 @@ def graded(seen: Seen, name: str, numbers: Sequence[str]) -> Proposal:
             primary=f"ndcg@{k}",
             metrics=["map", "mrr"],
             goals=[Goal(f"ndcg@{k}", above="Logistic")],
+            experiment=experiment_of(f"{label} of what stands first", "request", traffic),
         ),
         serving=Serving(path=[Candidates(at_most=max(100, round(3 * each))), Rank(budget_ms=20), Show(k=k)]),
         monitoring=Monitoring(
-            watches=[Watch("drift", at_most=0.3), Watch(f"ndcg@{k}", at_least=0.1)], retrain=Retrain(every="7d")
+            watches=[Watch("drift", at_most=0.3), Watch(f"ndcg@{k}", at_least=0.1)],
+            retrain=Retrain(every="7d", rollout=[Shadow(), Canary(0.05)]),
         ),
     )
     return Proposal(design, notes, [])

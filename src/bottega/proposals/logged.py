@@ -9,16 +9,17 @@ import numpy as np
 from bottega.data.keys import combined
 from bottega.design.data import Data, Downsample, Label, PositionFeature
 from bottega.design.design import Design
-from bottega.design.evaluation import Evaluation, Experiment, Goal
+from bottega.design.evaluation import Evaluation, Goal
 from bottega.design.examples import Logged
 from bottega.design.monitoring import Canary, Monitoring, Retrain, Shadow, Watch
-from bottega.design.scope import Limits, Objective, Scope, Traffic
+from bottega.design.scope import Limits, Objective, Scope
 from bottega.design.scorers import BoostedTrees, HistoricalRate, Logistic
 from bottega.design.serving import Candidates, Rank, Serving, Show
 from bottega.design.tables import Allowed, NotNull, Table
 from bottega.errors import DataError
 from bottega.proposals.logged_features import features_of
 from bottega.proposals.proposal import OWN, Proposal, Seen
+from bottega.proposals.scale import experiment_of, traffic_of
 from bottega.proposals.splitting import split_of, tested
 
 MOST = 40  # columns of the request: of a table of a thousand those that tell most alone
@@ -54,6 +55,7 @@ def logged(seen: Seen, name: str, context: Sequence[str]) -> Proposal:
         if rare
         else f"What is decided hangs on the probability itself; {rate:.1%} of the rows are positive."
     )
+    traffic = traffic_of(seen, each, notes)
     sampling = _sampling(rate, len(values), notes)
     few = [one for one in request if seen.columns[one].kind == "text" and seen.columns[one].distinct <= 8]
     table = Table(
@@ -65,7 +67,7 @@ def logged(seen: Seen, name: str, context: Sequence[str]) -> Proposal:
         columns=seen.mapping([*request, candidate, label.name, *seen.of_itself]),
         checks=[NotNull([item]), *([Allowed(what, [0, 1])] if label.kind == "flag" and label.is_number else [])],
         licence=OWN,
-        personal=[] if who is None else [who],
+        personal=seen.personal([*request, candidate]),
     )
     notes["serving.path[2]"] = f"A request of the table has {each:.1f} rows in the mean."
     design = Design(
@@ -73,7 +75,7 @@ def logged(seen: Seen, name: str, context: Sequence[str]) -> Proposal:
         scope=Scope(
             question=f"How likely is {what} for this {item}?",
             objective=Objective(f"{what} a request", "down" if matures in ("7d", "30d") else "up"),
-            traffic=None if log is None else Traffic(log.people, log.requests, log.peak, max(1, round(each))),
+            traffic=traffic,
             limits=Limits(p99_ms=50),
         ),
         data=Data(
@@ -94,9 +96,7 @@ def logged(seen: Seen, name: str, context: Sequence[str]) -> Proposal:
                 Goal(primary, above="HistoricalRate") if rare else Goal(primary, below="HistoricalRate"),
                 Goal("predicted_over_observed", within=within),
             ],
-            experiment=None
-            if log is None
-            else Experiment(f"{what} a request", unit=who or "request", minimum_effect=0.05),
+            experiment=experiment_of(f"{what} a request", who or "request", traffic, (1 - rate) / rate),
         ),
         serving=Serving(
             path=[
@@ -118,7 +118,6 @@ def logged(seen: Seen, name: str, context: Sequence[str]) -> Proposal:
 
 
 _NOTES = {
-    "scope.traffic": "As the table has it: a day's people, their requests, the busiest hour over the mean one.",
     "data.position": "Places differ in how often they are looked at: models see the place while they learn.",
     "models.rank": "The simplest first: the rate of each candidate, a line, trees.",
 }

@@ -31,7 +31,9 @@ def features_of(seen: Seen, request: Sequence[str], candidate: str, notes: dict[
 
     columns = [seen.columns[each] for each in request]
     why = "Texts and ids as categories; a value seen in few rows shares a code with others."
-    add(Categories(_categories(seen, columns, candidate), own_from=max(5, seen.rows // 5_000), hashed=256), why)
+    named = _categories(seen, columns, candidate)
+    most = max(seen.columns[name].distinct for name, ours in seen.ours.items() if ours in named)
+    add(Categories(named, own_from=max(5, seen.rows // 5_000), hashed=max(256, 1 << (4 * most - 1).bit_length())), why)
     amounts = [one for one in columns if _is_amount(one)][:_AMOUNTS]
     if seen.roles.time is not None:
         for place, window in enumerate(_windows(seen, candidate, amounts)):

@@ -6,12 +6,12 @@ import numpy as np
 
 from bottega.design.data import Data, Label, TimeSplit
 from bottega.design.design import Design
-from bottega.design.evaluation import Evaluation, Experiment, Goal
+from bottega.design.evaluation import Evaluation, Goal
 from bottega.design.examples import Cuts, Each, FromPositives, Retrieved
 from bottega.design.monitoring import Canary, Monitoring, Retrain, Shadow, Watch
 from bottega.design.part import microseconds
 from bottega.design.reranking import Explore
-from bottega.design.scope import Limits, Objective, Scope, Traffic
+from bottega.design.scope import Limits, Objective, Scope
 from bottega.design.scorers import BoostedTrees, Fusion, HistoricalRate, Logistic
 from bottega.design.serving import Rank, Retrieve, Serving, Show
 from bottega.design.tables import NotNull, Table
@@ -19,12 +19,12 @@ from bottega.errors import DataError
 from bottega.proposals.facts import DAY, span
 from bottega.proposals.positives_features import features_of, sources_of
 from bottega.proposals.proposal import OWN, Proposal, Seen
+from bottega.proposals.scale import experiment_of, traffic_of
 from bottega.proposals.taken import Taken, taken_of
 
 _LIKED = 0.75  # of the way from the lowest to the highest points
 _SHOWN, _LIST = (10, 20), 300  # places of a feed and of a shop; candidates that are ranked
 _NOTES = {
-    "scope.traffic": "As the table has it: a day's people, their moments, the busiest hour over the mean one.",
     "models.rank": "The simplest first.",
     "evaluation.goals[0]": "What learns must be better than what does not.",
 }
@@ -39,6 +39,8 @@ def positives(seen: Seen, name: str) -> Proposal:
     who, item, time = (str(seen.of(role)) for role in ("person", "item", "time"))
     taken, notes = taken_of(seen), {**_NOTES, "data.tables[0]": _about(seen)}
     where, label = _liked(seen, notes)
+    listed = max(1, min(_LIST, seen.columns[str(roles.item)].distinct // 3))
+    traffic = traffic_of(seen, listed, notes)
     k, first = (_SHOWN[0], "Newest") if taken.feed else (_SHOWN[1], "Popularity")
     examples, split, matures = _examples(seen, taken, log.gap, where, notes)
     sources, features = sources_of(seen, taken, notes), features_of(seen, taken, notes)
@@ -54,7 +56,7 @@ def positives(seen: Seen, name: str) -> Proposal:
         scope=Scope(
             question=f"Which {k} of {item} do we show this {who} next?",
             objective=Objective(f"{label} of {item} a {who}"),
-            traffic=Traffic(log.people, log.requests, log.peak, _LIST),
+            traffic=traffic,
             limits=Limits(p99_ms=50),
             assumptions=["What was shown and not taken is not in the table: others that were there stand for it."],
         ),
@@ -69,7 +71,7 @@ def positives(seen: Seen, name: str) -> Proposal:
                     columns=seen.mapping([*seen.of_itself, str(roles.person), str(roles.item), *numbers, *more]),
                     checks=[NotNull([who, item])],
                     licence=OWN,
-                    personal=[who],
+                    personal=seen.personal([str(roles.person)]),
                 )
             ],
             examples=examples,
@@ -83,17 +85,22 @@ def positives(seen: Seen, name: str) -> Proposal:
             metrics=[f"recall@{k}", "mrr", f"coverage@{k}"],
             slices=["cold"],
             goals=[Goal(f"ndcg@{k}", above=first)],
-            experiment=Experiment(f"{label} of {item} a {who}", unit=who, minimum_effect=0.05),
+            experiment=experiment_of(f"{label} of {item} a {who}", who, traffic),
         ),
         serving=Serving(
-            path=[Retrieve(k=_LIST, where=unseen), Rank(budget_ms=25), Explore(epsilon=0.01, pool=50), Show(k=k)]
+            path=[Retrieve(k=listed, where=unseen), Rank(budget_ms=25), Explore(epsilon=0.01, pool=50), Show(k=k)]
         ),
         monitoring=Monitoring(
             watches=[Watch("drift", at_most=0.3), Watch(f"ndcg@{k}", at_least=0.01, every="7d")],
-            retrain=Retrain(every="1d" if taken.feed else "7d", rollout=[Shadow(), Canary(0.05)]),
+            retrain=Retrain("1d" if taken.feed else _again(split), rollout=[Shadow(), Canary(0.05)]),
         ),
     )
     return Proposal(design, notes, [])
+
+
+def _again(split: TimeSplit) -> str:
+    """Learn anew each week, or as often as the test has shown how long a model lasts."""
+    return min("7d", split.test, key=microseconds)
 
 
 def _examples(

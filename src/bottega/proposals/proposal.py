@@ -15,6 +15,7 @@ from bottega.proposals.facts import Log, facts_of
 from bottega.proposals.leaks import Knows
 from bottega.proposals.naming import plain_names
 from bottega.proposals.roles import Roles
+from bottega.reviewing.rules_tables import PERSONAL
 
 OWN = "Your own: say here on which ground they are used"
 """What a proposal says of a table's licence, which only its owner knows."""
@@ -76,6 +77,11 @@ class Seen:
         roles = self.roles
         named = (roles.time, roles.event_id, roles.position, roles.propensity, roles.part, roles.kind, roles.rating)
         return [name for name in named if name is not None]
+
+    def personal(self, used: Sequence[str]) -> list[str]:
+        """Name the columns that are about somebody, ours where they are used: who asks, and those that say so."""
+        named = [name for name in self.columns if PERSONAL.search(name) or name == self.roles.person]
+        return [self.ours[name] if name in {*used, *self.of_itself} else name for name in named]
 
     def mapping(self, used: Sequence[str]) -> dict[str, str]:
         """Give `Table.columns` for those of some columns, by their names, that we call otherwise."""

@@ -1,1 +1,1 @@
-"""The report room: the scorecard as one page, in Markdown, in HTML, and on the screen."""
+"""The report room: a design and its scorecard as a flowchart, as a page for screen and paper, and on the terminal."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bottega.reporting.drawing.chart import Chart
+
 STAR = "★"
 """What marks the champion."""
 
@@ -183,7 +185,18 @@ class Plane:
     square: bool = False
 
 
-Block = Paragraph | Heading | Bullets | Facts | Notice | Grid | Dots | Bars | Plane
+Plot = Dots | Bars | Plane
+
+
+@dataclass(frozen=True)
+class Flow:
+    """The flowchart of the design."""
+
+    caption: str
+    chart: Chart
+
+
+Block = Paragraph | Heading | Bullets | Facts | Notice | Grid | Plot | Flow
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ _SCALES: dict[str, Callable[[float], str]] = {
 
 def dots(block: Dots) -> Markup:
     """Draw values with whiskers, one row each, above one axis."""
-    low, high, marks = _axis(block)
+    low, high, marks = span(block)
 
     def at(value: float) -> str:
         return f"{100 * (value - low) / (high - low):.2f}%"
@@ -66,8 +66,8 @@ def ticks(low: float, high: float, wanted: int = 4) -> list[float]:
     return [round(place * step, 12) for place in range(first, math.floor(high / step + 1e-9) + 1)]
 
 
-def _axis(block: Dots) -> tuple[float, float, list[float]]:
-    """The ends of the axis and its round values: all whiskers, the reference, and some room at both sides."""
+def span(block: Dots) -> tuple[float, float, list[float]]:
+    """Give the ends of the axis and its round values: all whiskers, the reference, and some room at both sides."""
     ends = [end for dot in block.dots for end in (dot.value, dot.low, dot.high) if end is not None]
     ends += [0.0] if block.zero else []
     ends += [block.reference[0]] if block.reference is not None else []

@@ -1,19 +1,22 @@
-"""The page in HTML: one file with no resource outside it and no script, for light and dark, screen and paper."""
+"""The page in HTML: one file with no resource outside it, for light and dark, screen and paper."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
 
 from bottega.design.design import Design
 from bottega.reporting.blocks import (
-    Bars,
     Block,
     Bullets,
     Code,
     Dots,
     Facts,
+    Flow,
     Grid,
     Heading,
     Inline,
@@ -21,27 +24,33 @@ from bottega.reporting.blocks import (
     Page,
     Paragraph,
     Plane,
+    Plot,
     Section,
     Status,
     Strong,
     Tile,
     Words,
 )
+from bottega.reporting.drawing.svg import svg
 from bottega.reporting.figures import bars, dots
 from bottega.reporting.markup import Markup, element, text
 from bottega.reporting.page import page
 from bottega.reporting.planes import plane
+from bottega.reporting.plots import bundle, spec
 from bottega.reporting.scorecard import Scorecard
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
-def html(design: Design, scorecard: Scorecard | Mapping[str, Any]) -> str:
+def html(design: Design, scorecard: Scorecard | Mapping[str, Any], interactive: bool = False) -> str:
     """Write the report as one self-contained HTML page.
 
-    When it is wrong: as `bottega.reporting.markdown.markdown`, with the same words and numbers, and pictures beside.
+    Its pictures are drawn here, and stand still. A button beside each puts an interactive one in its place: all of
+    Vega-Lite stands in the page then, which makes it about 900 kB larger, and the page's policy lets that one script
+    run and nothing else. When it is wrong: as `bottega.reporting.markdown.markdown`, with the same words and numbers.
 
-    design: the design that was built. scorecard: its dict, or what `bottega.reporting.scorecard.read` gives. Raises
+    design: the design that was built. scorecard: its dict, or what `bottega.reporting.scorecard.read` gives; `{}` for a
+    design that was not run. interactive: needs `bottega[report]`, see `bottega.reporting.plots.available`. Raises
     `DataError` for a scorecard whose values have the wrong type.
 
     >>> from bottega.systems.shop_recommendation import design
@@ -50,18 +59,29 @@ def html(design: Design, scorecard: Scorecard | Mapping[str, Any]) -> str:
     """
     told = page(design, scorecard)
     style = Markup(files("bottega.reporting").joinpath("page.css").read_text("utf-8"))
+    interactive = interactive and any(isinstance(block, Plot) for part in told.sections for block in part.blocks)
+    script = bundle() if interactive else ""
     head = element(
         "head",
         element("meta", charset="utf-8"),
-        element("meta", http_equiv="Content-Security-Policy", content=_POLICY),
+        element("meta", http_equiv="Content-Security-Policy", content=_policy(script)),
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
         element("meta", name="color-scheme", content="light dark"),
         element("title", f"{told.title}: {told.question}"),
         element("style", style),
     )
-    main = element("main", *(_section(section) for section in told.sections), id="main")
-    body = element("body", _header(told), _contents(told), main)
+    main = element("main", *(_section(section, interactive) for section in told.sections), id="main")
+    alive = element("script", Markup(script), type="module") if interactive else None
+    body = element("body", _header(told), _contents(told), main, alive)
     return f"<!doctype html>\n{element('html', head, body, lang='en')}\n"
+
+
+def _policy(script: str) -> str:
+    """Nothing from outside; of scripts this one alone, known by its hash."""
+    if not script:
+        return _POLICY
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return f"{_POLICY}; script-src 'sha256-{digest}'"
 
 
 def _header(told: Page) -> Markup:
@@ -98,10 +118,10 @@ def _contents(told: Page) -> Markup:
     return element("nav", element("ul", *links), aria_label="The seven steps")
 
 
-def _section(section: Section) -> Markup:
+def _section(section: Section, interactive: bool) -> Markup:
     number = element("span", f"{section.step}", class_="step") if section.step else None
     heading = element("h2", number, section.title, id=f"{section.key}-title")
-    blocks = [_block(block) for block in section.blocks]
+    blocks = [_plot(block, interactive) if isinstance(block, Plot) else _block(block) for block in section.blocks]
     return element("section", heading, *blocks, id=section.key, aria_labelledby=f"{section.key}-title")
 
 
@@ -120,15 +140,32 @@ def _block(block: Block) -> Markup:
         return element("dl", *pairs)
     if isinstance(block, Grid):
         return _grid(block)
-    if isinstance(block, Dots):
-        return dots(block)
-    if isinstance(block, Plane):
-        return plane(block)
-    return _bars(block)
+    if isinstance(block, Flow):
+        return _flow(block)
+    return _still(block)
 
 
-def _bars(block: Bars) -> Markup:
-    return bars(block)
+def _plot(block: Plot, interactive: bool) -> Markup:
+    """The picture as it stands; where scripts run, one that answers to the pointer may take its place."""
+    still = _still(block)
+    if not interactive:
+        return still
+    told = json.dumps(spec(block), ensure_ascii=True, separators=(",", ":")).replace("<", "\\u003c")
+    live = element("div", class_="live", hidden="")
+    data = element("script", Markup(told), type="application/json")
+    inner = still.removeprefix("<figure ").removesuffix("</figure>").replace('class="', 'class="wakes ', 1)
+    return Markup(f"<figure {inner}{live}{data}</figure>")
+
+
+def _still(block: Plot) -> Markup:
+    return dots(block) if isinstance(block, Dots) else plane(block) if isinstance(block, Plane) else bars(block)
+
+
+def _flow(block: Flow) -> Markup:
+    """The flowchart in a box that scrolls by itself where it is wider than the page."""
+    drawn = Markup(svg(block.chart).replace(' xmlns="http://www.w3.org/2000/svg"', "", 1))  # a page knows it
+    wide = element("div", drawn, class_="wide", tabindex="0", role="region", aria_label=block.caption)
+    return element("figure", element("figcaption", block.caption), wide, class_="drawing")
 
 
 def _grid(block: Grid) -> Markup:

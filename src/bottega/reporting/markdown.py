@@ -1,4 +1,4 @@
-"""The page in Markdown: tables hold every number, pictures are left to the HTML page."""
+"""The page in Markdown: tables hold every number; the flowchart is Mermaid, other pictures are files beside it."""
 
 from __future__ import annotations
 
@@ -8,23 +8,22 @@ from typing import Any
 
 from bottega.design.design import Design
 from bottega.reporting.blocks import (
-    Bars,
-    Block,
     Bullets,
     Code,
-    Dots,
     Facts,
+    Flow,
     Grid,
     Heading,
     Inline,
     Notice,
     Paragraph,
-    Plane,
+    Plot,
     Section,
     Status,
     Strong,
     Words,
 )
+from bottega.reporting.drawing.mermaid import mermaid
 from bottega.reporting.page import page
 from bottega.reporting.scorecard import Scorecard
 
@@ -34,13 +33,14 @@ _MEANING = re.compile(
 _AT_START = re.compile(r"(\d{1,9})(?=[.)](?:\s|$))|(?=[-+=#>])")
 
 
-def markdown(design: Design, scorecard: Scorecard | Mapping[str, Any]) -> str:
+def markdown(design: Design, scorecard: Scorecard | Mapping[str, Any], pictures: Sequence[str] = ()) -> str:
     """Write the report as one page of Markdown (CommonMark with tables).
 
     When it is wrong: it says what the scorecard says; it computes nothing but counts of goals, sums of seconds, and the
     requests a second that the design's traffic means.
 
-    design: the design that was built. scorecard: its dict, or what `bottega.reporting.scorecard.read` gives. Raises
+    design: the design that was built. scorecard: its dict, or what `bottega.reporting.scorecard.read` gives; `{}` for a
+    design that was not run. pictures: the file of each plot of the page, in their order; nothing: tables alone. Raises
     `DataError` for a scorecard whose values have the wrong type.
 
     >>> from bottega.systems.shop_recommendation import design
@@ -57,8 +57,9 @@ def markdown(design: Design, scorecard: Scorecard | Mapping[str, Any]) -> str:
         lines.append(" · ".join(figures))
     if told.origin:
         lines.append(_line(escaped(" · ".join(told.origin))))
+    files = iter(pictures)
     for section in told.sections:
-        lines += _section(section)
+        lines += _section(section, files)
     return "\n\n".join(line for line in lines if line) + "\n"
 
 
@@ -68,8 +69,12 @@ def escaped(text: str) -> str:
     >>> print(escaped("<b>a|b</b> *c* snake_case _d_"))
     \\<b>a\\|b\\</b> \\*c\\* snake_case \\_d\\_
     """
-    flat = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
-    return _MEANING.sub(r"\\\1", flat)
+    return _MEANING.sub(r"\\\1", _flat(text))
+
+
+def _flat(text: str) -> str:
+    """In one line, without signs that are not seen."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
 
 
 def _line(text: str) -> str:
@@ -78,14 +83,17 @@ def _line(text: str) -> str:
     return text if start is None else f"{start[1] or ''}\\{text[len(start[1] or '') :]}"
 
 
-def _section(section: Section) -> Iterator[str]:
+def _section(section: Section, pictures: Iterator[str]) -> Iterator[str]:
     number = f"{section.step}. " if section.step else ""
     yield f"## {number}{escaped(section.title)}"
     for block in section.blocks:
-        yield _block(block)
+        if not isinstance(block, Plot):
+            yield _block(block)
+        elif (picture := next(pictures, None)) is not None:
+            yield f"![{escaped(block.caption).replace(']', chr(92) + ']')}]({picture})"
 
 
-def _block(block: Block) -> str:
+def _block(block: Paragraph | Heading | Bullets | Facts | Notice | Grid | Flow) -> str:
     if isinstance(block, Heading):
         return f"### {escaped(block.text)}"
     if isinstance(block, Paragraph):
@@ -98,12 +106,7 @@ def _block(block: Block) -> str:
         return "\n".join(f"- **{escaped(label)}**: {_words(words)}" for label, words in block.items)
     if isinstance(block, Grid):
         return _grid(block)
-    return _left_out(block)
-
-
-def _left_out(block: Dots | Bars | Plane) -> str:  # noqa: ARG001
-    """A picture shows what the table beside it says."""
-    return ""
+    return f"```mermaid\n{mermaid(block.chart)}```"
 
 
 def _grid(block: Grid) -> str:
@@ -138,7 +141,7 @@ def _inline(part: Inline) -> str:
 
 def _code(text: str) -> str:
     """Fence with more backticks than the text has in a row; a bar needs a backslash in a table."""
-    flat = " ".join(text.split())
+    flat = _flat(text)
     longest = max((len(run) for run in re.findall("`+", flat)), default=0)
     fence = "`" * (longest + 1)
     pad = " " if flat.startswith("`") or flat.endswith("`") else ""

@@ -8,6 +8,7 @@ from typing import Any
 from bottega.design.design import Design
 from bottega.reporting.blocks import Page
 from bottega.reporting.chapters.data import data
+from bottega.reporting.chapters.drawing import drawing
 from bottega.reporting.chapters.evaluation import evaluation
 from bottega.reporting.chapters.features import features
 from bottega.reporting.chapters.making import making
@@ -20,7 +21,7 @@ from bottega.reporting.doubts import doubts
 from bottega.reporting.scorecard import Scorecard, of
 from bottega.reporting.verdict import tiles, verdict
 
-CHAPTERS = (scope, data, features, models, evaluation, serving, monitoring, making, missing)
+CHAPTERS = (drawing, scope, data, features, models, evaluation, serving, monitoring, making, missing)
 
 
 def page(design: Design, scorecard: Scorecard | Mapping[str, Any]) -> Page:

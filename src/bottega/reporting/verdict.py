@@ -16,6 +16,8 @@ def verdict(card: Scorecard) -> Status:
     >>> verdict(of({"goals": [{"metric": "mrr", "limit": "at least 0.4", "met": True}], "release": {"released": True}}))
     Status(good=True, text='The one goal is met; released.')
     """
+    if card == Scorecard():
+        return Status(None, "A design that was not run: what it says is not measured yet.")
     missed = [goal for goal in card.goals if goal.met is False]
     release = card.release
     failed = [gate.name for gate in release.gates if not gate.passed] if release else []

@@ -60,12 +60,14 @@ design = bt.Design(
         primary="log_loss",
         metrics=["normalized_entropy", "roc_auc", "predicted_over_observed"],
         slices=["campaign", "policy"],
-        goals=[bt.Goal("predicted_over_observed", within=(0.7, 1.4))],
+        goals=[bt.Goal("normalized_entropy", at_most=1.05), bt.Goal("predicted_over_observed", within=(0.7, 1.4))],
         unit="request",  # visitors have no names here
         tolerance=0.001,
+        experiment=bt.Experiment("clicks per thousand impressions", unit="impression", minimum_effect=0.02),
     ),
     serving=bt.Serving(path=[bt.Candidates(at_most=80), bt.Rank(budget_ms=10), bt.Show(k=3)]),
     monitoring=bt.Monitoring(
-        watches=[bt.Watch("predicted_over_observed", within=(0.7, 1.4), every="7d")], retrain=bt.Retrain(every="1d")
+        watches=[bt.Watch("predicted_over_observed", within=(0.7, 1.4), every="7d")],
+        retrain=bt.Retrain(every="1d", rollout=[bt.Shadow(), bt.Canary(0.05)]),
     ),
 )  # fmt: skip

@@ -124,6 +124,7 @@ design = bt.Design(
     evaluation=bt.Evaluation(
         primary="ndcg@10",
         metrics=["recall@10", "mrr", "coverage@10"],
+        slices=["cold"],
         goals=[
             bt.Goal("ndcg@10", above="Newest"),
             bt.Goal("ndcg@10", above="Trending"),

@@ -1,15 +1,15 @@
-"""`bottega report`: the page of the newest run, or of a build."""
+"""`bottega report`: the design document, with what the newest run, or a build, measured."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from bottega.design.design import Design
-from bottega.errors import BuildError
-from bottega.files import read_json
-from bottega.reporting.html import html
-from bottega.reporting.markdown import markdown
+from bottega.reporting.documents import documents
+from bottega.reporting.scorecard import Scorecard, read
 from bottega.runs.builds import find_build
+from bottega.runs.workspace import Workspace
 from bottega.verbs.finding import find_design, find_workspace
 from bottega.verbs.saving import save
 
@@ -20,20 +20,28 @@ def report(
     build: str | None = None,
     workspace: str | Path | None = None,
     out: str | Path | None = None,
+    formats: Collection[str] = (),
 ) -> list[Path]:
-    """Write the report of the newest run, or of a build, as `report.md` and `report.html`, and say where.
+    """Write the design document as `report.html`, `report.md` and `report.pdf`, and say where.
 
-    build: its id or the beginning of one; nothing: the newest run. out: a folder; nothing: the workspace's.
-    Errors: `BuildError` where nothing was run yet.
+    Before the first run it is the document of the design alone, and names what is not measured. Without the parts for
+    plots and paper (`bottega[report]`) its pictures stand still, and there is no PDF.
+
+    build: its id or the beginning of one; nothing: the newest run. out: a folder; nothing: the workspace's. formats:
+    some of `html`, `md` and `pdf`; nothing: all that can be written here.
+    Errors: `BuildError` for a build that is not there, or a format that cannot be written; `DataError` for a scorecard
+    that is damaged.
     """
     found = find_design(design)
     space = find_workspace(found, workspace, design)
-    card = space.folder / "scorecard.json" if build is None else find_build(space, build).folder / "scorecard.json"
-    if not card.is_file():
-        raise BuildError(
-            f"workspace {str(space.root)!r}", f"no run of {found.name!r}", "a design that was run",
-            f"bottega run {space.typed}",
-        )  # fmt: skip
-    told = read_json(card)
     folder = Path(out) if out is not None else space.folder
-    return save(folder, {"report.md": markdown(found, told).encode(), "report.html": html(found, told).encode()})
+    saved = save(folder, documents(found, measured(space, build), formats))
+    return [path for path in saved if path.parent == folder]  # plots stand in a folder of their own
+
+
+def measured(space: Workspace, build: str | None) -> Scorecard:
+    """Give what a build measured; of the newest run where none is named, and nothing before the first one."""
+    if build is not None:
+        return read(find_build(space, build).folder / "scorecard.json")
+    newest = space.folder / "scorecard.json"
+    return read(newest) if newest.is_file() else Scorecard()

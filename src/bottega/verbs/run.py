@@ -20,8 +20,7 @@ from bottega.design.serving import Auction, Candidates, Pace, Rank, Retrieve, Sh
 from bottega.errors import BuildError
 from bottega.evaluation.estimating import check
 from bottega.files import read_json, write_bytes, write_json, writing
-from bottega.reporting.html import html
-from bottega.reporting.markdown import markdown
+from bottega.reporting.documents import documents
 from bottega.runs.builds import Build, build_id, make_build
 from bottega.runs.cleaning import clean
 from bottega.runs.progress import Progress, Silent
@@ -333,6 +332,6 @@ def _write(job: Job, build: Build, card: dict[str, Any]) -> Path:
     with writing(folder / "predictions.parquet") as part:
         shutil.copyfile(build.folder / "predictions.parquet", part)
     write_json(folder / "scorecard.json", card)
-    write_bytes(folder / "report.md", markdown(job.design, card).encode())
-    write_bytes(folder / "report.html", html(job.design, card).encode())
+    for name, content in documents(job.design, card, ("html", "md")).items():  # the PDF: bottega report
+        write_bytes(folder / name, content)
     return folder / "report.html"

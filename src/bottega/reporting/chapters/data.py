@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bottega.design.design import Design
-from bottega.reporting import numbers
+from bottega.reporting import numbers, wording
 from bottega.reporting.blocks import Block, Code, Facts, Grid, Paragraph, Section, Words
 from bottega.reporting.chapters.examples import chances, labels, position, sampling
 from bottega.reporting.parts import TableCount
@@ -30,9 +30,10 @@ def data(design: Design, card: Scorecard) -> Section:
     if counts is None:
         blocks.append(Paragraph("No rows were counted.", quiet=True))
     part = design.data
-    facts: list[tuple[str, Words]] = [("Examples", Code(repr(part.examples)))]
-    facts += [("Label", Code(repr(label))) for label in part.labels]
-    facts.append(("Split", Code(repr(part.split))))
+    facts: list[tuple[str, Words]] = [(f"Table {each.name}", wording.table(each)) for each in part.tables]
+    facts.append(("An example", (f"{wording.examples(part.examples)}: ", Code(repr(part.examples)))))
+    facts += [(f"Label {each.name}", (f"{wording.label(each)}: ", Code(repr(each)))) for each in part.labels]
+    facts.append(("Parted", (f"{wording.split(part.split)}: ", Code(repr(part.split)))))
     if part.sampling is not None:
         facts.append(("Sampling", (Code(repr(part.sampling)), f": {sampling(part.sampling)}")))
     if part.position is not None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from bottega.design.design import Design
 from bottega.errors import DesignError
 from bottega.metrics import metric
-from bottega.reporting import numbers
-from bottega.reporting.blocks import Block, Dot, Dots, Grid, Heading, Paragraph, Section, Status, Words
+from bottega.reporting import numbers, wording
+from bottega.reporting.blocks import Block, Bullets, Dot, Dots, Grid, Heading, Paragraph, Section, Status, Words
 from bottega.reporting.chapters.ablation import ablation
 from bottega.reporting.chapters.calibration import calibration
 from bottega.reporting.chapters.funnel import funnel
 from bottega.reporting.chapters.models import asked_metrics
 from bottega.reporting.chapters.search import search
+from bottega.reporting.measured import Measured
 from bottega.reporting.parts import Promise
 from bottega.reporting.scorecard import Comparison, Ladder, Rung, Scorecard
 from bottega.reporting.verdict import decided, reached
@@ -20,11 +21,14 @@ _ALL = "all candidates"
 _EVERYBODY = "everybody"
 _ITEMS = "events of the item before"
 _SLICES = {"interactions": "events of the person before"}
+_BY_EYE = 30  # slices in one picture
 
 
 def evaluation(design: Design, card: Scorecard) -> Section:
     """Show goals, comparisons, funnel and slices, and the experiment that the design asks for."""
-    blocks: list[Block] = [Heading("Goals"), *_goals(card)]
+    told = f"Champions are chosen on validation by {numbers.title(design.evaluation.primary)}: the simplest rung that "
+    told += f"loses no more than {numbers.setting(design.evaluation.tolerance)} of it. The test is read once, after."
+    blocks: list[Block] = [Paragraph(told), Heading("Goals"), *_goals(design, card)]
     for ladder in card.judged:
         blocks += _comparisons(card, ladder)
     blocks += calibration(card)
@@ -47,9 +51,12 @@ def met(goal: Promise) -> Status:
     return Status(goal.met, "not judged" if goal.met is None else "met" if goal.met else "missed")
 
 
-def _goals(card: Scorecard) -> list[Block]:
+def _goals(design: Design, card: Scorecard) -> list[Block]:
+    if not card.goals and design.evaluation.goals:
+        promised = [wording.goal(each) for each in design.evaluation.goals]
+        return [Bullets(promised), Paragraph("None of them was judged yet.", quiet=True)]
     if not card.goals:
-        return [Paragraph("The design sets no goals, or none was judged.", quiet=True)]
+        return [Paragraph("The design sets no goals.", quiet=True)]
     rows: list[list[Words]] = []
     for goal in card.goals:
         where = ", ".join(part for part in (goal.ladder, goal.view, goal.slice) if part) or _EVERYBODY
@@ -136,11 +143,10 @@ def _of_slices(design: Design, card: Scorecard, ladder: Ladder, rung: Rung) -> l
         for value, metrics in values.items():
             found = [metrics.get(each) for each in asked]
             people = next((at.n for at in metrics.values() if at.n is not None), None)
-            cells = [
-                numbers.NONE if at is None else numbers.estimate(at.value, at.low, at.high, numbers.places(each))
-                for each, at in zip(asked, found, strict=True)
-            ]
+            cells = [numbers.NONE if at is None else _estimate(each, at) for each, at in zip(asked, found, strict=True)]
             rows.append([_SLICES.get(name, name), value, *cells, numbers.count(people)])
+    if dots := _slice_dots(rung, asked[:1]):
+        blocks.append(Dots(f"{numbers.title(asked[0])} of {_named(ladder, rung)} by slice, with 95 % intervals", dots))
     if rows:
         head = ["slice", "value", *map(numbers.title, asked), "people"]
         blocks.append(Grid(f"{_named(ladder, rung)} by slice", head, rows, left=2))
@@ -153,6 +159,22 @@ def _of_slices(design: Design, card: Scorecard, ladder: Ladder, rung: Rung) -> l
     if told:
         blocks.append(Paragraph(f"Too few requests to tell: {', '.join(told)}.", quiet=True))
     return blocks
+
+
+def _slice_dots(rung: Rung, asked: list[str]) -> list[Dot]:
+    """The first metric of each slice; none where there are too many to tell apart by eye, or only one."""
+    found = [
+        Dot(f"{_SLICES.get(name, name)}: {value}", at.value, at.low, at.high, _estimate(metric, at), "dot")
+        for metric in asked
+        for name, values in rung.slices.items()
+        for value, metrics in values.items()
+        if (at := metrics.get(metric)) is not None and at.value is not None
+    ]
+    return found if 1 < len(found) <= _BY_EYE else []
+
+
+def _estimate(name: str, at: Measured) -> str:
+    return numbers.estimate(at.value, at.low, at.high, numbers.places(name))
 
 
 def _named(ladder: Ladder, rung: Rung) -> str:

@@ -20,6 +20,7 @@ from bottega.reporting.blocks import (
 )
 from bottega.reporting.chapters.auction import auction
 from bottega.reporting.chapters.compression import compression
+from bottega.reporting.drawing.online import about
 from bottega.reporting.parts import Service
 from bottega.reporting.scorecard import Scorecard
 from bottega.reporting.search_parts import Arrival
@@ -30,8 +31,7 @@ _QUANTILES = ("p50", "p95", "p99")
 
 def serving(design: Design, card: Scorecard) -> Section:
     """Show the path, the auction, what was compressed, the latencies, the stages' milliseconds and the gates."""
-    path = " → ".join(repr(stage) for stage in design.serving.path)
-    blocks: list[Block] = [Facts([("Path", Code(path))]), *auction(design, card)]
+    blocks: list[Block] = [_path(design), *auction(design, card)]
     blocks += [*compression(design, card), Heading("Latency")]
     service = card.serving
     if service is None or service.p50_ms is service.p95_ms is service.p99_ms is None:
@@ -51,6 +51,16 @@ def serving(design: Design, card: Scorecard) -> Section:
         told = arrived(card.arrival)
         blocks.append(Paragraph(f"{numbers.begun(told)}."))
     return Section("serving", "Serving", [*blocks, Heading("Release"), *_release(card)], 6)
+
+
+def _path(design: Design) -> Grid:
+    """Each stage: what it does, and the milliseconds that it has."""
+    rows: list[list[Words]] = []
+    for place, stage in enumerate(design.serving.path, 1):
+        budget = getattr(stage, "budget_ms", None)
+        told = f"{numbers.setting(budget)} ms" if budget is not None else "none set"
+        rows.append([f"{place} {type(stage).__name__}", about(stage), Code(repr(stage)), told])
+    return Grid("The path of a request", ["stage", "what it does", "as the design has it", "budget"], rows, left=4)
 
 
 def arrived(found: Arrival) -> str:

@@ -1,0 +1,74 @@
+"""A design before all rules: what they find, with the line of each finding, and what the design silences."""
+
+from __future__ import annotations
+
+import msgspec
+
+from bottega.design.design import Design
+from bottega.reviewing.finding import Claim, Finding
+from bottega.reviewing.lines import Lines
+from bottega.reviewing.rule import Rule
+from bottega.reviewing.rules import RULES
+from bottega.reviewing.seen import Seen
+
+
+class Review(msgspec.Struct, frozen=True):
+    """What a review found."""
+
+    design: str
+    """The design's name."""
+    file: str
+    """Its file; nothing: it was made in memory."""
+    findings: tuple[Finding, ...]
+    """What the rules found, the gravest first, then by line; those that are silenced are among them."""
+    held: tuple[str, ...]
+    """Codes of the rules that found nothing."""
+    waiting: tuple[str, ...] = ()
+    """Codes of the rules that go by data, where none were looked at."""
+    why: str = ""
+    """Why no data were looked at."""
+    printed: str = ""
+    """What the design's file printed while it was loaded."""
+    seconds: float = 0.0
+
+    @property
+    def open(self) -> list[Finding]:
+        """Give the findings that are not silenced."""
+        return [finding for finding in self.findings if finding.silenced is None]
+
+    @property
+    def stopping(self) -> list[Finding]:
+        """Give those that would stop a run, or make its numbers wrong."""
+        return [finding for finding in self.open if finding.severity == "stop"]
+
+
+def judge(design: Design, seen: Seen | None = None, file: str = "", lines: Lines | None = None) -> Review:
+    """Let all rules look at a design.
+
+    seen: in its tables; nothing: rules that need them wait. file, lines: of the design, for the place of a finding.
+
+    >>> from bottega.systems import find
+    >>> judge(find("shop-recommendation")).findings
+    ()
+    """
+    findings: list[Finding] = []
+    held, waiting = [], []
+    for rule in RULES:
+        if rule.needs_data and seen is None:
+            waiting.append(rule.code)
+            continue
+        claims = list(rule.run(design, seen))
+        findings += [_finding(rule, claim, design, file, lines) for claim in claims]
+        if not claims:
+            held.append(rule.code)
+    findings.sort(key=lambda one: (one.silenced is not None, one.severity != "stop", one.line, one.code))
+    return Review(design.name, file, tuple(findings), tuple(held), tuple(waiting))
+
+
+def _finding(rule: Rule, claim: Claim, design: Design, file: str, lines: Lines | None) -> Finding:
+    line, column = lines.spot(claim.place) if lines is not None else (0, 0)
+    reason = design.silenced.get(rule.code)
+    return Finding(
+        rule.code, rule.title, claim.severity or rule.severity, claim.place, claim.found, claim.costs, claim.fix,
+        file, line, column, reason if reason is not None and reason.strip() else None,
+    )  # fmt: skip

@@ -1,0 +1,183 @@
+"""Rules on step 6, serving: how wide the path is, what it shows, and what it learns from that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bottega.design.design import Design
+from bottega.design.examples import FromPositives
+from bottega.design.models import Model, rung_name
+from bottega.design.reranking import Explore, Quota
+from bottega.design.serving import Retrieve
+from bottega.reviewing.finding import Claim
+from bottega.reviewing.looking import shown, stages
+from bottega.reviewing.rule import rule
+from bottega.reviewing.seen import Seen
+
+
+@rule("R603", "stop")
+def narrower_than_the_page(design: Design, _: Seen | None) -> Iterator[Claim]:
+    """Fewer candidates are retrieved than are shown.
+
+    Why. The page is filled from what was retrieved. With 10 candidates for 20 places, half of it stays empty, and
+    ranking has nothing to choose from. Ten candidates a place is a usual beginning.
+
+    Example.
+
+        path=[bt.Retrieve(k=10), bt.Rank(), bt.Show(k=20)]
+
+    Fix. `bt.Retrieve(k=300)`, and sources that find as many.
+
+    Source. P. Covington, J. Adams and E. Sargin, Deep Neural Networks for YouTube Recommendations, RecSys 2016.
+    """
+    last = shown(design)
+    for place, stage in stages(design, Retrieve):
+        found = sum(getattr(rung, "k", 0) + getattr(rung, "unseen", 0) for rung in design.models.get("retrieve", ()))
+        width = min(stage.k, found)
+        if last is not None and width < last[1]:
+            by = "the stage keeps" if stage.k <= found else "all sources together find"
+            yield Claim(
+                f"{place}.k",
+                f"{by} {width} candidates, and {last[1]} are shown.",
+                f"{last[1] - width} places of {last[1]} stay empty, and ranking has nothing to choose from.",
+                f"bt.Retrieve(k={10 * last[1]})",
+            )
+
+
+@rule("R604", "warn", needs_data=True)
+def wider_than_the_catalogue(design: Design, seen: Seen | None) -> Iterator[Claim]:
+    """More candidates are asked for than there are.
+
+    Why. A retrieval that returns the whole catalogue retrieves nothing: recall is 1 whatever it does, and ranking pays
+    for every item. It is mostly a slip, or the data are a sample.
+
+    Example.
+
+        path=[bt.Retrieve(k=500), …]                   # of 300 items
+
+    Fix. A tenth of the catalogue or less; or `bt.Candidates()` where it is small enough to rank whole.
+
+    Source. P. Covington, J. Adams and E. Sargin, Deep Neural Networks for YouTube Recommendations, RecSys 2016.
+    """
+    catalogue = seen.catalogue if seen is not None else None
+    for place, stage in stages(design, Retrieve):
+        if catalogue is not None and stage.k >= catalogue:
+            yield Claim(
+                f"{place}.k",
+                f"{stage.k:,} candidates are kept, and the catalogue has {catalogue:,}.",
+                "Everything is retrieved: recall is 1 whatever the sources do, and nothing is learnt about them.",
+                f"k={max(1, catalogue // 10)}",
+            )
+
+
+@rule("R606", "stop")
+def nothing_logged(design: Design, _: Seen | None) -> Iterator[Claim]:
+    """Decisions are not logged, and something has to read them.
+
+    Why. Exploration is worth its price only through the chances that are logged with it; watches, off-policy estimates
+    and the next training set are read from the same log.
+
+    Example.
+
+        bt.Serving(path=[…, bt.Explore(), bt.Show()], log=False)
+
+    Fix. Leave `log=False` out.
+
+    Source. L. Bottou et al., Counterfactual Reasoning and Learning Systems: The Example of Computational Advertising,
+    Journal of Machine Learning Research 14, 2013.
+    """
+    if design.serving.log:
+        return
+    explores = stages(design, Explore)
+    if explores or design.monitoring.watches or design.monitoring.retrain is not None:
+        reader = "exploration" if explores else "watching" if design.monitoring.watches else "learning again"
+        yield Claim(
+            "serving.log",
+            f"decisions are not logged, and {reader} lives on that log.",
+            "What was shown, and with which chance, is lost: nothing can be judged or learnt from it.",
+            "leave log=False out",
+        )
+
+
+@rule("R607", "warn")
+def closed_loop(design: Design, _: Seen | None) -> Iterator[Claim]:
+    """The design learns again from what it showed, and never shows anything else.
+
+    Why. What is retrieved is seen, what is seen is taken, and what is taken is retrieved again. Without a little
+    exploration the log narrows with each round, and no later model can know what was missed.
+
+    The rule speaks where the path itself retrieves; where a request brings its candidates, others choose them.
+
+    Example.
+
+        path=[bt.Retrieve(), bt.Rank(), bt.Show()]
+        retrain=bt.Retrain(every="1d")
+
+    Fix. `bt.Explore(epsilon=0.01)` before `Show()`: one place in a hundred, with its chance in the log.
+
+    Source. A. Chaney, B. Stewart and B. Engelhardt, How Algorithmic Confounding in Recommendation Systems Increases
+    Homogeneity and Decreases Utility, RecSys 2018, https://doi.org/10.1145/3240323.3240370
+    """
+    learns = design.monitoring.retrain is not None and isinstance(design.data.examples, FromPositives)
+    if learns and stages(design, Retrieve) and not stages(design, Explore):
+        yield Claim(
+            "serving.path",
+            "the design learns again from its own lists, and explores nothing.",
+            "Each round knows only what the round before showed: the catalogue narrows, and new items stay unknown.",
+            "bt.Explore(epsilon=0.01, pool=60) before bt.Show()",
+        )
+
+
+@rule("R608", "stop")
+def quota_beyond_reach(design: Design, _: Seen | None) -> Iterator[Claim]:
+    """A quota asks for more than there is room for.
+
+    Why. Quotas of one list share its places. Where they ask for more together than there are, or for places that nobody
+    is shown, they cannot be met; a quota of a source beyond what it finds cannot either.
+
+    Example.
+
+        path=[…, bt.Quota(where="age < 24", at_least=6), bt.Quota(where="owned", at_least=6), bt.Show(k=10)]
+
+    Fix. Smaller quotas, or `first=` as many as are shown.
+
+    Source. L. E. Celis, D. Straszak and N. K. Vishnoi, Ranking with Fairness Constraints, ICALP 2018.
+    """
+    last = shown(design)
+    asked: dict[int, int] = {}
+    for place, stage in stages(design, Quota):
+        asked[stage.first] = asked.get(stage.first, 0) + (stage.at_least or 0)
+        if asked[stage.first] > stage.first:
+            yield Claim(
+                f"{place}.at_least",
+                f"quotas ask for {asked[stage.first]} of the first {stage.first} places.",
+                "They cannot all be met: whichever is written last is missed in every answer.",
+                "smaller quotas",
+                "warn",
+            )
+        elif last is not None and stage.at_least and stage.first > last[1]:
+            yield Claim(
+                f"{place}.first",
+                f"a quota counts the first {stage.first} places, and {last[1]} are shown.",
+                "What it lifts may stand below the last place that anybody sees.",
+                f"first={last[1]}",
+                "warn",
+            )
+    finds = {rung_name(rung): getattr(rung, "k", 0) + getattr(rung, "unseen", 0) for rung in _sources(design)}
+    for place, stage in stages(design, Retrieve):
+        for name, number in stage.quotas.items():
+            if number > finds.get(name, number):
+                yield Claim(
+                    f"{place}.quotas",
+                    f"{number} candidates of {name} stay for sure, and it finds {finds[name]}.",
+                    "The quota is never met.",
+                    f'quotas={{"{name}": {finds[name]}}}',
+                    "warn",
+                )
+
+
+def _sources(design: Design) -> list[Model]:
+    return list(design.models.get("retrieve", ()))
+
+
+RULES = (narrower_than_the_page, wider_than_the_catalogue, nothing_logged, closed_loop, quota_beyond_reach)

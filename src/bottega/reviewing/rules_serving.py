@@ -1,0 +1,143 @@
+"""Rules on step 6, serving: budgets, fallbacks, and what the service carries."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from bottega.design.design import Design
+from bottega.design.serving import Rank, Score
+from bottega.reviewing.finding import Claim
+from bottega.reviewing.looking import stages
+from bottega.reviewing.rule import rule
+from bottega.reviewing.seen import Seen
+
+_PROCESSES = 100
+
+
+@rule("R601", "stop")
+def budgets_over_the_limit(design: Design, _: Seen | None) -> Iterator[Claim]:
+    """The budgets of the stages add up to more than the limit.
+
+    Why. Stages follow one another: what each may take adds up. Where the sum is above the promised p99, every stage may
+    keep its budget and the service still breaks its promise.
+
+    Example.
+
+        limits=bt.Limits(p99_ms=20)
+        path=[bt.Retrieve(budget_ms=15), bt.Rank(budget_ms=15), bt.Show()]
+
+    Fix. Smaller budgets, with something left for reading features and writing the answer; or a larger limit.
+
+    Source. J. Dean and L. A. Barroso, The Tail at Scale, Communications of the ACM 56(2), 2013.
+    """
+    limit = design.scope.limits.p99_ms
+    budgets = [(place, ms) for place, stage in enumerate(design.serving.path) if (ms := _budget(stage)) is not None]
+    total = sum(ms for _, ms in budgets)
+    if limit is not None and total > limit:
+        parts = " + ".join(f"{ms:g}" for _, ms in budgets)
+        yield Claim(
+            f"serving.path[{budgets[-1][0]}].budget_ms",
+            f"the stages may take {parts} = {total:g} ms, and the limit is {limit:g} ms.",
+            f"Every stage can keep its budget, and answers still come {total - limit:g} ms too late.",
+            f"budgets that add up to at most {limit:g}, or p99_ms={math.ceil(total * 1.25)}",
+        )
+
+
+@rule("R602", "warn")
+def no_fallback(design: Design, _: Seen | None) -> Iterator[Claim]:
+    """A stage has no budget, and so no fallback.
+
+    Why. A stage that runs over its budget is left out: the order of the stage before stands, and the answer says so. A
+    stage without a budget is waited for, and one slow model holds up every answer.
+
+    Example.
+
+        bt.Serving(path=[bt.Retrieve(), bt.Rank(), bt.Show()])       # with limits=bt.Limits(p99_ms=50)
+
+    Fix. `bt.Rank(budget_ms=25)`
+
+    Source. B. Beyer et al. (eds.), Site Reliability Engineering, O'Reilly 2016, chapter 22 (graceful degradation),
+    https://sre.google/sre-book/addressing-cascading-failures/
+    """
+    limits = design.scope.limits
+    if limits.p99_ms is None and limits.availability is None:
+        return
+    for place, stage in stages(design, Rank, Score):
+        if stage.budget_ms is None:
+            promised = (
+                f"{limits.p99_ms:g} ms" if limits.p99_ms is not None else f"{100 * (limits.availability or 0):g} %"
+            )
+            yield Claim(
+                place,
+                f"{type(stage).__name__}({stage.ladder!r}) has no budget, and the service promises {promised}.",
+                "When the model is slow there is no other answer: people wait, or get none.",
+                f"budget_ms={(limits.p99_ms or 50) / 2:g}",
+            )
+
+
+@rule("R605", "warn", needs_data=True)
+def more_than_it_carries(design: Design, seen: Seen | None) -> Iterator[Claim]:
+    """The traffic is more than the measured service carries.
+
+    Why. What a request keeps a process busy, times the requests of the busiest second, is the number of processes that
+    are needed. The last run measured the first; the scope says the second.
+
+    Example.
+
+        traffic=bt.Traffic(daily_users=50_000_000, requests_per_user=20)       # at 12 ms a request
+
+    Fix. Fewer candidates, a smaller model (`compress=[…]`), or more machines: `bottega size` says how many.
+
+    Source. N. Gunther, Guerrilla Capacity Planning, Springer 2007 (utilisation law: U = X · S).
+    """
+    traffic, card = design.scope.traffic, seen.scorecard if seen is not None else {}
+    if traffic is None or "ms" not in card:
+        return
+    peak = traffic.daily_users * traffic.requests_per_user * traffic.peak_factor / 86_400
+    needed = peak * card["ms"] / 1000
+    limit = design.scope.limits.p99_ms
+    late = limit is not None and card.get("p99_ms", 0.0) > limit and peak > card.get("rate", 0.0)
+    if needed > _PROCESSES or late:
+        slow = f"; at {card['rate']:g} requests/s its p99 was {card['p99_ms']:.1f} ms already" if late else ""
+        yield Claim(
+            "scope.traffic",
+            f"{peak:,.0f} requests come in the busiest second, and one keeps a process busy for {card['ms']:.1f} ms.",
+            f"That is the work of {needed:,.0f} processes (measured by the last run); the design says "
+            f"{design.serving.workers}{slow}.",
+            "fewer candidates, a smaller model, or as many machines: bottega size",
+        )
+
+
+@rule("R609", "warn")
+def one_process(design: Design, _: Seen | None) -> Iterator[Claim]:
+    """One process answers, and the design promises to be there.
+
+    Why. A process is restarted at each deployment, and dies now and then. Alone, every restart is an outage; 99.9 % of
+    a month leaves 43 minutes.
+
+    Example.
+
+        limits=bt.Limits(availability=0.999)
+        bt.Serving(path=[…], workers=1)
+
+    Fix. `workers=2` or more, on two machines or more.
+
+    Source. B. Beyer et al. (eds.), Site Reliability Engineering, O'Reilly 2016, chapter 3 (embracing risk),
+    https://sre.google/sre-book/embracing-risk/
+    """
+    promised = design.scope.limits.availability
+    if promised is not None and promised >= 0.999 and design.serving.workers == 1:
+        yield Claim(
+            "serving.workers",
+            f"one process answers, and {100 * promised:g} % of the requests are promised an answer.",
+            f"A month leaves {43_200 * (1 - promised):.0f} minutes for every restart, deployment and fault.",
+            "workers=2",
+        )
+
+
+def _budget(stage: object) -> float | None:
+    return getattr(stage, "budget_ms", None)
+
+
+RULES = (budgets_over_the_limit, no_fallback, more_than_it_carries, one_process)

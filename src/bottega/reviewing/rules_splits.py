@@ -1,0 +1,187 @@
+"""Rules on step 2, data: how examples are parted, and how long the parts are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bottega.design.data import GroupSplit, RandomSplit, TimeSplit
+from bottega.design.design import Design
+from bottega.design.examples import FromPositives
+from bottega.design.part import microseconds
+from bottega.reviewing.finding import Claim
+from bottega.reviewing.looking import DAY, about, examples_table, family, maturity, percent, spelled
+from bottega.reviewing.rule import rule
+from bottega.reviewing.seen import Compared, Seen
+
+_LITTLE = 0.005
+_UNEQUAL = 0.2  # of the rate of a weekday, against the smallest
+
+
+@rule("R201", "stop")
+def random_split(design: Design, seen: Seen | None) -> Iterator[Claim]:
+    """The split is random, and the table has event times.
+
+    Why. A model that is served learns from the past and answers about the future. Under a random split it learns from
+    the future of the very people and items it is tested on, and looks better than it will be. Where data are looked at,
+    the rule measures by how much: a model of rates alone is learnt and tested under both splits.
+
+    Example.
+
+        bt.Data(tables=[bt.Table("shown", time="at")], …, split=bt.RandomSplit())
+
+    Fix. `split=bt.TimeSplit(test="7d")`: the test is what came last.
+
+    Source. A. Sun et al., A Critical Study on Data Leakage in Recommender System Offline Evaluation, ACM Transactions
+    on Information Systems 41(3), 2023, https://doi.org/10.1145/3569930
+    """
+    table = examples_table(design)
+    if not isinstance(design.data.split, RandomSplit) or table.time is None:
+        return
+    whose = getattr(design.data.examples, "request", ("request",))[0]
+    costs = f"Rows of one {whose} lie on both sides, and what is learnt comes from after what is tested."
+    if seen is not None and seen.split is not None:
+        costs += f" {_flatters(seen.split)}"
+    yield Claim(
+        "data.split",
+        f"the split is random, and {table.name!r} has event times.",
+        costs,
+        f'split=bt.TimeSplit(test="{spelled(max(7 * 86_400_000_000, maturity(design)))}")',
+    )
+
+
+@rule("R202", "warn")
+def groups_over_time(design: Design, seen: Seen | None) -> Iterator[Claim]:
+    """Parts that are not parted in time, and the table has event times.
+
+    Why. Groups that are held out whole do not meet themselves in training, but the future of everybody else is learnt
+    from: prices, fashions and rates of next month. So it is with parts that a column gives and that overlap in time.
+
+    Example.
+
+        bt.Data(tables=[bt.Table("payments", time="at")], …, split=bt.GroupSplit(by="customer"))
+
+    Fix. `split=bt.TimeSplit(test="7d")`, and `slices=["cold"]` for people of whom nothing is known.
+
+    Source. S. Kaufman et al., Leakage in Data Mining: Formulation, Detection, and Avoidance, ACM Transactions on
+    Knowledge Discovery from Data 6(4), 2012.
+    """
+    table = examples_table(design)
+    if table.time is None:
+        return
+    if isinstance(design.data.split, GroupSplit):
+        yield Claim(
+            "data.split",
+            f"groups are held out, and {table.name!r} has event times.",
+            "What is tested lies in the same weeks as what is learnt, so that no change of the world is ever tested.",
+            'split=bt.TimeSplit(test="7d")',
+        )
+    elif seen is not None and seen.overlap is not None and seen.overlap > 0.01:
+        yield Claim(
+            "data.split",
+            f"the parts that are given overlap in time, and {table.name!r} has event times.",
+            f"{seen.overlap:.0%} of the rows to learn from come after the begin of the test.",
+            'split=bt.TimeSplit(test="7d"), or other values in that column',
+        )
+
+
+@rule("R203", "stop")
+def short_embargo(design: Design, _: Seen | None) -> Iterator[Claim]:
+    """The embargo is shorter than the time until labels are final.
+
+    Why. An example just before the test has a label that becomes known during the test. Learnt from, it tells the model
+    what happens there; in production it would not be known yet. The gap has to be as long as the label's maturity.
+
+    Example.
+
+        bt.Data(…, labels=[bt.Label("repaid", matures_after="30d")], split=bt.TimeSplit(test="60d", embargo="1d"))
+
+    Fix. Leave `embargo` out: it is then the label's maturity.
+
+    Source. M. López de Prado, Advances in Financial Machine Learning, Wiley 2018, chapter 7 (purging and embargo).
+    """
+    split, needed = design.data.split, maturity(design)
+    if not isinstance(split, TimeSplit) or split.embargo is None or microseconds(split.embargo) >= needed:
+        return
+    yield Claim(
+        "data.split.embargo",
+        f"the embargo is {split.embargo}, and labels are final after {spelled(needed)}.",
+        f"The last {about(needed - microseconds(split.embargo))} of what is learnt have labels that only the time of "
+        "the test tells.",
+        f'embargo="{spelled(needed)}", or leave it out',
+    )
+
+
+@rule("R204", "stop")
+def short_test(design: Design, _: Seen | None) -> Iterator[Claim]:
+    """The test is no longer than the time until its labels are final.
+
+    Why. Examples whose label is not final when the log ends are not used, whatever their label. Where the test is the
+    last day and labels need three, none of its examples counts.
+
+    Example.
+
+        bt.Data(…, labels=[bt.Label("returned", matures_after="30d")], split=bt.TimeSplit(test="14d"))
+
+    Fix. A test longer than the maturity by the time that is to be judged: 30 d and a week, `test="37d"`.
+
+    Source. O. Chapelle, Modeling Delayed Feedback in Display Advertising, KDD 2014.
+    """
+    split, examples = design.data.split, design.data.examples
+    if not isinstance(split, TimeSplit) or split.test[4:5] == "-":
+        return
+    length = microseconds(split.test)
+    if isinstance(examples, FromPositives):
+        needed, enough = maturity(design), length >= maturity(design)
+    else:
+        needed = microseconds(design.data.labels[0].matures_after)
+        enough = length > needed
+    if not enough:
+        yield Claim(
+            "data.split.test",
+            f"the test is the last {split.test}, and its labels are final after {spelled(needed)}.",
+            "No example of it has a label that counts when the log ends: there is nothing to judge by.",
+            f'test="{spelled(needed if isinstance(examples, FromPositives) else needed + 7 * 86_400_000_000)}"',
+        )
+
+
+@rule("R212", "warn", needs_data=True)
+def part_of_a_week(design: Design, seen: Seen | None) -> Iterator[Claim]:
+    """The test is shorter than a week, and weekdays differ.
+
+    Why. What is judged on a Sunday says little about a Tuesday. A test of whole weeks has every weekday alike.
+
+    Example.
+
+        bt.TimeSplit(test="1d")                  # on a log in which Sundays have half the rate of Mondays
+
+    Fix. `test="7d"`, or a multiple of it.
+
+    Source. R. Kohavi, D. Tang and Y. Xu, Trustworthy Online Controlled Experiments, Cambridge University Press 2020,
+    chapter 2 (day-of-week effect).
+    """
+    split, label = design.data.split, design.data.labels[0]
+    found = seen.labels.get(label.name) if seen is not None else None
+    if not isinstance(split, TimeSplit) or split.test[4:5] == "-" or found is None or found.weekdays is None:
+        return
+    low, high = found.weekdays
+    if microseconds(split.test) < 7 * DAY and high > (1 + _UNEQUAL) * low:
+        yield Claim(
+            "data.split.test",
+            f"the test is {split.test} long, and the rate of {label.name!r} hangs on the weekday.",
+            f"It goes from {percent(low)} to {percent(high)}: the day that is tested decides what is found.",
+            'test="7d"',
+        )
+
+
+def _flatters(found: Compared) -> str:
+    """Say by how much a model of rates looks better under a random split."""
+    known = family(found.metric)
+    gain = found.at_random - found.by_time
+    gain = -gain if known is not None and known.direction == "down" else gain
+    both = f"{found.metric} {found.at_random:.3f} at random, {found.by_time:.3f} in time (measured)"
+    if gain < max(_LITTLE, found.chance):
+        return f"A model of rates alone shows no more of it here than chance may bring: {both}."
+    return f"On this table it flatters a model of rates alone by about {gain:.2g}: {both}."
+
+
+RULES = (random_split, groups_over_time, short_embargo, short_test, part_of_a_week)

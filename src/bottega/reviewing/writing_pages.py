@@ -1,0 +1,39 @@
+"""The page of a rule, and the list of all, as text and as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bottega.reviewing.rule import STEPS, Rule
+from bottega.reviewing.writing_text import fill
+
+_SAYS = {"stop": "stops", "warn": "warns"}
+
+
+def markdown(rule: Rule) -> str:
+    """Write a rule's page as Markdown: its title as a heading, then why, an example, the fix, and the source."""
+    told = f"*{rule.step}, {_SAYS[rule.severity]}{', goes by data' if rule.needs_data else ''}*"
+    body = rule.page.partition("\n")[2].strip()
+    for word in ("Why", "Example", "Fix", "Source"):
+        body = body.replace(f"\n\n{word}. ", f"\n\n**{word}.** ").replace(f"\n\n{word}.\n", f"\n\n**{word}.**\n")
+    body = body.replace("Why. ", "**Why.** ", 1) if body.startswith("Why. ") else body
+    return f"# {rule.code} {rule.title}\n\n{told}\n\n{body}\n"
+
+
+def page(rule: Rule) -> str:
+    """Write a rule's page as it stands, for a pipe."""
+    told = f"{rule.step}, {_SAYS[rule.severity]}{', goes by data' if rule.needs_data else ''}"
+    return f"{rule.code}  {rule.title}\n      {told}\n\n{rule.page.partition(chr(10))[2].strip()}"
+
+
+def listing(rules: Sequence[Rule], width: int = 80) -> str:
+    """List rules by their step, one a line or more; `*` marks those that go by data."""
+    lines: list[str] = []
+    for step in (*STEPS, "review"):
+        of_step = [rule for rule in rules if rule.step == step]
+        if of_step:
+            lines.append(step)
+        for rule in of_step:
+            head = f"  {rule.code}{'*' if rule.needs_data else ' '} {_SAYS[rule.severity]}  "
+            lines += fill(rule.title, width, head, " " * len(head))
+    return "\n".join([*lines, "", "* goes by data", "next   bottega rule R201"])

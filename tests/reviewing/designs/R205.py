@@ -1,0 +1,10 @@
+from base_designs import ads
+from msgspec.structs import replace
+
+import bottega as bt
+
+design = replace(
+    ads,
+    data=replace(ads.data, sampling=bt.Downsample(0.1, correct=False, weight=True)),
+    models={"rank": [bt.HistoricalRate(by="ad"), bt.Logistic(positive_weight=10, calibrate="platt")]},
+)

@@ -1,0 +1,8 @@
+from base_designs import ads
+from msgspec.structs import replace
+
+import bottega as bt
+
+design = replace(
+    ads, data=replace(ads.data, labels=[bt.Label("clicked", matures_after="1h", observed_at="clicked_at")])
+)

@@ -1,0 +1,15 @@
+from base_designs import ads
+from msgspec.structs import replace
+
+import bottega as bt
+
+design = replace(
+    ads,
+    data=replace(
+        ads.data,
+        tables=[
+            bt.Table("shown", "shown.parquet", time="at", licence="made up", event_id="event"),
+            bt.Table("ads", "ads.parquet", key="ad"),
+        ],
+    ),
+)

@@ -1,0 +1,8 @@
+from base_designs import ads
+from msgspec.structs import replace
+
+import bottega as bt
+
+design = replace(
+    ads, features=[bt.Window("shown", by="ad", over=["7d", "14d", "all"], values={"rate": "avg(clicked)"})]
+)

@@ -1,0 +1,10 @@
+from base_designs import shop
+from msgspec.structs import replace
+
+import bottega as bt
+
+design = replace(
+    shop,
+    models={**shop.models, "retrieve": [bt.CoPurchase()]},
+    evaluation=replace(shop.evaluation, goals=[bt.Goal("ndcg@10", above="CoPurchase")]),
+)

@@ -1,0 +1,6 @@
+from base_designs import ads
+from msgspec.structs import replace
+
+import bottega as bt
+
+design = replace(ads, serving=replace(ads.serving, path=[bt.Candidates(), bt.Rank(), bt.Show(k=4)]))

@@ -1,0 +1,6 @@
+from base_designs import ads
+from msgspec.structs import replace
+
+import bottega as bt
+
+design = replace(ads, scope=replace(ads.scope, traffic=bt.Traffic(daily_users=900_000_000, requests_per_user=4)))

@@ -1,0 +1,10 @@
+from base_designs import shop
+from msgspec.structs import replace
+
+import bottega as bt
+
+design = replace(
+    shop,
+    serving=bt.Serving(path=[bt.Retrieve(k=60), bt.Rank(budget_ms=25), bt.Show(k=10)]),
+    monitoring=replace(shop.monitoring, retrain=None),
+)

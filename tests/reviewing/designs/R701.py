@@ -1,0 +1,6 @@
+from base_designs import ads
+from msgspec.structs import replace
+
+import bottega as bt
+
+design = replace(ads, monitoring=replace(ads.monitoring, watches=[bt.Watch("drift", at_most=0.2)]))

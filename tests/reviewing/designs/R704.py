@@ -1,0 +1,3 @@
+from base_designs import ads
+
+design = ads

@@ -1,0 +1,113 @@
+"""A design's file may do what it likes while it is loaded: the review ends, and says what is wrong."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+import bottega as bt
+from bottega.errors import DesignError
+from bottega.reviewing.loading import load_within
+from bottega.systems import find
+
+SOUND = bt.to_python(find("visual-search"))
+
+
+def written(folder: Path, source: str) -> Path:
+    """The file of a design."""
+    path = folder / "my_design.py"
+    path.write_text(source)
+    return path
+
+
+def test_what_is_loaded_is_what_stands_there(tmp_path: Path) -> None:
+    assert load_within(written(tmp_path, SOUND)) == (find("visual-search"), "")
+
+
+def test_a_file_beside_it_may_be_imported(tmp_path: Path) -> None:
+    (tmp_path / "beside_it.py").write_text(SOUND)
+    assert load_within(written(tmp_path, "from beside_it import design"))[0] == find("visual-search")
+
+
+def test_yaml_is_read_here(tmp_path: Path) -> None:
+    path = tmp_path / "d.yaml"
+    path.write_text(bt.to_yaml(find("visual-search")))
+    assert load_within(path, limit_s=0) == (find("visual-search"), "")
+
+
+def test_what_it_prints_is_kept(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    noise = "import os, sys\nprint('one')\nprint('two', file=sys.stderr, flush=True)\nos.write(1, b'three')\n"
+    found, printed = load_within(written(tmp_path, noise + SOUND))
+    assert found == find("visual-search")
+    assert all(word in printed for word in ("one", "two", "three"))
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("source", "where", "found"),
+    [
+        ("design = (", "my_design.py:1", "'(' was never closed"),
+        ("import not_there_at_all", "my_design.py:1: ModuleNotFoundError", "No module named"),
+        ("import bottega as bt\ndesign = bt.Desing()", "my_design.py:2", "no attribute 'Desing'"),
+        ("import bottega as bt\ndesign = bt.Window()", "my_design.py:2", "nothing"),
+        ("1 / 0", "my_design.py:1: ZeroDivisionError", "division by zero"),
+        ("x = 1", "my_design.py", "no `design`"),
+        ("design = 7", "my_design.py", "a int"),
+        ("import sys\nsys.exit(5)", "my_design.py", "its process ended with 5, without a design"),
+        ("import os\nos._exit(0)", "my_design.py", "its process ended with 0, without a design"),
+        ("print('bye', flush=True)\nimport os\nos.abort()", "my_design.py", "its process ended with -6"),
+        ("def f(): f()\nf()", "my_design.py:1: RecursionError", "maximum recursion depth"),
+    ],
+)
+def test_a_file_that_fails_says_where(tmp_path: Path, source: str, where: str, found: str) -> None:
+    with pytest.raises(DesignError) as caught:
+        load_within(written(tmp_path, source))
+    assert where in caught.value.where
+    assert found in str(caught.value.found)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "while True: pass",
+        "import time\ntime.sleep(60)",
+        "while True:\n    try:\n        import time; time.sleep(1)\n    except BaseException:\n        pass",
+        "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\ntime.sleep(60)",
+    ],
+)
+def test_a_file_that_takes_too_long_is_ended(tmp_path: Path, source: str) -> None:
+    with pytest.raises(DesignError, match=r"its design is not there after 1\.5 s"):
+        load_within(written(tmp_path, source), limit_s=1.5)
+
+
+def test_what_it_started_is_ended_with_it(tmp_path: Path) -> None:
+    note = tmp_path / "child.txt"
+    source = (
+        "import pathlib, subprocess, sys, time\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
+        f"pathlib.Path({str(note)!r}).write_text(str(child.pid))\ntime.sleep(600)"
+    )
+    with pytest.raises(DesignError):
+        load_within(written(tmp_path, source), limit_s=3)
+    child = int(note.read_text())
+    for _ in range(100):  # a kill takes effect a moment later
+        if not alive(child):
+            break
+        time.sleep(0.1)
+    assert not alive(child)
+
+
+def alive(process: int) -> bool:
+    """Whether a process runs still."""
+    try:
+        return bool(psutil.Process(process).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def test_printing_for_ever_fills_no_disk(tmp_path: Path) -> None:
+    with pytest.raises(DesignError, match=r"File too large|not there after|process ended"):
+        load_within(written(tmp_path, "while True: print('x' * 65536)"), limit_s=20)

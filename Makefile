@@ -6,7 +6,7 @@ EXTRAS ?= dev,deep
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal
 
-.PHONY: run test check format clean
+.PHONY: run test check format docs clean
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "bottega needs Python 3.11 or newer, and $(PYTHON) is " + sys.version.split()[0] + ": make PYTHON=python3.11 …")'
@@ -30,5 +30,8 @@ format: $(VENV)/.ready  ## mend what the style checker can mend by itself
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-clean:  ## remove the environment and the workspace
-	rm -rf $(VENV) .bottega
+docs: $(VENV)/.ready  ## build the documentation into site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+clean:  ## remove the environment, the workspace and the built documentation
+	rm -rf $(VENV) .bottega site

@@ -90,6 +90,23 @@ def test_takings_become_a_recommendation(tmp_path: Path) -> None:
     assert design.scope.traffic.daily_users == pytest.approx(33, abs=6)  # of forty people, 72 takings a day
 
 
+def test_returns_took_nothing(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    table = takings().append_column(
+        "Quantity", pa.array(np.where(rng.random(3000) < 0.05, -1, rng.integers(1, 9, 3000)))
+    )
+    design, text, _ = proposed(written(tmp_path, table))
+    assert bt.Range("quantity", above=0) in design.data.tables[0].checks
+    assert "Rows whose Quantity is not above 0 took nothing" in comments(text)
+
+
+@pytest.mark.parametrize("said", [Roles(item="price"), Roles(person="user", item="user")])
+def test_what_names_nothing_is_no_item(tmp_path: Path, said: Roles) -> None:
+    table = takings().append_column("price", pa.array(np.random.default_rng(0).random(3000)))
+    with pytest.raises(DataError, match="--item"):
+        propose("mine", written(tmp_path, table), said)
+
+
 def test_things_that_fade_become_a_feed(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     born = np.arange(3000) // 10

@@ -142,7 +142,6 @@ REFUSED: dict[str, tuple[Sequence[str], list[Any], str]] = {
     "no time": (MOVIELENS[:3], [row[:3] for row in ratings()], "column 'timestamp' is not in ratings.csv"),
     "no rating": (("user", "item", "time"), [(*row[:2], row[3]) for row in ratings()], "column 'rating' is not in"),
     "ten rows": (MOVIELENS, ratings()[:10], "0 of 4 training slices fit"),
-    "a month": (MOVIELENS, [row for row in ratings() if row[3] < START + 30 * DAY], "0 of 4 training slices fit"),
     "one film": (MOVIELENS, ONE, "rows: one class only"),
     "nothing liked": (MOVIELENS, NOTHING, "'rating >= 4' holds for none of the 1,000 rows"),
     "no numbers": (MOVIELENS, [(*row[:2], "good", row[3]) for row in ratings()], "all 1,000 rows are refused"),

@@ -71,7 +71,7 @@ def tables(workspace: Path) -> dict[str, bytes]:
     found = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
-        if name.startswith("online/"):  # live stores, of whoever served or explained
+        if name.startswith(("online/", "report-plots/")):  # live stores, of whoever served; pictures of what was timed
             continue
         if path.name == "evaluation.json":
             found[name] = json.dumps(timeless(read_json(path))).encode()

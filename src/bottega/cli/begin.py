@@ -65,7 +65,8 @@ def review(
     typer.echo(found.printed, err=True, nl=False)
     width, colour = terminal()
     value = sarif(found) if as_sarif else msgspec.to_builtins(found)
-    say(as_json or as_sarif, value, lambda: text(found, width, colour, design))
+    typed = design if data is None else f"{design} --data {data}"
+    say(as_json or as_sarif, value, lambda: text(found, width, colour, typed))
     if found.stopping:
         raise typer.Exit(3)
 

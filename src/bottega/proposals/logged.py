@@ -69,6 +69,8 @@ def logged(seen: Seen, name: str, context: Sequence[str]) -> Proposal:
         licence=OWN,
         personal=seen.personal([*request, candidate]),
     )
+    if request[0] != roles.person and not seen.columns[request[0]].is_category:
+        notes["data.examples"] = f"Nobody is named: {ours[request[0]]} stands first, as an id, and is no feature."
     notes["serving.path[2]"] = f"A request of the table has {each:.1f} rows in the mean."
     design = Design(
         name=name,

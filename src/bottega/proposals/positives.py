@@ -14,14 +14,17 @@ from bottega.design.reranking import Explore
 from bottega.design.scope import Limits, Objective, Scope
 from bottega.design.scorers import BoostedTrees, Fusion, HistoricalRate, Logistic
 from bottega.design.serving import Rank, Retrieve, Serving, Show
-from bottega.design.tables import NotNull, Table
+from bottega.design.tables import NotNull, Range, Table
 from bottega.errors import DataError
+from bottega.proposals.columns import Column
 from bottega.proposals.facts import DAY, span
 from bottega.proposals.positives_features import features_of, sources_of
 from bottega.proposals.proposal import OWN, Proposal, Seen
 from bottega.proposals.scale import experiment_of, traffic_of
 from bottega.proposals.taken import Taken, taken_of
 
+_PIECES = {"quantity", "qty", "pieces", "units", "count", "amount", "menge", "cantidad"}
+_RETURNED = 0.3  # of the rows at most
 _LIKED = 0.75  # of the way from the lowest to the highest points
 _SHOWN, _LIST = (10, 20), 300  # places of a feed and of a shop; candidates that are ranked
 _NOTES = {
@@ -48,6 +51,10 @@ def positives(seen: Seen, name: str) -> Proposal:
     if unseen is not None:
         notes["serving.path[0]"] = f"Only {taken.again:.1%} of the rows take something again: it is not shown again."
     numbers = [one for one in roles.others if seen.columns[one].kind in ("number", "whole")]
+    returned = [one for one in numbers if _has_returns(seen.columns[one])]
+    if returned:
+        said = f"Rows whose {' or '.join(returned)} is not above 0 took nothing: returns, and what was cancelled."
+        notes["data.tables[0]"] += f" {said}"
     more = [one for one in (taken.text, taken.trait) if one is not None]
     ends = Fusion(over=["gravity"], name="Gravity") if taken.feed else HistoricalRate(by=item)
     trees = BoostedTrees(objective="lambdarank", trees=100, min_leaf=max(5, min(100, seen.rows // 500)))
@@ -69,7 +76,7 @@ def positives(seen: Seen, name: str) -> Proposal:
                     time_format=seen.columns[str(roles.time)].form,
                     event_id=seen.of("event_id"),
                     columns=seen.mapping([*seen.of_itself, str(roles.person), str(roles.item), *numbers, *more]),
-                    checks=[NotNull([who, item])],
+                    checks=[NotNull([who, item]), *(Range(seen.ours[one], above=0) for one in returned)],
                     licence=OWN,
                     personal=seen.personal([str(roles.person)]),
                 )
@@ -96,6 +103,11 @@ def positives(seen: Seen, name: str) -> Proposal:
         ),
     )
     return Proposal(design, notes, [])
+
+
+def _has_returns(column: Column) -> bool:
+    """Say whether a column counts pieces, a few of them taken back."""
+    return bool(_PIECES & set(column.words)) and 0 < float((column.numbers <= 0).mean()) < _RETURNED
 
 
 def _again(split: TimeSplit) -> str:

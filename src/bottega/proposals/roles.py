@@ -96,6 +96,9 @@ def roles_of(columns: Sequence[Column], said: Roles | None = None) -> Roles:
     for role in ("time", "person", "item", "label"):
         if (name := getattr(said, role)) is not None and name not in by_name:
             raise DataError(f"--{role}", f"no column {name!r}", f"one of {', '.join(by_name)}", nearest(name, by_name))
+    if said.item is not None and (said.item == said.person or by_name[said.item].kind == "number"):
+        wrong = "the person as well" if said.item == said.person else "numbers with fractions"
+        raise DataError(f"--item {said.item}", wrong, "a column that names what is shown, taken or judged", "")
     taken: list[str] = [name for name in (said.time, said.person, said.item, said.label) if name is not None]
 
     def take(name: str | None) -> str | None:

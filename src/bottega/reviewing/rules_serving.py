@@ -87,7 +87,7 @@ def more_than_it_carries(design: Design, seen: Seen | None) -> Iterator[Claim]:
 
         traffic=bt.Traffic(daily_users=50_000_000, requests_per_user=20)       # at 12 ms a request
 
-    Fix. Fewer candidates, a smaller model (`compress=[…]`), or more machines: `bottega size` says how many.
+    Fix. Fewer candidates, a smaller model (`compress=[…]`), or more machines.
 
     Source. N. Gunther, Guerrilla Capacity Planning, Springer 2007 (utilisation law: U = X · S).
     """
@@ -105,7 +105,7 @@ def more_than_it_carries(design: Design, seen: Seen | None) -> Iterator[Claim]:
             f"{peak:,.0f} requests come in the busiest second, and one keeps a process busy for {card['ms']:.1f} ms.",
             f"That is the work of {needed:,.0f} processes (measured by the last run); the design says "
             f"{design.serving.workers}{slow}.",
-            "fewer candidates, a smaller model, or as many machines: bottega size",
+            "fewer candidates, a smaller model, or as many machines",
         )
 
 

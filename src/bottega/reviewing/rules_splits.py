@@ -31,7 +31,7 @@ def random_split(design: Design, seen: Seen | None) -> Iterator[Claim]:
 
     Fix. `split=bt.TimeSplit(test="7d")`: the test is what came last.
 
-    Source. A. Sun et al., A Critical Study on Data Leakage in Recommender System Offline Evaluation, ACM Transactions
+    Source. Y. Ji et al., A Critical Study on Data Leakage in Recommender System Offline Evaluation, ACM Transactions
     on Information Systems 41(3), 2023, https://doi.org/10.1145/3569930
     """
     table = examples_table(design)

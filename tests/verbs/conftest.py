@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -62,4 +62,4 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measuring, "REQUESTS", REQUESTS)
     monkeypatch.setattr(measuring, "WARM_UP", WARM_UP)
     monkeypatch.setattr(measuring, "serve_and_load", lambda *_: (found, {"rank": 1.0}, None))
-    monkeypatch.setattr(sys.modules["bottega.verbs.run"], "measure_freshness", lambda *_: None)
+    monkeypatch.setattr(importlib.import_module("bottega.verbs.run"), "measure_freshness", lambda *_: None)

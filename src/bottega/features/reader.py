@@ -144,9 +144,11 @@ class KeyReader:
     """
 
     def __init__(self, store: Store, groups: Sequence[Group], design: Design) -> None:
-        readers = {group.by: Reader(store, [group]) for group in groups}
+        by = {group.by: group for group in groups}
         self._asked = {
-            table.name: [(part, readers[by_columns(part.by)]) for part in key_lookups(design.features, table.name)]
+            table.name: [
+                (part, Reader(store, [by[by_columns(part.by)]])) for part in key_lookups(design.features, table.name)
+            ]
             for table in design.data.tables
         }
 

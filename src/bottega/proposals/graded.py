@@ -15,8 +15,8 @@ from bottega.design.monitoring import Canary, Monitoring, Retrain, Shadow, Watch
 from bottega.design.scope import Limits, Objective, Scope
 from bottega.design.scorers import BoostedTrees, HistoricalRate, Logistic
 from bottega.design.serving import Candidates, Rank, Serving, Show
-from bottega.design.tables import NotNull, Table
-from bottega.proposals.proposal import OWN, Proposal, Seen
+from bottega.design.tables import NotNull
+from bottega.proposals.proposal import Proposal, Seen
 from bottega.proposals.scale import experiment_of, traffic_of
 from bottega.proposals.splitting import split_of
 
@@ -52,15 +52,8 @@ def graded(seen: Seen, name: str, numbers: Sequence[str]) -> Proposal:
     }
     traffic = traffic_of(seen, each, notes)
     k = int(max(1, min(10, each // 2)))
-    table = Table(
-        seen.name,
-        seen.source,
-        time=seen.of("time"),
-        time_format=None if roles.time is None else seen.columns[roles.time].form,
-        columns=seen.mapping([str(roles.query), str(roles.item), str(roles.label), *seen.of_itself, *numbers]),
-        checks=[NotNull([query, item])],
-        licence=OWN,
-    )
+    used = [str(roles.query), str(roles.item), str(roles.label), *seen.of_itself, *numbers]
+    table = seen.table(used, [NotNull([query, item])])
     design = Design(
         name=name,
         scope=Scope(

@@ -13,7 +13,6 @@ from bottega.proposals.columns import Column
 
 KNOWS, SUSPECT = 0.98, 0.9  # ROC-AUC of one column alone
 _ROWS = 200_000  # that are looked at
-_MANY = 1_000  # values above which a whole number is read as a number
 _PRIOR = 5.0  # rows of the overall rate that are mixed into that of a value
 
 

@@ -15,10 +15,10 @@ from bottega.design.monitoring import Canary, Monitoring, Retrain, Shadow, Watch
 from bottega.design.scope import Limits, Objective, Scope
 from bottega.design.scorers import BoostedTrees, HistoricalRate, Logistic
 from bottega.design.serving import Candidates, Rank, Serving, Show
-from bottega.design.tables import Allowed, NotNull, Table
+from bottega.design.tables import Allowed, NotNull
 from bottega.errors import DataError
 from bottega.proposals.logged_features import features_of
-from bottega.proposals.proposal import OWN, Proposal, Seen
+from bottega.proposals.proposal import Proposal, Seen
 from bottega.proposals.scale import experiment_of, traffic_of
 from bottega.proposals.splitting import split_of, tested
 
@@ -58,15 +58,10 @@ def logged(seen: Seen, name: str, context: Sequence[str]) -> Proposal:
     traffic = traffic_of(seen, each, notes)
     sampling = _sampling(rate, len(values), notes)
     few = [one for one in request if seen.columns[one].kind == "text" and seen.columns[one].distinct <= 8]
-    table = Table(
-        seen.name,
-        seen.source,
-        time=seen.of("time"),
-        time_format=None if roles.time is None else seen.columns[roles.time].form,
+    table = seen.table(
+        [*request, candidate, label.name, *seen.of_itself],
+        [NotNull([item]), *([Allowed(what, [0, 1])] if label.kind == "flag" and label.is_number else [])],
         event_id=seen.of("event_id"),
-        columns=seen.mapping([*request, candidate, label.name, *seen.of_itself]),
-        checks=[NotNull([item]), *([Allowed(what, [0, 1])] if label.kind == "flag" and label.is_number else [])],
-        licence=OWN,
         personal=seen.personal([*request, candidate]),
     )
     if request[0] != roles.person and not seen.columns[request[0]].is_category:

@@ -14,12 +14,12 @@ from bottega.design.reranking import Explore
 from bottega.design.scope import Limits, Objective, Scope
 from bottega.design.scorers import BoostedTrees, Fusion, HistoricalRate, Logistic
 from bottega.design.serving import Rank, Retrieve, Serving, Show
-from bottega.design.tables import NotNull, Range, Table
+from bottega.design.tables import NotNull, Range
 from bottega.errors import DataError
 from bottega.proposals.columns import Column
 from bottega.proposals.facts import DAY, span
 from bottega.proposals.positives_features import features_of, sources_of
-from bottega.proposals.proposal import OWN, Proposal, Seen
+from bottega.proposals.proposal import Proposal, Seen
 from bottega.proposals.scale import experiment_of, traffic_of
 from bottega.proposals.taken import Taken, taken_of
 
@@ -39,7 +39,7 @@ def positives(seen: Seen, name: str) -> Proposal:
     if log is None or log.days < 2:
         found = f"a log of {24 * (0.0 if log is None else log.days):.0f} hours"
         raise DataError(seen.name, found, "two days: one to learn from, and one for the test", "a longer table")
-    who, item, time = (str(seen.of(role)) for role in ("person", "item", "time"))
+    who, item = (str(seen.of(role)) for role in ("person", "item"))
     taken, notes = taken_of(seen), {**_NOTES, "data.tables[0]": _about(seen)}
     where, label = _liked(seen, notes)
     listed = max(1, min(_LIST, seen.columns[str(roles.item)].distinct // 3))
@@ -69,15 +69,10 @@ def positives(seen: Seen, name: str) -> Proposal:
         ),
         data=Data(
             tables=[
-                Table(
-                    seen.name,
-                    seen.source,
-                    time=time,
-                    time_format=seen.columns[str(roles.time)].form,
+                seen.table(
+                    [*seen.of_itself, str(roles.person), str(roles.item), *numbers, *more],
+                    [NotNull([who, item]), *(Range(seen.ours[one], above=0) for one in returned)],
                     event_id=seen.of("event_id"),
-                    columns=seen.mapping([*seen.of_itself, str(roles.person), str(roles.item), *numbers, *more]),
-                    checks=[NotNull([who, item]), *(Range(seen.ours[one], above=0) for one in returned)],
-                    licence=OWN,
                     personal=seen.personal([str(roles.person)]),
                 )
             ],

@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bottega.design.design import Design
+from bottega.design.tables import Check, Table
 from bottega.proposals.columns import Column
 from bottega.proposals.facts import Log, facts_of
 from bottega.proposals.leaks import Knows
 from bottega.proposals.naming import plain_names
 from bottega.proposals.roles import Roles
 from bottega.reviewing.rules_tables import PERSONAL
-
-OWN = "Your own: say here on which ground they are used"
-"""What a proposal says of a table's licence, which only its owner knows."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +82,19 @@ class Seen:
         named = [name for name in self.columns if PERSONAL.search(name) or name == self.roles.person]
         return [self.ours[name] if name in {*used, *self.of_itself} else name for name in named]
 
-    def mapping(self, used: Sequence[str]) -> dict[str, str]:
-        """Give `Table.columns` for those of some columns, by their names, that we call otherwise."""
-        return {self.ours[name]: name for name in dict.fromkeys(used) if self.ours[name] != name}
+    def table(self, used: Sequence[str], checks: Sequence[Check], **more: Any) -> Table:
+        """Give the table as a design has it: its time, and our names for the columns that are used.
+
+        used: their names of the columns that something reads. more: further fields of it.
+        """
+        time = self.roles.time
+        return Table(
+            self.name,
+            self.source,
+            time=self.of("time"),
+            time_format=None if time is None else self.columns[time].form,
+            columns={self.ours[name]: name for name in dict.fromkeys(used) if self.ours[name] != name},
+            checks=checks,
+            licence="Your own: say here on which ground they are used",
+            **more,
+        )

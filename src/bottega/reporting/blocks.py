@@ -42,6 +42,15 @@ Inline = str | Code | Strong | Status
 Words = Inline | tuple[Inline, ...]
 
 
+def parts_of(words: Words) -> tuple[Inline, ...]:
+    """Give words as their parts, one or several.
+
+    >>> parts_of("one"), parts_of(("one", Strong("two")))
+    (('one',), ('one', Strong(text='two')))
+    """
+    return words if isinstance(words, tuple) else (words,)
+
+
 @dataclass(frozen=True)
 class Paragraph:
     """One paragraph. quiet: whether it is an aside."""

@@ -30,6 +30,7 @@ from bottega.reporting.blocks import (
     Strong,
     Tile,
     Words,
+    parts_of,
 )
 from bottega.reporting.drawing.svg import svg
 from bottega.reporting.figures import bars, dots
@@ -193,8 +194,7 @@ def _grid(block: Grid) -> Markup:
 
 
 def _words(words: Words) -> Markup:
-    parts = words if isinstance(words, tuple) else (words,)
-    return Markup("".join(_inline(part) for part in parts))
+    return Markup("".join(_inline(part) for part in parts_of(words)))
 
 
 def _inline(part: Inline) -> Markup:

@@ -22,6 +22,7 @@ from bottega.reporting.blocks import (
     Status,
     Strong,
     Words,
+    parts_of,
 )
 from bottega.reporting.drawing.mermaid import mermaid
 from bottega.reporting.page import page
@@ -124,8 +125,7 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def _words(words: Words) -> str:
-    parts = words if isinstance(words, tuple) else (words,)
-    return "".join(_inline(part) for part in parts)
+    return "".join(_inline(part) for part in parts_of(words))
 
 
 def _inline(part: Inline) -> str:

@@ -25,6 +25,7 @@ from bottega.reporting.blocks import (
     Status,
     Strong,
     Words,
+    parts_of,
 )
 from bottega.reporting.drawing.svg import svg
 from bottega.reporting.page import page
@@ -156,8 +157,7 @@ def _cell(words: Words) -> str:
 
 
 def _words(words: Words) -> str:
-    parts = words if isinstance(words, tuple) else (words,)
-    return "[" + "".join(f"#{_inline(part)};" for part in parts) + "]"
+    return "[" + "".join(f"#{_inline(part)};" for part in parts_of(words)) + "]"
 
 
 def _inline(part: Inline) -> str:

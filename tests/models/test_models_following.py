@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bottega.design.retrievers import Newest, Trending
+from bottega.design.models import Retriever
+from bottega.design.retrievers import FOLLOWING, Newest, Trending
 from bottega.models.following import Events, Following, followed
 from bottega.models.interactions import NEVER, Interactions
-from bottega.models.making import make_retriever
+from bottega.models.making import make_retriever, retriever_class
 from bottega.models.trending import NewestModel, TrendingModel
 
 HOUR = 3_600_000_000
@@ -22,6 +23,7 @@ DAY = 24 * HOUR
 ITEMS, PEOPLE = ["a", "b", "c", "d", "e"], ["p", "q", "r"]
 Event = tuple[str, str, int, int]
 """Who took what, when, and from when on it could be known."""
+NEEDED = {"column": "title", "query": "words", "over": ["title"]}
 SETTINGS: list[Any] = [Trending(half_life="6h"), Trending(half_life="1h"), Newest()]
 
 
@@ -165,3 +167,9 @@ def test_nothing_has_happened_yet() -> None:
     model.begin(2)
     model.appear(1, 9)
     assert model.state().tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("kind", get_args(Retriever), ids=lambda kind: kind.__name__)
+def test_a_design_tells_who_follows_without_loading_a_model(kind: Any) -> None:
+    needed = {name: value for name, value in NEEDED.items() if name in kind.__struct_fields__}
+    assert issubclass(retriever_class(kind(**needed)), Following) == issubclass(kind, FOLLOWING)

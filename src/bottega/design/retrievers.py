@@ -65,6 +65,10 @@ class Newest(Choice, frozen=True):
         _check_lists(self)
 
 
+FOLLOWING = (Trending, Newest)
+"""Retrievers that follow events one by one, and so answer as of each request's own time."""
+
+
 class PersonalHistory(Choice, frozen=True):
     """Retrieve what this person took before, newer and more often first, equals by the people of the last 30 days;
     whatever else it is asked to order comes after, by the same."""

@@ -67,4 +67,4 @@ class History:
         )
 
 
-EMPTY = History(pa.array([], pa.string()), np.zeros(1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32))
+EMPTY = History(pa.nulls(0, pa.string()), np.zeros(1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32))

@@ -8,6 +8,7 @@ from bottega.design.design import Design
 from bottega.design.examples import FromPositives, Judged, Logged
 from bottega.design.features import Categories, Lookup, TargetRate, Window
 from bottega.design.models import rung_name
+from bottega.design.retrievers import FOLLOWING
 from bottega.design.scorers import Fusion
 from bottega.design.serving import Auction, Candidates, Retrieve
 from bottega.errors import DesignError, nearest
@@ -15,7 +16,6 @@ from bottega.features.batch import names, needs, score_name, time_name
 from bottega.features.conditions import Condition
 from bottega.features.expressions import parse
 from bottega.features.keyed import in_order
-from bottega.runs.steps.retrieving import follows
 from bottega.serving.reranking.conditions import needed_columns
 
 _FIELDS = {Window: "by", Lookup: "by", Categories: "columns", TargetRate: "columns"}
@@ -32,7 +32,7 @@ def check_names(design: Design) -> None:
         return
     asked = {*examples.request, *([examples.candidate] if examples.candidate else [])}
     scores = {score_name(rung_name(rung)) for rung in design.models.get("retrieve", ())}
-    moving = {score_name(rung_name(rung)) for rung in design.models.get("retrieve", ()) if follows(rung)}
+    moving = {score_name(rung_name(rung)) for rung in design.models.get("retrieve", ()) if isinstance(rung, FOLLOWING)}
     made = {name for feature in design.features for name in names(feature)}
     given = asked | scores | made | {"request_time", *([alias] if (alias := time_name(design)) else [])}
     looked_up: set[str] = set()

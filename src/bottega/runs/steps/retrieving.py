@@ -12,6 +12,7 @@ from bottega.data.examples import Requests
 from bottega.design.examples import Each
 from bottega.design.models import Model, rung_name
 from bottega.design.part import microseconds
+from bottega.design.retrievers import FOLLOWING
 from bottega.features.conditions import Condition
 from bottega.models.dense import encoder_hash
 from bottega.models.following import Following, followed
@@ -49,7 +50,7 @@ def retrieve(job: Job, requests: Result) -> dict[str, Result]:
         def work(folder: Path, made: Result, *_: Result, setting: Model = setting) -> str:
             asked = read_requests(made.folder)
             lists = np.full((len(asked), setting.k + setting.unseen), -1, np.int32)  # type: ignore[union-attr]
-            if follows(setting):
+            if isinstance(setting, FOLLOWING):
                 _on_the_way(job, setting, asked, condition, lists)
             else:
                 times, place = cuts_of(job, asked)
@@ -87,11 +88,6 @@ def retrieve(job: Job, requests: Result) -> dict[str, Result]:
             note=name,
         )
     return done
-
-
-def follows(setting: Model) -> bool:
-    """Say whether a retriever follows events one by one, and so answers as of each request's own time."""
-    return issubclass(retriever_class(setting), Following)
 
 
 def cuts_of(job: Job, asked: Requests) -> tuple[np.ndarray, np.ndarray]:
@@ -168,7 +164,8 @@ def score(job: Job, retrievers: Mapping[str, Result], examples: Result) -> dict[
 
         def work(folder: Path, fitted: Result, made: Result, *_: Result, setting: Model = setting) -> None:
             rows = read_examples(made.folder)
-            scores = _scored_on_the_way(job, setting, rows) if follows(setting) else scored(job, setting, fitted, rows)
+            moving = isinstance(setting, FOLLOWING)
+            scores = _scored_on_the_way(job, setting, rows) if moving else scored(job, setting, fitted, rows)
             np.save(folder / "scores.npy", scores)
 
         done[name] = job.runner.step(
@@ -186,7 +183,7 @@ def score(job: Job, retrievers: Mapping[str, Result], examples: Result) -> dict[
 def as_inputs(job: Job, scores: Mapping[str, Result]) -> dict[str, Result]:
     """Give the scores that rankers may read: those of retrievers that follow events are other ones a moment later."""
     settings = {rung_name(setting): setting for setting in job.design.models.get("retrieve", ())}
-    return {name: result for name, result in scores.items() if not follows(settings[name])}
+    return {name: result for name, result in scores.items() if not isinstance(settings[name], FOLLOWING)}
 
 
 def scored(job: Job, setting: Model, fitted: Result, rows: Examples) -> np.ndarray:

@@ -131,12 +131,12 @@ class Made:
 
 
 @contextmanager
-def made(design: bt.Design, tables: Tables, folder: Path) -> Iterator[Made]:
-    """Run the steps from the tables to the examples."""
+def made(design: bt.Design, tables: Tables, folder: Path, models: Sequence[str] = ()) -> Iterator[Made]:
+    """Run the steps from the tables to the examples; models: rungs to train later."""
     folder.mkdir(parents=True, exist_ok=True)
     tables.write(folder)
     with Runner(Workspace(folder / "work", design.name), Silent()) as runner:
-        job = Job(design, Place(folder), runner)
+        job = Job(design, Place(folder), runner, models=models)
         ingest_tables(job)
         asked = make_requests(job)
         retrieved = retrieve(job, asked)

@@ -9,9 +9,11 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from tiny_shop import Built, Command, Said
@@ -141,10 +143,14 @@ def test_what_was_served_is_what_a_batch_computes(
     built: Built, workspace: Path, bought: tuple[str, str], bottega: Callable[..., Said]
 ) -> None:
     customer, product = bought
+    folder = next((built.folder / "steps").glob("data-orders-*"))
+    last = pc.max(pq.read_table(folder / "accepted.parquet")["time"]).as_py()
+    late = (last - timedelta(days=1)).replace(tzinfo=UTC).isoformat()  # before the moment at which the clock stands
     with service(workspace) as url:
         for number in range(10):
             post(url, "/rank", {"customer": customer, "k": 5})
-            post(url, "/events", order(customer, product, f"new {number}"))
+            time = {"time": late} if number % 2 else {}
+            post(url, "/events", order(customer, product, f"new {number}", **time))
             until(lambda number=number: counted(url, "bottega_stream_events_total") == number + 1)
     said = bottega("consistency", built.design, "--workspace", workspace, "--json")
     found = json.loads(said.out)

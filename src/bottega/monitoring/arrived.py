@@ -18,6 +18,7 @@ from bottega.errors import ServeError
 
 _MOST = 20_000
 _WAIT_S = 1.0
+_EVER = np.iinfo(np.int64).min // 2  # when a row of a table without time is from, if the batch had it
 
 
 def with_events(
@@ -31,6 +32,9 @@ def with_events(
 ) -> dict[str, Log]:
     """Add the rows of a stream to the tables, each known from its arrival on at the earliest, repeated ids left out.
 
+    A row that arrives at t counts for answers after t. A table without time has times then: the batch's rows are from
+    ever, and each row of the stream is from its arrival.
+
     logs: of all tables. stream: at its begin; it is read until nothing comes any more, and nothing is committed. now:
     microseconds since 1970 UTC, for what lies in the future. ids: columns that name entities. patience_s: for a source
     that is away at first, as a broker is: read until the partitions are known and nothing waits in them, and wait for
@@ -41,10 +45,11 @@ def with_events(
     """
     schemas = {name: log.rows.schema for name, log in logs.items()}
     decoder = Decoder(tables, schemas, ids=ids)
+    static = {table.name for table in tables if table.time is None}
     found = dict(logs)
     for messages in _to_the_end(stream, patience_s):
         for name, rows in decoder.decode(messages, now).tables.items():
-            found[name] = _joined(found[name], rows, shown)
+            found[name] = _joined(found[name], rows, shown, name in static)
     return {table.name: _first(found[table.name], table) for table in tables}
 
 
@@ -69,14 +74,16 @@ def _is_read(stream: Stream) -> bool:
     return bool(lag) and lag.keys() == stream.assigned() and not any(lag.values()) and stream.fault() is None
 
 
-def _joined(log: Log, rows: Arrived, shown: int | None) -> Log:
-    arrival = rows.arrival if shown is None else np.where(rows.arrival > shown, rows.known, rows.arrival)
-    known = np.maximum(rows.known, arrival)
+def _joined(log: Log, rows: Arrived, shown: int | None, static: bool) -> Log:
+    untold = np.zeros(len(rows.arrival), np.bool_) if shown is None else rows.arrival > shown
+    since = np.where(untold, _EVER, rows.arrival)
+    known = np.where(untold, rows.known, np.maximum(rows.known, rows.arrival + 1))
+    before = np.full(log.rows.num_rows, _EVER) if log.time is None else log.time
     return replace(
         log,
         rows=pa.concat_tables([log.rows, rows.rows.cast(log.rows.schema)]),
-        time=None if log.time is None else np.concatenate([log.time, rows.time]),
-        known=None if log.known is None else np.concatenate([log.known, known]),
+        time=np.concatenate([before, since if static else rows.time]),
+        known=np.concatenate([before if log.known is None else log.known, since if static else known]),
     )
 
 

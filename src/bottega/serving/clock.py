@@ -53,7 +53,8 @@ class Clock:
     """Tells the moment as of which features are read, in microseconds since 1970 UTC; it never goes backwards.
 
     `now`: the time of this machine. `log`: the log's end, and from there on one microsecond after the newest event that
-    was applied: time stands still where nothing happens, so that windows over a log of last year are not all empty.
+    was applied, and by one more with each batch of late ones, so that answers before and after it have other moments:
+    time stands still where nothing happens, so that windows over a log of last year are not all empty.
     `auto`: `log` where the log ended more than three days before the build is opened, else `now`.
 
     kind: which one. as_of: the log's end. moved: gives how far events have moved the clock, by its name; see `kept`.

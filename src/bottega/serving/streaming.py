@@ -167,7 +167,7 @@ class Consumer:
 
     def _apply(self, tables: Mapping[str, Arrived]) -> Applied:
         now = self._now()
-        done, last, settled = Applied(), 0, self._settled(now)
+        done, last, settled = Applied(), now + 1, self._settled(now)  # what is late moves time too: answers tell it
         if self._keyed:  # rows that tell keys wait beside the older ones that they replace, for events from before
             times = [int(rows.time.min()) for name, rows in tables.items() if name not in self._static]
             settled = min([settled, *times])
@@ -176,7 +176,7 @@ class Consumer:
             log = Log(name, rows.rows, None if static else rows.time, None if static else rows.known)
             done += self._applier.apply(log, Places(self._first + rows.partition, rows.offset), settled)
             last = max(last, 0 if static else int(rows.time.max()) + 1)
-        if self._clock.stands and last > now:
+        if self._clock.stands and tables:
             move(self._store, last)
         return done
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 
 from bottega.design.design import Design
@@ -34,6 +34,11 @@ class Ladder:
     def rung(self, name: str) -> Model:
         """Give the setting of a rung."""
         return next(rung for rung in self.rungs if rung_name(rung) == name)
+
+    def without(self, name: str, reason: str) -> Ladder:
+        """Give the ladder without a rung, which is said to be left out for a reason."""
+        rungs = tuple(rung for rung in self.rungs if rung_name(rung) != name)
+        return replace(self, rungs=rungs, left_out={**self.left_out, name: reason})
 
 
 def ladders(design: Design, asked: Sequence[str] = ()) -> list[Ladder]:

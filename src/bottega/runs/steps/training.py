@@ -17,6 +17,7 @@ from bottega.data.positions import served_code
 from bottega.data.ripeness import label_of
 from bottega.design.data import PositionFeature
 from bottega.design.models import Model, rung_name
+from bottega.errors import DataError
 from bottega.files import read_json, write_json
 from bottega.models.calibrators import fit_calibrator
 from bottega.models.contributions import drawn, save_background
@@ -66,18 +67,26 @@ def train(
     """Train each rung twice: on training alone, for the choice; with validation as well, for test and serving.
 
     features: for each fit, since some features are made anew from what it learns from. starts: models of a release to
-    go on from; every other rung learns from scratch.
+    go on from; every other rung learns from scratch. An optional rung that these rows teach nothing, as where one of
+    its labels is of one class, is left out of the ladder, and its reason is told.
     """
     done = {}
     for fit in FITS:
-        for ladder in job.ladders:
+        for place in range(len(job.ladders)):
+            ladder = job.ladders[place]
             start = (starts or {}).get(ladder.name, {}).get(fit)
             for setting in ladder.rungs:
                 name = rung_name(setting)
                 begun = start if isinstance(start, Start) and start.champion.rung == name else None
-                done[ladder.name, name, fit] = _train(
-                    job, ladder, setting, fit, examples, lessons, scores, features[fit], begun
-                )
+                try:
+                    done[ladder.name, name, fit] = _train(
+                        job, ladder, setting, fit, examples, lessons, scores, features[fit], begun
+                    )
+                except DataError as error:
+                    if not getattr(setting, "optional", False) or len(job.ladders[place].rungs) == 1:
+                        raise
+                    job.ladders[place] = job.ladders[place].without(name, f"{error.where}: {error.found}")
+                    job.runner.progress.say(f"{name}: left out, {error.where}: {error.found}")
             job.forget("table")
     return done
 

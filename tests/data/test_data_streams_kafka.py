@@ -12,7 +12,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from kafka_cluster import Cluster, Proxy
 
 from bottega.data.streams.kafka import KafkaStream
 from bottega.data.streams.kafka_sender import KafkaSender
@@ -20,6 +19,7 @@ from bottega.data.streams.messages import Refused
 from bottega.data.streams.opening import open_dead_letters, open_stream
 from bottega.data.streams.protocol import Message, Stream
 from bottega.errors import ServeError
+from kafka_cluster import Cluster, Proxy
 
 pytest.importorskip("confluent_kafka", reason="Kafka's client is not installed: pip install 'bottega[kafka]'")
 

@@ -118,6 +118,19 @@ def test_lists_are_as_good_as_the_kind_promises(kind: Any) -> None:
         assert np.mean(index.search(asked, k)[0] == codes[:, :k]) > 0.97
 
 
+@pytest.mark.parametrize("kind", ["ivf", "int8"])
+def test_long_lists_are_measured_as_such(kind: Any, tmp_path: Path) -> None:
+    """How far to look for 300 is found by lists of 300: three times as far as for 100 would be further than needed."""
+    vectors, asked = clustered(6000), clustered(200, seed=1)
+    short, long = (build_index(Index(kind=kind, recall=0.9), codes_to(6000), vectors, asked, k) for k in (20, 300))
+    assert (short.facts["recall"]["at"], long.facts["recall"]["at"]) == (100, 300)
+    assert short.facts["effort"] <= long.facts["effort"] < 3 * short.facts["effort"]
+    long.save(tmp_path / "index", "v1")
+    border = np.sort(asked @ vectors.T, axis=1)[:, [-300]]
+    for index in (long, VectorIndex.load(tmp_path / "index", "v1")):
+        assert np.mean(index.search(asked, 300)[1] >= border - 1e-5) >= 0.88
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_lists_stay_full_whatever_is_left_out(kind: Any) -> None:
     vectors, asked = clustered(3000), clustered(6, seed=1)

@@ -19,8 +19,8 @@ class Index(Part, frozen=True):
     they find is ordered by exact products. `auto` is `exact` up to 20,000 vectors, or where the extra is missing, and
     `ivf` above, the quickest when they were measured."""
     recall: float = 0.95
-    """Share of the exact 100 best that it must find, above 0 to 1, on queries held out when it is built; larger looks
-    at more vectors and takes longer."""
+    """Share of the exact best that it must find, of lists as long as its retriever's (100 at least), above 0 to 1, on
+    queries held out when it is built; larger looks at more vectors and takes longer."""
     seed: int = 0
     """Another seed makes other lists, and holds out other queries."""
 

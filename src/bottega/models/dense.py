@@ -118,7 +118,8 @@ class DenseModel:
             order = np.random.default_rng(0).permutation(len(past.people))[:_MEASURED_ON]
             queries = self._encoded(past.people.take(pa.array(order)).to_pylist(), "query")
         self._take_numbers(np.arange(len(whole), dtype=np.int32))
-        self.index = build_index(self.setting.index, self._number, self._encoded(whole, "text"), queries)
+        vectors = self._encoded(whole, "text")
+        self.index = build_index(self.setting.index, self._number, vectors, queries, self.setting.k)
 
     def with_arrived(self, arrived: Arrived) -> Self:
         """The model that knows new items by their texts too; itself it stays as it is."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any
 
@@ -26,16 +27,19 @@ _COST = {"ivf": 0.3, "int8": 2.0}  # of a row in a visited list, beside _NAMED f
 _NAMED = 60.0
 
 
-def build_index(setting: Setting, codes: Codes, vectors: Vectors, queries: Vectors | None = None) -> VectorIndex:
+def build_index(
+    setting: Setting, codes: Codes, vectors: Vectors, queries: Vectors | None = None, depth: int = DEPTH
+) -> VectorIndex:
     """Build an index over vectors (n, d) with codes (n,), and measure what it finds.
 
-    The recall of a query is the share of its list whose products reach the 100th of the exact list (the last, where
-    there are fewer). It looks as far as needed for the mean recall on some of the queries to reach `setting.recall`
-    and its standard error more; `facts["recall"]` is the mean on others, with its interval. Without queries,
-    some of the vectors stand for them: where real queries lie elsewhere, as those of people do, it says too much.
+    The recall of a query is the share of its list whose products reach the last one of the exact list. It looks as far
+    as needed for the mean recall on some of the queries to reach `setting.recall` and its standard error more;
+    `facts["recall"]` is the mean on others, with its interval. Without queries, some of the vectors stand for them:
+    where real queries lie elsewhere, as those of people do, it says too much.
 
-    queries: (q, d) as they will come, some hundreds. Raises `BuildError` where the kind needs a package that is not
-    installed, `DataError` for vectors that an index refuses.
+    queries: (q, d) as they will come, some hundreds. depth: how long the lists are that will be asked for; at least 100
+    are measured, since short lists tell little. Longer ones than measured cost in proportion. Raises `BuildError` where
+    the kind needs a package that is not installed, `DataError` for vectors that an index refuses.
 
     >>> rng = np.random.default_rng(0)
     >>> index = build_index(Setting(), np.arange(50, dtype=np.int32), rng.normal(size=(50, 8)).astype(np.float32))
@@ -46,12 +50,12 @@ def build_index(setting: Setting, codes: Codes, vectors: Vectors, queries: Vecto
     table = Table.of(codes, vectors)
     facts: dict[str, Any] = {"kind": setting.kind, "built": "exact", "why": why, "size": len(table)}
     whole = {"value": 1.0, "low": 1.0, "high": 1.0, "n": 0}
-    facts |= {"recall": {**whole, "at": DEPTH}, "wanted": setting.recall, "seed": setting.seed}
+    depth = min(max(depth, DEPTH), len(table))
+    facts |= {"recall": {**whole, "at": depth}, "wanted": setting.recall, "seed": setting.seed}
     exact = VectorIndex(table, None, 1.0, facts)
     if kind is None:
         return exact
     asked = _held_out(table, queries, setting.seed)
-    depth = min(DEPTH, len(table))
     border = exact.search(asked, depth)[1][:, -1]  # (q,) the product that a good answer reaches
     finder = Finder.of(kind, table.held.base, setting.seed)
     tuned = _tuned(table, finder, asked[::2], border[::2], depth, setting.recall)
@@ -101,7 +105,7 @@ def _tuned(
         low, high = 0, len(ladder := _efforts(finder)) - 1
 
         def reaches(step: int, spare: float = spare, ladder: list[int] = ladder) -> bool:
-            tried = Finder(finder.kind, finder.index, ladder[step])
+            tried = replace(finder, effort=ladder[step], depth=depth)
             found = _named(table, tried, spare, asked, border, depth)
             return bool(found.mean() - found.std() / len(found) ** 0.5 >= wanted) or bool(found.min() == 1)
 
@@ -110,7 +114,7 @@ def _tuned(
         while low < high:
             middle = (low + high) // 2
             low, high = (low, middle) if reaches(middle) else (middle + 1, high)
-        found = Finder(finder.kind, finder.index, ladder[low])
+        found = replace(finder, effort=ladder[low], depth=depth)
         options.append((_cost(found, spare), found, spare))
     if not options:
         return None
@@ -129,8 +133,8 @@ def _efforts(finder: Finder) -> list[int]:
 def _cost(finder: Finder, spare: float) -> float:
     """About the nanoseconds of a query; only which of two is larger counts."""
     if finder.kind == "hnsw":
-        return finder.effort * 1000.0 + _NAMED * DEPTH * spare
-    return finder.effort * finder.rows / lists_of(finder.index) * _COST[finder.kind] + _NAMED * DEPTH * spare
+        return finder.effort * 1000.0 + _NAMED * finder.depth * spare
+    return finder.effort * finder.rows / lists_of(finder.index) * _COST[finder.kind] + _NAMED * finder.depth * spare
 
 
 def _named(table: Table, finder: Finder, spare: float, asked: Vectors, border: Vectors, depth: int) -> Vectors:

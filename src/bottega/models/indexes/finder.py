@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from types import ModuleType
 from typing import Any, Literal, Self
@@ -19,7 +19,7 @@ from bottega.models.indexes.table import Rows
 
 Kind = Literal["ivf", "hnsw", "int8"]
 FEWEST = 1000  # vectors; under that there is nothing to gain
-DEPTH = 100  # of the lists by which the effort is chosen
+DEPTH = 100  # of the lists by which the effort is chosen, at least
 _A_LIST = 39  # vectors to learn a list's centre from, as faiss advises
 _ROUNDS = 8  # of k-means
 _LINKS, _BREADTH = 16, 100  # of a graph: links of a vector, and how many are looked at to choose them
@@ -29,11 +29,12 @@ _PARTS = 256  # of a vector at most: sums over more do not fit the 16 bits of fa
 @dataclass(frozen=True, eq=False)
 class Finder:
     """What faiss has built over rows of vectors. index: faiss's own. effort: lists visited, or breadth of the search,
-    for the best 100."""
+    for the best of so many as `depth`."""
 
     kind: Kind
     index: Any
     effort: int
+    depth: int = DEPTH
 
     @classmethod
     def of(cls, kind: Kind, vectors: Vectors, seed: int) -> Self:
@@ -69,10 +70,10 @@ class Finder:
     def find(self, queries: Vectors, count: int, depth: int) -> Rows:
         """Rows that may be near, (q, count), −1 where it found fewer.
 
-        depth: how many of the best are wanted; beyond 100 it looks further.
+        depth: how many of the best are wanted; beyond those by which the effort was chosen it looks further.
         """
         faiss = needed()
-        effort = min(math.ceil(self.effort * max(1.0, depth / DEPTH)), self.most)
+        effort = min(math.ceil(self.effort * max(1.0, depth / self.depth)), self.most)
         settings = _settings(self.kind, max(effort, count) if self.kind == "hnsw" else effort)
         threads = faiss.omp_get_max_threads()
         faiss.omp_set_num_threads(1)
@@ -86,7 +87,7 @@ class Finder:
         with one_thread(faiss):
             index = faiss.clone_index(self.index)
             index.add(vectors)
-        return type(self)(self.kind, index, self.effort)
+        return replace(self, index=index)
 
     def bytes(self) -> npt.NDArray[np.uint8]:
         """Faiss's own form of it."""
@@ -94,7 +95,9 @@ class Finder:
         return found
 
     @classmethod
-    def read(cls, kind: Kind, effort: int, held: npt.NDArray[np.uint8], rows: int, width: int, where: str) -> Self:
+    def read(
+        cls, kind: Kind, effort: int, depth: int, held: npt.NDArray[np.uint8], rows: int, width: int, where: str
+    ) -> Self:
         """Read what `bytes` gave; `BuildError` where it is damaged or over other vectors."""
         faiss = needed()
         try:
@@ -109,7 +112,7 @@ class Finder:
                 f"the index as it was written, over {rows} vectors of {width} numbers",
                 "build and save the index again, or restore the folder from a copy",
             )
-        return cls(kind, index, effort)
+        return cls(kind, index, effort, depth)
 
 
 def lists_of(index: Any) -> int:

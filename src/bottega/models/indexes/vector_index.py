@@ -12,7 +12,7 @@ import numpy as np
 
 from bottega.errors import BuildError, DataError, DesignError
 from bottega.files import write_json
-from bottega.models.indexes.finder import DEPTH, Finder
+from bottega.models.indexes.finder import Finder
 from bottega.models.indexes.index import LeaveOut, Vectors
 from bottega.models.indexes.table import Held, Rows, Table, finite
 from bottega.models.networks.fields import frozen
@@ -112,7 +112,8 @@ class VectorIndex:
             said: dict[str, Any] = {"version": version, "facts": self.facts}
             if self._finder is not None:
                 write_arrays(part, {"finder": self._finder.bytes()})
-                said |= {"finder": self._finder.kind, "effort": self._finder.effort, "spare": self._spare}
+                finder = self._finder
+                said |= {"finder": finder.kind, "effort": finder.effort, "depth": finder.depth, "spare": self._spare}
             write_json(part / "index.json", said)
 
     @classmethod
@@ -130,7 +131,8 @@ class VectorIndex:
         if "finder" in said:
             size = table.held.rows, table.width
             held = read_array(folder, "finder")
-            finder = Finder.read(said["finder"], said["effort"], held, *size, str(folder / "finder.npy"))
+            where = str(folder / "finder.npy")
+            finder = Finder.read(said["finder"], said["effort"], said["depth"], held, *size, where)
         return cls(table, finder, said.get("spare", 1.0), said["facts"])
 
     def _nearest(
@@ -145,7 +147,7 @@ class VectorIndex:
         best, count = np.full((len(asked), k), _END), np.zeros(len(asked), dtype=np.int64)
         parts: list[Rows] = []
         if finder is not None:
-            depth = max(k + max(sizes), DEPTH)  # fewer would be found less surely than the 100 that were measured
+            depth = max(k + max(sizes), finder.depth)  # fewer would be found less surely than what was measured
             wanted = depth * self._spare * held.rows / max(held.live, 1)
             parts.append(finder.find(asked, min(math.ceil(wanted), finder.rows), depth))
         known, step = 0 if finder is None else finder.rows, max(_ROWS, _CELLS // len(asked))

@@ -119,7 +119,7 @@ class TwoTowerModel:
         rng = np.random.default_rng(setting.seed)
         people = np.sort(rng.permutation(len(past.people))[:_MEASURED_ON])
         asked = np.concatenate([self._person(int(code)) for code in people])
-        self.index = build_index(setting.index, codes, vectors, asked if len(asked) > 1 else None)
+        self.index = build_index(setting.index, codes, vectors, asked if len(asked) > 1 else None, setting.k)
 
     def with_arrived(self, arrived: Arrived) -> Self:
         """The model that knows new items too, by their texts; without a text column they all have one vector."""

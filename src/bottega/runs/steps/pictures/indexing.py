@@ -39,7 +39,7 @@ def make_index(stage: Nearest, vectors: Vectors, queries: Vectors, seed: int) ->
     numbers = np.arange(len(vectors), dtype=np.int32)
     if stage.binary:
         return CodeIndex.of(numbers, vectors, stage.bits, seed)
-    return build_index(stage.index, numbers, vectors, queries if len(queries) > 1 else None)
+    return build_index(stage.index, numbers, vectors, queries if len(queries) > 1 else None, stage.k)
 
 
 def exact_index(vectors: Vectors) -> Index:

@@ -75,6 +75,15 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"did you mean {plain[close[0]]!r}?" if close else ""
 
 
+def several(number: float, one: str, many: str = "") -> str:
+    """Write a number with its noun.
+
+    >>> several(1, "row"), several(1200, "entry", "entries")
+    ('1 row', '1,200 entries')
+    """
+    return f"{number:,.0f} {one if number == 1 else many or one + 's'}"
+
+
 def broken_json(data: bytes) -> str:
     """Say what was expected where bytes stop being JSON, and where that is; nothing where they are JSON.
 

@@ -55,7 +55,7 @@ def test_what_it_prints_is_kept(tmp_path: Path, capfd: pytest.CaptureFixture[str
         ("import bottega as bt\ndesign = bt.Window()", "my_design.py:2", "nothing"),
         ("1 / 0", "my_design.py:1: ZeroDivisionError", "division by zero"),
         ("x = 1", "my_design.py", "no `design`"),
-        ("design = 7", "my_design.py", "a int"),
+        ("design = 7", "my_design.py", "an object of type int"),
         ("import sys\nsys.exit(5)", "my_design.py", "its process ended with 5, without a design"),
         ("import os\nos._exit(0)", "my_design.py", "its process ended with 0, without a design"),
         ("print('bye', flush=True)\nimport os\nos.abort()", "my_design.py", "its process ended with -6"),

@@ -15,7 +15,7 @@ from bottega.data.keys import as_text, encode
 from bottega.data.log import Log
 from bottega.design.data import GivenSplit, GroupSplit, RandomSplit, TimeSplit
 from bottega.design.part import microseconds
-from bottega.errors import DataError
+from bottega.errors import DataError, several
 
 Part = NDArray[np.int8]
 
@@ -63,7 +63,7 @@ def by_group(split: GroupSplit, groups: pa.Array | pa.ChunkedArray) -> Part:
     keys = [*names.to_pylist(), None] if (codes < 0).any() else names.to_pylist()
     codes = np.where(codes < 0, len(keys) - 1, codes)
     if len(keys) < 3:
-        raise DataError("data.split.by", f"{len(keys)} groups in {split.by!r}", "at least three groups")
+        raise DataError("data.split.by", f"{several(len(keys), 'group')} in {split.by!r}", "at least three groups")
     hashes = [hashlib.sha256(f"{split.seed}\0{'' if key is None else '=' + key}".encode()).digest() for key in keys]
     part = np.full(len(keys), TRAIN, np.int8)
     part[_first(np.array(sorted(range(len(keys)), key=hashes.__getitem__)), split)] = _marks(len(keys), split)
@@ -73,7 +73,7 @@ def by_group(split: GroupSplit, groups: pa.Array | pa.ChunkedArray) -> Part:
 def at_random(split: RandomSplit, n: int) -> Part:
     """Part n requests at random, all rows of one together; the shares are of requests, each part has at least one."""
     if n < 3:
-        raise DataError("data.split", f"{n} requests", "at least three requests")
+        raise DataError("data.split", several(n, "request"), "at least three requests")
     part = np.full(n, TRAIN, np.int8)
     part[_first(np.random.default_rng(split.seed).permutation(n), split)] = _marks(n, split)
     return part

@@ -52,7 +52,7 @@ def load(path: str | Path) -> Design:
 def checked(design: object, where: str = "design") -> Design:
     """Hold a design that Python made against its declared types, which Python itself does not look at."""
     if not isinstance(design, Design):
-        raise DesignError(where, f"a {type(design).__name__}", "a bt.Design", "design = bt.Design(…)")
+        raise DesignError(where, f"an object of type {type(design).__name__}", "a bt.Design", "design = bt.Design(…)")
     return _decode(msgspec.to_builtins(design), where)
 
 
@@ -94,7 +94,8 @@ def _from_python(path: Path) -> object:
     except DesignError as error:
         raise DesignError(f"{_line(path, error)}{error.where}", error.found, error.allowed, error.fix) from None
     except SyntaxError as error:
-        raise DesignError(f"{path}:{error.lineno}", error.msg, "valid Python") from None
+        line = f":{error.lineno}" if error.lineno else ""  # bytes that are no text have none
+        raise DesignError(f"{path}{line}", error.msg, "valid Python") from None
     except Exception as error:
         raise DesignError(
             f"{_line(path, error)}{type(error).__name__}",

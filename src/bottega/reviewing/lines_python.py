@@ -85,7 +85,8 @@ def _argument(call: ast.Call, field: str, names: Names) -> tuple[ast.expr, ast.A
     called = ast.unparse(call.func).rpartition(".")[2]
     if called in ("replace", "changed") and call.args:  # msgspec.structs.replace(design, data=…)
         return _into(call.args[0], field, names)
-    fields = _fields(called)
+    part = part_named(called)
+    fields = part.__struct_fields__ if part is not None else ()
     if field in fields and fields.index(field) < len(call.args):
         value = call.args[fields.index(field)]
         return None if isinstance(value, ast.Starred) else (value, value)
@@ -122,12 +123,12 @@ def _items(node: ast.expr, names: Names) -> tuple[list[ast.expr], bool]:
     return found, True
 
 
-def _fields(name: str) -> tuple[str, ...]:
-    """Give the fields of a part by its name, in the order of its arguments."""
+def part_named(name: str) -> type[Part] | None:
+    """Give the kind of part of this name, whose fields stand in the order of its arguments."""
     todo: list[type[Part]] = [Part]
     while todo:
         part = todo.pop()
         if part.__name__ == name:
-            return part.__struct_fields__
+            return part
         todo += part.__subclasses__()
-    return ()
+    return None

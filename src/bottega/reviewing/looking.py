@@ -80,6 +80,16 @@ def cut(metric: str) -> int | None:
     return int(number) if number.isdigit() else None
 
 
+def limit_of(metric: str) -> str:
+    """Write a limit that fits a metric, for its owner to fill in.
+
+    >>> limit_of("ndcg@10"), limit_of("log_loss")
+    ('at_least=…', 'at_most=…')
+    """
+    found = family(metric)
+    return {"up": "at_least=…", "down": "at_most=…"}.get(found.direction if found else "", "within=(0.9, 1.1)")
+
+
 def asks_probability(design: Design) -> bool:
     """Say whether some metric of evaluation or monitoring, or a stage, reads a score as a probability."""
     read = [design.evaluation.primary, *(goal.metric for goal in design.evaluation.goals)]

@@ -22,12 +22,14 @@ class Rule:
 
     code: `R`, the step's digit, and two more. severity: of its findings, where they say no other. run: looks at a
     design and, where data were looked at, at what was seen in them. needs_data: without those it has nothing to say.
+    sometimes: the other severity, where some of its findings have that; its page says which.
     """
 
     code: str
     severity: Severity
     run: Run
     needs_data: bool = False
+    sometimes: Severity | None = None
 
     @property
     def step(self) -> str:
@@ -51,7 +53,9 @@ class Rule:
         return self.page.partition("\n")[0]
 
 
-def rule(code: str, severity: Severity, needs_data: bool = False) -> Callable[[Run], Rule]:
+def rule(
+    code: str, severity: Severity, needs_data: bool = False, sometimes: Severity | None = None
+) -> Callable[[Run], Rule]:
     """Make a rule of a function.
 
     >>> @rule("R199", "warn")
@@ -61,4 +65,4 @@ def rule(code: str, severity: Severity, needs_data: bool = False) -> Callable[[R
     >>> nameless.code, nameless.step, nameless.title
     ('R199', 'scope', 'The design has no name.')
     """
-    return lambda run: Rule(code, severity, run, needs_data)
+    return lambda run: Rule(code, severity, run, needs_data, sometimes)

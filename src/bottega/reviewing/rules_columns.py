@@ -8,6 +8,7 @@ from bottega.design.data import TimeSplit
 from bottega.design.design import Design
 from bottega.design.features import Categories, Cross, Lookup, Window
 from bottega.design.part import microseconds
+from bottega.errors import several
 from bottega.reviewing.finding import Claim
 from bottega.reviewing.looking import DAY, about, examples_table, percent
 from bottega.reviewing.rule import rule
@@ -111,7 +112,7 @@ def colliding_codes(design: Design, seen: Seen | None) -> Iterator[Claim]:
         field = "buckets" if isinstance(feature, Cross) else "hashed"
         yield Claim(
             f"features[{place}]",
-            f"{found.values:,} values share {codes:,} codes.",
+            f"{several(found.values, 'value')} share {several(codes, 'code')}.",
             f"{percent(found.rows)} of the rows have a value that shares its code with another one (counted).",
             f"{field}={needed:,}".replace(",", "_"),
         )

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bottega.design.design import Design
-from bottega.design.examples import FromPositives
+from bottega.design.examples import FromPositives, Logged
+from bottega.design.features import Window
 from bottega.design.serving import Auction, Decide, Rank, Retrieve, Score
+from bottega.errors import several
+from bottega.features.entities import by_columns
 from bottega.reviewing.finding import Claim
 from bottega.reviewing.looking import cut, family, goals, percent, shown, stages
 from bottega.reviewing.rule import rule
@@ -49,8 +52,8 @@ def flattering_metric(design: Design, seen: Seen | None) -> Iterator[Claim]:
         )
     yield Claim(
         "evaluation.primary" if primary else named[0],
-        f"roc_auc is the {'primary metric' if primary else 'goal'}, and {percent(found.rate)} of {found.rows:,} labels "
-        "are positive.",
+        f"roc_auc is the {'primary metric' if primary else 'goal'}, and {percent(found.rate)} of "
+        f"{several(found.rows, 'label')} are positive.",
         costs,
         'primary="pr_auc", or a goal of pr_auc or log_loss beside it',
     )
@@ -87,7 +90,8 @@ def no_cold_slice(design: Design, _: Seen | None) -> Iterator[Claim]:
     """People of whom little is known are not looked at by themselves.
 
     Why. Those who come often make most of the requests and of the mean. New people decide at their first answers
-    whether they come again, and a model that lives on history is at its worst for them.
+    whether they come again, and a model that lives on history is at its worst for them. The rule speaks where examples
+    are made of what people took, and where candidates are shown to somebody of whose past a window tells.
 
     Example.
 
@@ -98,7 +102,7 @@ def no_cold_slice(design: Design, _: Seen | None) -> Iterator[Claim]:
     Source. A. Schein et al., Methods and Metrics for Cold-Start Recommendations, SIGIR 2002.
     """
     sliced = {*design.evaluation.slices, *(name for _, goal in goals(design) for name in goal.slices)}
-    if isinstance(design.data.examples, FromPositives) and not sliced & {"cold", "interactions"}:
+    if _lives_on_history(design) and not sliced & {"cold", "interactions"}:
         yield Claim(
             "evaluation",
             "neither a goal nor a slice looks at people of whom little is known.",
@@ -197,6 +201,17 @@ def reads_beyond_the_page(design: Design, _: Seen | None) -> Iterator[Claim]:
             f"Places {last[1] + 1} to {places} decide, and nobody sees them.",
             f'primary="{primary.partition("@")[0]}@{last[1]}"',
         )
+
+
+def _lives_on_history(design: Design) -> bool:
+    """Say whether answers hang on what the one who asks did before."""
+    examples = design.data.examples
+    if isinstance(examples, FromPositives):
+        return True
+    if not isinstance(examples, Logged) or examples.candidate is None or design.evaluation.unit == "request":
+        return False
+    person = examples.request[0]
+    return any(isinstance(feature, Window) and by_columns(feature.by) == (person,) for feature in design.features)
 
 
 def _against(design: Design) -> str:

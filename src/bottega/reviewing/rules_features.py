@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Collection, Iterator, Sequence
 
 from bottega.design.data import Label
 from bottega.design.design import Design
@@ -42,13 +43,8 @@ def knows_the_label(design: Design, _: Seen | None) -> Iterator[Claim]:
     if not isinstance(examples, Logged):
         return
     known_with = {label.name for label in labels} | {label.observed_at for label in labels if label.observed_at}
-    if told := [name for name in examples.request if name in known_with]:
-        yield Claim(
-            "data.examples.request",
-            f"{listed([repr(name) for name in told])} is among the columns of the request.",
-            "The question holds its own answer: the test is passed by heart, and in serving the column is not there.",
-            f"request={[name for name in examples.request if name not in known_with]}",
-        )
+    costs = "The question holds its own answer: the test is passed by heart, and in serving the column is not there."
+    yield from _named("data.examples.request", "among the columns of the request", examples.request, known_with, costs)
     for place, feature in enumerate(design.features):
         if isinstance(feature, Lookup) and feature.table == examples.table:
             told, why = [name for name in feature.columns if name in known_with], "looks up the newest row's"
@@ -86,24 +82,14 @@ def known_after_the_decision(design: Design, _: Seen | None) -> Iterator[Claim]:
     if not isinstance(examples, Logged):
         return
     made = {examples.propensity, getattr(design.data.position, "column", None)} - {None}
-    if told := [name for name in examples.request if name in made]:
-        yield Claim(
-            "data.examples.request",
-            f"{listed([repr(name) for name in told])} is among the columns of the request.",
-            "It is known only after the decision: a batch reads it from the log, and no request can bring it.",
-            f"request={[name for name in examples.request if name not in made]}",
-        )
+    costs = "It is known only after the decision: a batch reads it from the log, and no request can bring it."
+    yield from _named("data.examples.request", "among the columns of the request", examples.request, made, costs)
     for place, feature in enumerate(design.features):
-        if isinstance(feature, (Given, Categories)) and (told := [name for name in feature.columns if name in made]):
-            yield Claim(
-                f"features[{place}].columns",
-                f"{listed([repr(name) for name in told])} is a feature.",
-                "It is known only after the decision: a batch reads it from the log, and no request can bring it.",
-                f"columns={[name for name in feature.columns if name not in made]}",
-            )
+        if isinstance(feature, (Given, Categories)):
+            yield from _named(f"features[{place}].columns", "a feature", feature.columns, made, costs)
 
 
-@rule("R303", "stop")
+@rule("R303", "stop", sometimes="warn")
 def empty_window(design: Design, _: Seen | None) -> Iterator[Claim]:
     """A window is no longer than its table is late.
 
@@ -138,7 +124,7 @@ def empty_window(design: Design, _: Seen | None) -> Iterator[Claim]:
                 )
 
 
-@rule("R304", "warn")
+@rule("R304", "warn", sometimes="stop")
 def short_ttl(design: Design, _: Seen | None) -> Iterator[Claim]:
     """A look-up forgets sooner than the windows beside it, or sooner than its table comes.
 
@@ -202,6 +188,14 @@ def may_differ(design: Design, _: Seen | None) -> Iterator[Claim]:
             "The parity gate passes whatever they differ by, so that the test speaks of another system.",
             "leave approximate out",
         )
+
+
+def _named(place: str, what: str, names: Sequence[str], wrong: Collection[str], costs: str) -> Iterator[Claim]:
+    """Claim that some of the names of a list are wrong there, and give the list without them."""
+    if told := [name for name in names if name in wrong]:
+        left = [name for name in names if name not in wrong]
+        fix = f"{place.rpartition('.')[2]}={json.dumps(left, ensure_ascii=False)}"
+        yield Claim(place, f"{listed([repr(name) for name in told])} is {what}.", costs, fix)
 
 
 def _longest(design: Design, lookup: Lookup) -> int | None:

@@ -8,6 +8,7 @@ from bottega.design.data import Downsample, Upsample
 from bottega.design.design import Design
 from bottega.design.examples import Logged
 from bottega.design.serving import Decide
+from bottega.errors import several
 from bottega.reviewing.finding import Claim
 from bottega.reviewing.looking import DAY, about, percent, rungs, spelled, stages
 from bottega.reviewing.rule import rule
@@ -159,7 +160,7 @@ def nothing_to_learn(design: Design, seen: Seen | None) -> Iterator[Claim]:
     for place, label in enumerate(design.data.labels):
         one = seen.labels.get(label.name)
         if one is not None and one.positives in (0, one.rows):
-            found = f"{one.rows:,} rows have a label that counts, {one.positives:,} of them are positive."
+            found = f"Of {several(one.rows, 'label')} that count, {one.positives:,} are positive."
             yield Claim(
                 f"data.labels[{place}]",
                 f"{label.name!r} has {'one value' if one.rows else 'no value that counts'}.",

@@ -7,13 +7,15 @@ from collections.abc import Iterator
 from bottega.design.data import InversePropensity
 from bottega.design.design import Design
 from bottega.design.encoders import RawPixels
-from bottega.design.examples import FromPositives, Logged
+from bottega.design.examples import FromPositives, Judged, Logged
 from bottega.design.features import Given
 from bottega.design.models import rung_name
 from bottega.design.retrievers import Newest, Popularity, Trending
 from bottega.design.scorers import BoostedTrees, Fusion, HistoricalRate, Logistic
+from bottega.design.serving import Nearest
+from bottega.features.batch import score_name
 from bottega.reviewing.finding import Claim
-from bottega.reviewing.looking import asks_probability, judged, percent, rungs
+from bottega.reviewing.looking import asks_probability, judged, percent, rungs, stages
 from bottega.reviewing.rule import rule
 from bottega.reviewing.seen import Seen
 
@@ -32,7 +34,8 @@ def one_rung(design: Design, _: Seen | None) -> Iterator[Claim]:
 
         models={"rank": [bt.DCN()]}
 
-    Fix. Put simpler ones before it: `[bt.HistoricalRate(by="item"), bt.Logistic(), bt.DCN()]`.
+    Fix. Put simpler ones before it: `[bt.HistoricalRate(by="item"), bt.Logistic(), bt.DCN()]`; of encoders of pictures
+    `bt.RawPixels()`.
 
     Source. M. Ferrari Dacrema, P. Cremonesi and D. Jannach, Are We Really Making Much Progress? A Worrying Analysis of
     Recent Neural Recommendation Approaches, RecSys 2019, https://doi.org/10.1145/3298689.3347058
@@ -42,9 +45,9 @@ def one_rung(design: Design, _: Seen | None) -> Iterator[Claim]:
             name = rung_name(design.models[ladder][0])
             yield Claim(
                 f"models.{ladder}",
-                f"the ladder {ladder!r} is {name} alone.",
+                f"the ladder {ladder!r} has one rung, {name}.",
                 "Whether it is worth its cost cannot be seen: nothing stands beside it.",
-                "put a heuristic before it, such as bt.HistoricalRate(by=…), and a linear model",
+                f"{_heuristic(design, ladder)} before it",
             )
 
 
@@ -70,21 +73,21 @@ def no_heuristic(design: Design, _: Seen | None) -> Iterator[Claim]:
         if isinstance(first, _HEURISTICS) or (nameless and isinstance(first, Logistic)):
             continue
         if len(design.models[ladder]) > 1:  # one rung alone has a rule of its own
-            named = getattr(design.data.examples, "candidate", None) or "item"
             yield Claim(
                 f"models.{ladder}[0]",
                 f"the lowest rung of {ladder!r} is {rung_name(first)}, which learns.",
                 "What people would do without a model is not measured, so that nobody knows what models add to it.",
-                f'bt.HistoricalRate(by="{named}") before it',
+                f"{_heuristic(design, ladder)} before it",
             )
 
 
-@rule("R403", "warn")
+@rule("R403", "warn", sometimes="stop")
 def distorted_probability(design: Design, _: Seen | None) -> Iterator[Claim]:
     """Class weights or the focal loss, and no calibrator.
 
     Why. Both make a model look at rare or hard examples, and both move its probability away from the truth: a weight of
-    w multiplies the odds by about w. Orders stay; prices, thresholds and expected values do not.
+    w multiplies the odds by about w. Orders stay; prices, thresholds and expected values do not: the finding stops a
+    run where a metric, a watch or a stage reads the score as a probability.
 
     Example.
 
@@ -225,6 +228,16 @@ def nothing_for_strangers(design: Design, _: Seen | None) -> Iterator[Claim]:
             "Who is new, and who is known by nothing yet, gets no list.",
             "bt.Popularity() among them",
         )
+
+
+def _heuristic(design: Design, ladder: str) -> str:
+    """Guess a first rung: raw pixels for pictures, a retriever's order for judged pairs, else the rate so far."""
+    examples = design.data.examples
+    if ladder in [stage.encoder for _, stage in stages(design, Nearest)]:
+        return "bt.RawPixels()"
+    if isinstance(examples, Judged) and (sources := design.models.get("retrieve")):
+        return f'bt.Fusion(over=["{score_name(rung_name(sources[0]))}"])'
+    return f'bt.HistoricalRate(by="{getattr(examples, "candidate", None) or examples.request[0]}")'
 
 
 RULES = (

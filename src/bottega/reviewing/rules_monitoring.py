@@ -11,7 +11,7 @@ from bottega.design.part import microseconds
 from bottega.errors import DesignError, nearest
 from bottega.metrics.names import FAMILIES, metric
 from bottega.reviewing.finding import Claim
-from bottega.reviewing.looking import DAY, family, goals, percent
+from bottega.reviewing.looking import DAY, family, goals, limit_of, percent
 from bottega.reviewing.rule import rule
 from bottega.reviewing.seen import Seen
 
@@ -47,7 +47,7 @@ def goal_without_watch(design: Design, _: Seen | None) -> Iterator[Claim]:
             place,
             f"{goal.metric} is promised, and no watch reads {'orders' if found.reads == 'order' else 'probabilities'}.",
             "It holds on the day of the release; when it stops to hold, nobody is told.",
-            f'bt.Watch("{goal.metric}", {_limit(found.direction)})',
+            f'bt.Watch("{goal.metric}", {limit_of(goal.metric)})',
         )
 
 
@@ -164,10 +164,6 @@ def straight_to_everybody(design: Design, _: Seen | None) -> Iterator[Claim]:
         f"A fault that the log does not show meets {percent(canary)} of all requests at once.",
         "rollout=[bt.Shadow(), bt.Canary(0.05)]",
     )
-
-
-def _limit(direction: str) -> str:
-    return {"up": "at_least=…", "down": "at_most=…"}.get(direction, "within=(0.9, 1.1)")
 
 
 RULES = (goal_without_watch, unknown_watch, older_than_tested, slower_than_the_drift, straight_to_everybody)

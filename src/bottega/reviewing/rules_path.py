@@ -9,6 +9,7 @@ from bottega.design.examples import FromPositives
 from bottega.design.models import Model, rung_name
 from bottega.design.reranking import Explore, Quota
 from bottega.design.serving import Retrieve
+from bottega.errors import several
 from bottega.reviewing.finding import Claim
 from bottega.reviewing.looking import shown, stages
 from bottega.reviewing.rule import rule
@@ -38,8 +39,8 @@ def narrower_than_the_page(design: Design, _: Seen | None) -> Iterator[Claim]:
             by = "the stage keeps" if stage.k <= found else "all sources together find"
             yield Claim(
                 f"{place}.k",
-                f"{by} {width} candidates, and {last[1]} are shown.",
-                f"{last[1] - width} places of {last[1]} stay empty, and ranking has nothing to choose from.",
+                f"{by} {several(width, 'candidate')}, for {several(last[1], 'place')}.",
+                f"Of {last[1]:,} places {last[1] - width:,} stay empty, and ranking has nothing to choose from.",
                 f"bt.Retrieve(k={10 * last[1]})",
             )
 
@@ -64,7 +65,7 @@ def wider_than_the_catalogue(design: Design, seen: Seen | None) -> Iterator[Clai
         if catalogue is not None and stage.k >= catalogue:
             yield Claim(
                 f"{place}.k",
-                f"{stage.k:,} candidates are kept, and the catalogue has {catalogue:,}.",
+                f"a request keeps {several(stage.k, 'candidate')}, and the catalogue has {catalogue:,}.",
                 "Everything is retrieved: recall is 1 whatever the sources do, and nothing is learnt about them.",
                 f"k={max(1, catalogue // 10)}",
             )
@@ -128,7 +129,7 @@ def closed_loop(design: Design, _: Seen | None) -> Iterator[Claim]:
         )
 
 
-@rule("R608", "stop")
+@rule("R608", "warn")
 def quota_beyond_reach(design: Design, _: Seen | None) -> Iterator[Claim]:
     """A quota asks for more than there is room for.
 
@@ -153,7 +154,6 @@ def quota_beyond_reach(design: Design, _: Seen | None) -> Iterator[Claim]:
                 f"quotas ask for {asked[stage.first]} of the first {stage.first} places.",
                 "They cannot all be met: whichever is written last is missed in every answer.",
                 "smaller quotas",
-                "warn",
             )
         elif last is not None and stage.at_least and stage.first > last[1]:
             yield Claim(
@@ -161,7 +161,6 @@ def quota_beyond_reach(design: Design, _: Seen | None) -> Iterator[Claim]:
                 f"a quota counts the first {stage.first} places, and {last[1]} are shown.",
                 "What it lifts may stand below the last place that anybody sees.",
                 f"first={last[1]}",
-                "warn",
             )
     finds = {rung_name(rung): getattr(rung, "k", 0) + getattr(rung, "unseen", 0) for rung in _sources(design)}
     for place, stage in stages(design, Retrieve):
@@ -169,10 +168,9 @@ def quota_beyond_reach(design: Design, _: Seen | None) -> Iterator[Claim]:
             if number > finds.get(name, number):
                 yield Claim(
                     f"{place}.quotas",
-                    f"{number} candidates of {name} stay for sure, and it finds {finds[name]}.",
+                    f"a quota keeps {several(number, 'candidate')} of {name}, and it finds {finds[name]:,}.",
                     "The quota is never met.",
                     f'quotas={{"{name}": {finds[name]}}}',
-                    "warn",
                 )
 
 

@@ -9,7 +9,7 @@ from bottega.design.design import Design
 from bottega.design.serving import Decide
 from bottega.metrics.names import FAMILIES
 from bottega.reviewing.finding import Claim
-from bottega.reviewing.looking import listed, stages
+from bottega.reviewing.looking import family, goals, limit_of, shown, stages
 from bottega.reviewing.rule import rule
 from bottega.reviewing.seen import Seen
 
@@ -90,8 +90,10 @@ def no_traffic(design: Design, _: Seen | None) -> Iterator[Claim]:
 def unmeasured_guardrail(design: Design, _: Seen | None) -> Iterator[Claim]:
     """A guardrail stands there, and nothing measures it.
 
-    Why. A guardrail is what must not get worse while the objective moves. It is measured where people are assigned to
-    an arm, in an experiment, or by a metric that is watched; a sentence in a document guards nothing.
+    Why. A guardrail is what must not get worse while the objective moves. What people do is measured where they are
+    assigned to an arm, in the experiment; a metric of the model, such as `coverage`, is there before that, and has to
+    be held by a goal or a watch as well: an experiment ends, and releases go on. A sentence in a document guards
+    nothing.
 
     Example.
 
@@ -99,22 +101,28 @@ def unmeasured_guardrail(design: Design, _: Seen | None) -> Iterator[Claim]:
         bt.Evaluation(primary="log_loss")                             # and no experiment
 
     Fix. Plan the experiment that reads it, `experiment=bt.Experiment("revenue per visit", unit="user",
-    minimum_effect=0.01)`, or watch a metric that tells it.
+    minimum_effect=0.01)`; of a metric of the model `bt.Goal("coverage@10", at_least=0.2)` or a watch.
 
     Source. R. Kohavi, D. Tang and Y. Xu, Trustworthy Online Controlled Experiments, Cambridge University Press 2020,
     chapters 6 and 21.
     """
-    if design.evaluation.experiment is not None:
-        return
-    watched = {watch.metric.partition("@")[0] for watch in design.monitoring.watches}
-    left = [guardrail for guardrail in design.scope.guardrails if not watched & _named(guardrail)]
-    if left:
+    read = {watch.metric.partition("@")[0] for watch in design.monitoring.watches}
+    read |= {goal.metric.partition("@")[0] for _, goal in goals(design)}
+    planned = design.evaluation.experiment is not None
+    for place, guardrail in enumerate(design.scope.guardrails):
+        named = _named(guardrail)
+        if named & read or (planned and not named):
+            continue
+        metric = _with_cut(min(named, default=""), design)
+        why = f"no goal and no watch reads {metric}" if named else "no experiment is planned, and no watch reads it"
+        objective = design.scope.objective.name if design.scope.objective is not None else "what should move"
         yield Claim(
-            "scope.guardrails",
-            f"nothing measures {listed([repr(guardrail) for guardrail in left], most=2)}: no experiment is planned, "
-            "and no watch reads it.",
+            f"scope.guardrails[{place}]",
+            f"nothing measures {guardrail!r}: {why}.",
             "It may get worse at every release, and nobody is told.",
-            'experiment=bt.Experiment("what should move", unit="user", minimum_effect=0.02)',
+            f'bt.Watch("{metric}", {limit_of(metric)})'
+            if named
+            else f'experiment=bt.Experiment("{objective}", unit="user", minimum_effect=0.02)',
         )
 
 
@@ -141,6 +149,12 @@ def no_error_costs(design: Design, _: Seen | None) -> Iterator[Claim]:
             "The threshold hangs on numbers that nobody of the business has agreed to.",
             'error_costs={"false alarm": 1, "missed fraud": 40}',
         )
+
+
+def _with_cut(metric: str, design: Design) -> str:
+    """Write a metric's name with as many places as are shown, where it has to have a number of them."""
+    found, last = family(metric), shown(design)
+    return f"{metric}@{last[1] if last else 10}" if found is not None and found.cut == "must" else metric
 
 
 def _named(guardrail: str) -> set[str]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from bottega.design.design import Design
 from bottega.design.serving import Rank, Score
+from bottega.errors import several
 from bottega.reviewing.finding import Claim
 from bottega.reviewing.looking import stages
 from bottega.reviewing.rule import rule
@@ -36,11 +37,14 @@ def budgets_over_the_limit(design: Design, _: Seen | None) -> Iterator[Claim]:
     total = sum(ms for _, ms in budgets)
     if limit is not None and total > limit:
         parts = " + ".join(f"{ms:g}" for _, ms in budgets)
+        several = len(budgets) > 1
+        told = f"the stages may take {parts} = {total:g} ms" if several else f"a stage may take {total:g} ms"
+        kept = "every stage keeps its budget" if several else "it keeps its budget"
         yield Claim(
             f"serving.path[{budgets[-1][0]}].budget_ms",
-            f"the stages may take {parts} = {total:g} ms, and the limit is {limit:g} ms.",
-            f"Every stage can keep its budget, and answers still come {total - limit:g} ms too late.",
-            f"budgets that add up to at most {limit:g}, or p99_ms={math.ceil(total * 1.25)}",
+            f"{told}, and the limit is {limit:g} ms.",
+            f"Where {kept}, answers may still come {total - limit:g} ms too late.",
+            f"{_smaller(budgets, limit)}, or p99_ms={math.ceil(total * 1.25)}",
         )
 
 
@@ -103,8 +107,8 @@ def more_than_it_carries(design: Design, seen: Seen | None) -> Iterator[Claim]:
         yield Claim(
             "scope.traffic",
             f"{peak:,.0f} requests come in the busiest second, and one keeps a process busy for {card['ms']:.1f} ms.",
-            f"That is the work of {needed:,.0f} processes (measured by the last run); the design says "
-            f"{design.serving.workers}{slow}.",
+            f"That is the work of {several(math.ceil(needed), 'process', 'processes')} (measured by the last run); the "
+            f"design says {design.serving.workers}{slow}.",
             "fewer candidates, a smaller model, or as many machines",
         )
 
@@ -136,8 +140,46 @@ def one_process(design: Design, _: Seen | None) -> Iterator[Claim]:
         )
 
 
+@rule("R610", "warn")
+def compressed_beyond_the_choice(design: Design, _: Seen | None) -> Iterator[Claim]:
+    """A compression may lose more than what decides between two models.
+
+    Why. The champion is the simplest rung that loses no more than `evaluation.tolerance` of the primary metric against
+    the best one. A compression that may lose more than that can make it worse than the rungs that it was preferred to,
+    and what is served is no longer what was chosen.
+
+    Example.
+
+        bt.Evaluation(primary="log_loss", tolerance=0.0005)
+        bt.Serving(path=[…], compress=[bt.Quantize(tolerance=0.002)])
+
+    Fix. The same tolerance for both, `bt.Quantize(tolerance=0.0005)`: a compression that may lose more is then refused,
+    and the scorecard says by how much.
+
+    Source. D. Sculley et al., Hidden Technical Debt in Machine Learning Systems, NeurIPS 2015 (what changes one part
+    changes the whole).
+    """
+    allowed = design.evaluation.tolerance
+    for place, each in enumerate(design.serving.compress):
+        if each.tolerance > allowed:
+            named, primary = type(each).__name__, design.evaluation.primary
+            yield Claim(
+                f"serving.compress[{place}]",
+                f"{named} may lose {each.tolerance:g} of {primary}, and {allowed:g} decides which rung is champion.",
+                "After it the champion may be worse than a rung that it was preferred to, and is served all the same.",
+                f"tolerance={allowed:g}",
+            )
+
+
+def _smaller(budgets: Sequence[tuple[int, float]], limit: float) -> str:
+    """Guess budgets under the limit, with a fifth of it left for reading features and writing the answer."""
+    if len(budgets) == 1:
+        return f"budget_ms={0.8 * limit:.3g}"
+    return f"budgets that add up to at most {0.8 * limit:.3g}"
+
+
 def _budget(stage: object) -> float | None:
     return getattr(stage, "budget_ms", None)
 
 
-RULES = (budgets_over_the_limit, no_fallback, more_than_it_carries, one_process)
+RULES = (budgets_over_the_limit, no_fallback, more_than_it_carries, one_process, compressed_beyond_the_choice)

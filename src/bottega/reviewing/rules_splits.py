@@ -9,11 +9,13 @@ from bottega.design.design import Design
 from bottega.design.examples import FromPositives
 from bottega.design.part import microseconds
 from bottega.reviewing.finding import Claim
+from bottega.reviewing.log_parts import fitting_split, parts_of
 from bottega.reviewing.looking import DAY, about, examples_table, family, maturity, percent, spelled
 from bottega.reviewing.rule import rule
 from bottega.reviewing.seen import Compared, Seen
 
 _LITTLE = 0.005
+_LEAST = 0.1  # share of the log that must be left to learn from
 _UNEQUAL = 0.2  # of the rate of a weekday, against the smallest
 
 
@@ -29,7 +31,8 @@ def random_split(design: Design, seen: Seen | None) -> Iterator[Claim]:
 
         bt.Data(tables=[bt.Table("shown", time="at")], …, split=bt.RandomSplit())
 
-    Fix. `split=bt.TimeSplit(test="7d")`: the test is what came last.
+    Fix. `split=bt.TimeSplit(test="7d")`: the test is what came last. It and validation, which is as long where nothing
+    else is said, should take no more than half of the log; where data are looked at, the finding says what fits them.
 
     Source. Y. Ji et al., A Critical Study on Data Leakage in Recommender System Offline Evaluation, ACM Transactions
     on Information Systems 41(3), 2023, https://doi.org/10.1145/3569930
@@ -45,7 +48,7 @@ def random_split(design: Design, seen: Seen | None) -> Iterator[Claim]:
         "data.split",
         f"the split is random, and {table.name!r} has event times.",
         costs,
-        f'split=bt.TimeSplit(test="{spelled(max(7 * 86_400_000_000, maturity(design)))}")',
+        fitting_split(design, seen),
     )
 
 
@@ -73,14 +76,14 @@ def groups_over_time(design: Design, seen: Seen | None) -> Iterator[Claim]:
             "data.split",
             f"groups are held out, and {table.name!r} has event times.",
             "What is tested lies in the same weeks as what is learnt, so that no change of the world is ever tested.",
-            'split=bt.TimeSplit(test="7d")',
+            fitting_split(design, seen),
         )
     elif seen is not None and seen.overlap is not None and seen.overlap > 0.01:
         yield Claim(
             "data.split",
             f"the parts that are given overlap in time, and {table.name!r} has event times.",
             f"{seen.overlap:.0%} of the rows to learn from come after the begin of the test.",
-            'split=bt.TimeSplit(test="7d"), or other values in that column',
+            f"{fitting_split(design, seen)}, or other values in that column",
         )
 
 
@@ -140,7 +143,7 @@ def short_test(design: Design, _: Seen | None) -> Iterator[Claim]:
             "data.split.test",
             f"the test is the last {split.test}, and its labels are final after {spelled(needed)}.",
             "No example of it has a label that counts when the log ends: there is nothing to judge by.",
-            f'test="{spelled(needed if isinstance(examples, FromPositives) else needed + 7 * 86_400_000_000)}"',
+            f'test="{spelled(needed if isinstance(examples, FromPositives) else needed + 7 * DAY)}"',
         )
 
 
@@ -173,6 +176,39 @@ def part_of_a_week(design: Design, seen: Seen | None) -> Iterator[Claim]:
         )
 
 
+@rule("R219", "stop", needs_data=True, sometimes="warn")
+def nothing_left(design: Design, seen: Seen | None) -> Iterator[Claim]:
+    """Test, validation and the gaps before them leave nothing to learn from, or next to nothing.
+
+    Why. The test is counted back from the log's end, validation from the test, and before each lies a gap as long as
+    labels take to be final. What is older is learnt from. On a log that is too short for all of them a run stops, or
+    models learn from a few days, and the ladder tells which of them needs the fewest examples. The finding stops a run
+    where nothing is left, and warns where it is less than a tenth of the log.
+
+    Example.
+
+        bt.Data(…, labels=[bt.Label("repaid", matures_after="30d")], split=bt.TimeSplit(test="60d"))   # a log of 180 d
+
+    Fix. A shorter test and validation, a label that is sooner final, or a longer log.
+
+    Source. S. Kaufman et al., Leakage in Data Mining: Formulation, Detection, and Avoidance, ACM Transactions on
+    Knowledge Discovery from Data 6(4), 2012 (what is learnt from must be known before what is judged).
+    """
+    found = parts_of(design, seen) if seen is not None else None
+    if found is None or found.learnt >= _LEAST * found.length:
+        return
+    left = f"{about(found.learnt)} of the log are" if found.learnt > 0 else "nothing is"
+    gaps = f", and a gap of {about(found.gap)} lies before each" if found.gap else ""
+    yield Claim(
+        "data.split",
+        f"{left} left to learn from.",
+        f"{design.data.examples.table!r} is {about(found.length)} long: the test takes {about(found.test)} of it, "
+        f"validation {about(found.validate)}{gaps}.",
+        fitting_split(design, seen),
+        "stop" if found.learnt <= 0 else "warn",
+    )
+
+
 def _flatters(found: Compared) -> str:
     """Say by how much a model of rates looks better under a random split."""
     known = family(found.metric)
@@ -184,4 +220,4 @@ def _flatters(found: Compared) -> str:
     return f"On this table it flatters a model of rates alone by about {gain:.2g}: {both}."
 
 
-RULES = (random_split, groups_over_time, short_embargo, short_test, part_of_a_week)
+RULES = (random_split, groups_over_time, short_embargo, short_test, part_of_a_week, nothing_left)

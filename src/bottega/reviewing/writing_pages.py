@@ -12,7 +12,7 @@ _SAYS = {"stop": "stops", "warn": "warns"}
 
 def markdown(rule: Rule) -> str:
     """Write a rule's page as Markdown: its title as a heading, then why, an example, the fix, and the source."""
-    told = f"*{rule.step}, {_SAYS[rule.severity]}{', goes by data' if rule.needs_data else ''}*"
+    told = f"*{_told(rule)}*"
     body = rule.page.partition("\n")[2].strip()
     for word in ("Why", "Example", "Fix", "Source"):
         body = body.replace(f"\n\n{word}. ", f"\n\n**{word}.** ").replace(f"\n\n{word}.\n", f"\n\n**{word}.**\n")
@@ -22,8 +22,7 @@ def markdown(rule: Rule) -> str:
 
 def page(rule: Rule) -> str:
     """Write a rule's page as it stands, for a pipe."""
-    told = f"{rule.step}, {_SAYS[rule.severity]}{', goes by data' if rule.needs_data else ''}"
-    return f"{rule.code}  {rule.title}\n      {told}\n\n{rule.page.partition(chr(10))[2].strip()}"
+    return f"{rule.code}  {rule.title}\n      {_told(rule)}\n\n{rule.page.partition(chr(10))[2].strip()}"
 
 
 def listing(rules: Sequence[Rule], width: int = 80) -> str:
@@ -37,3 +36,9 @@ def listing(rules: Sequence[Rule], width: int = 80) -> str:
             head = f"  {rule.code}{'*' if rule.needs_data else ' '} {_SAYS[rule.severity]}  "
             lines += fill(rule.title, width, head, " " * len(head))
     return "\n".join([*lines, "", "* goes by data", "next   bottega rule R201"])
+
+
+def _told(rule: Rule) -> str:
+    """Say a rule's step, what its findings do, and what it goes by."""
+    does = " or ".join(_SAYS[one] for one in (rule.severity, rule.sometimes) if one is not None)
+    return f"{rule.step}, {does}{', goes by data' if rule.needs_data else ''}"

@@ -12,7 +12,7 @@ from bottega.reviewing.finding import Finding
 from bottega.reviewing.judging import Review
 from bottega.reviewing.rule import Rule
 from bottega.reviewing.rules import RULES
-from bottega.reviewing.writing_text import shown
+from bottega.reviewing.writing_text import label, shown
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _LEVELS = {"stop": "error", "warn": "warning"}
@@ -60,7 +60,7 @@ def _result(finding: Finding, rule: int) -> dict[str, Any]:
         "ruleId": finding.code,
         "ruleIndex": rule,
         "level": _LEVELS[finding.severity],
-        "message": {"text": f"{finding.found} {finding.costs} Use {finding.fix}"},
+        "message": {"text": f"{finding.found} {finding.costs} {label(finding.fix)}: {finding.fix}"},
         "locations": [_location(finding)],
         "partialFingerprints": {"place/v1": hashlib.sha256(f"{finding.code} {finding.place}".encode()).hexdigest()},
     }

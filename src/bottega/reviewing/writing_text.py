@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.cells import cell_len
 
+from bottega.errors import several
 from bottega.reviewing.finding import Finding
 from bottega.reviewing.judging import Review
 
@@ -55,8 +56,7 @@ def _block(finding: Finding, width: int, paint: _Paint) -> list[str]:
     lines = fill(head + finding.found, width, "", indent)
     lines[0] = lines[0].replace(head.rstrip(), f"{paint(where, 'strong')}  {paint(finding.code, finding.severity)}", 1)
     lines += fill(finding.costs, width, indent, indent)
-    label = "Use" if re.match(r"[\w.]+[=(]", finding.fix) else "Fix"
-    fix = fill(f"{label}  {finding.fix}", width, indent, indent + " " * 5)
+    fix = fill(f"{label(finding.fix)}  {finding.fix}", width, indent, indent + " " * 5)
     page = f"bottega rule {finding.code}"
     room = width - cell_len(fix[-1])
     if room >= len(page) + 3:
@@ -64,6 +64,15 @@ def _block(finding: Finding, width: int, paint: _Paint) -> list[str]:
     else:
         fix.append(" " * max(len(indent), width - len(page)) + paint(page, "soft"))
     return [*lines, *fix]
+
+
+def label(fix: str) -> str:
+    """Say how a fix reads on: one that is code is used, one in words is told.
+
+    >>> label('p99_ms=50'), label('split: {kind: TimeSplit}'), label("a longer log")
+    ('Use', 'Use', 'Fix')
+    """
+    return "Use" if re.match(r'[\w.]+[=(]|\w+: \S|"\w+": |\{', fix) else "Fix"
 
 
 def _where(finding: Finding) -> str:
@@ -80,9 +89,9 @@ def shown(file: str) -> str:
 
 def _count(review: Review, silenced: int) -> str:
     number, stopping = len(review.open), len(review.stopping)
-    found = "Nothing found" if not number else f"{number} finding{'s' * (number != 1)}"
+    found = several(number, "finding") if number else "Nothing found"
     stops = f", {stopping} would stop a run" if stopping else ", none would stop a run" if number else ""
-    parts = [f"{found}{stops}.", f"{len(review.held)} rules held."]
+    parts = [f"{found}{stops}.", f"{several(len(review.held), 'rule')} held."]
     if silenced:
         parts.append(f"{silenced} silenced.")
     if review.waiting:

@@ -76,7 +76,7 @@ design = bt.Design(
     evaluation=bt.Evaluation(
         primary="normalized_entropy",
         metrics=["log_loss", "roc_auc", "predicted_over_observed", "ece"],
-        slices=["device", "hour"],
+        slices=["device", "hour", "cold"],
         goals=[
             bt.Goal("normalized_entropy", below="HistoricalRate"),
             bt.Goal("predicted_over_observed", within=(0.95, 1.05)),
@@ -87,7 +87,7 @@ design = bt.Design(
     ),
     serving=bt.Serving(
         path=[bt.Candidates(at_most=300), bt.Rank(budget_ms=5), bt.Show(k=4)],
-        compress=[bt.Quantize(), bt.Prune(embeddings=0.3)],
+        compress=[bt.Quantize(tolerance=0.0005), bt.Prune(embeddings=0.3, tolerance=0.0005)],
     ),
     monitoring=bt.Monitoring(
         watches=[

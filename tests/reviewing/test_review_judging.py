@@ -1,0 +1,143 @@
+"""What a review makes of its rules: one fault is told once, and severities are those that pages name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+import bottega as bt
+from bottega.design.reading import load
+from bottega.reviewing.judging import judge
+from bottega.reviewing.log_parts import fitting_split, parts_of
+from bottega.reviewing.looking import DAY
+from bottega.reviewing.rules import find_rule
+from bottega.reviewing.seen import Seen, TableSeen
+from bottega.reviewing.writing_pages import markdown
+
+DESIGNS = Path(__file__).parent / "designs"
+SPLITS = {"R201", "R202", "R203", "R204", "R219"}
+
+
+@pytest.fixture(autouse=True)
+def _beside_the_designs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(DESIGNS)
+
+
+def of_days(days: float, table: str = "shown") -> Seen:
+    """What is seen of a log that begins at a midnight."""
+    return Seen({table: TableSeen(1000, begin=0, end=int(days * DAY) - 1)})
+
+
+def test_a_part_that_a_rule_explains_is_not_told_again_by_the_run() -> None:
+    ads = load("R301_near.py")
+    twice = replace(ads, features=[*ads.features, bt.Categories(["position"])])
+    assert [one.code for one in judge(twice).open] == ["R302"]
+    silenced = replace(twice, silenced={"R302": "it is how we do it"})
+    assert [one.code for one in judge(silenced).open] == ["R902"]  # a run is refused all the same
+    elsewhere = replace(twice, evaluation=replace(ads.evaluation, slices=["devcie"]), features=ads.features)
+    assert [one.code for one in judge(elsewhere).open] == ["R902"]
+
+
+def test_a_page_names_both_severities() -> None:
+    assert "models, warns or stops" in markdown(find_rule("R403"))
+
+
+@pytest.mark.parametrize(
+    ("split", "late", "learnt"),
+    [
+        (bt.TimeSplit(test="7d"), "1h", 14 - 2 / 24),
+        (bt.TimeSplit(test="7d", validate="2d"), "1d", 17),
+        (bt.TimeSplit(test="7d", validate="2d", embargo="0s"), "1d", 19),
+        (bt.TimeSplit(test="20d"), "1d", -14),
+    ],
+)
+def test_what_is_left_to_learn_from(split: bt.TimeSplit, late: str, learnt: float) -> None:
+    ads = load("R301_near.py")
+    design = replace(ads, data=replace(ads.data, split=split, labels=[bt.Label("clicked", matures_after=late)]))
+    found = parts_of(design, of_days(28))
+    assert found is not None
+    assert found.learnt / DAY == pytest.approx(learnt)
+    assert parts_of(replace(design, data=replace(design.data, split=bt.TimeSplit("2026-01-01"))), of_days(28)) is None
+
+
+@pytest.mark.parametrize("late", ["0s", "1h", "2d", "9d"])
+@pytest.mark.parametrize("days", [3, 9, 14, 28, 40, 365])
+@pytest.mark.parametrize("name", ["R201", "R202"])
+def test_a_split_that_is_proposed_fits_the_log_and_its_labels(name: str, days: int, late: str) -> None:
+    bad = load(f"{name}.py")
+    bad = replace(bad, data=replace(bad.data, labels=[bt.Label("clicked", matures_after=late)]))
+    fix = fitting_split(bad, of_days(days))
+    if not fix.startswith("split="):
+        assert "sooner final" in fix
+        assert days < 3 * float(late.rstrip("dsh")) + 4
+        return
+    good = replace(bad, data=replace(bad.data, split=eval(fix.removeprefix("split="), {"bt": bt})))
+    assert {one.code for one in judge(good, of_days(days)).findings} & SPLITS == set()
+
+
+@pytest.mark.parametrize("horizon", ["1d", "7d", "20d"])
+@pytest.mark.parametrize("days", [10, 30, 120])
+def test_so_does_one_for_what_people_took(days: int, horizon: str) -> None:
+    near = load("R407_near.py")
+    examples = replace(near.data.examples, horizon=horizon)
+    labels = [bt.Label("bought", matures_after=horizon)]
+    design = replace(near, data=replace(near.data, examples=examples, labels=labels))
+    fix = fitting_split(design, of_days(days, "orders"))
+    if not fix.startswith("split="):
+        assert days < 3 * float(horizon.rstrip("d")) + 4
+        return
+    split = eval(fix.removeprefix("split="), {"bt": bt})
+    good = replace(design, data=replace(design.data, split=split))
+    assert {one.code for one in judge(good, of_days(days, "orders")).findings} & SPLITS == set()
+
+
+def test_a_split_for_a_log_that_nobody_looked_at_says_how_long_it_must_be() -> None:
+    bad = load("R201.py")
+    assert fitting_split(bad) == 'split=bt.TimeSplit(test="7d") on a log of 28d or more; less on a shorter one'
+    late = replace(bad, data=replace(bad.data, labels=[bt.Label("clicked", matures_after="30d")]))
+    assert fitting_split(late).startswith('split=bt.TimeSplit(test="37d") on a log of 148d')
+
+
+def test_one_stage_is_told_as_one() -> None:
+    bad = load("R601.py")
+    one = replace(bad, serving=replace(bad.serving, path=[bt.Retrieve(), bt.Rank(budget_ms=80), bt.Show()]))
+    (claim,) = find_rule("R601").run(one, None)
+    assert claim.found == "a stage may take 80 ms, and the limit is 50 ms."
+
+
+def test_a_guardrail_that_is_a_metric_of_the_model_needs_more_than_an_experiment() -> None:
+    ads = load("R301_near.py")
+    named = replace(ads, scope=replace(ads.scope, guardrails=["coverage of the catalogue", "hides per search"]))
+    (claim,) = find_rule("R104").run(named, None)
+    assert claim.place == "scope.guardrails[0]"
+    assert claim.fix == 'bt.Watch("coverage@4", at_least=…)'
+
+
+def test_a_stranger_is_looked_for_where_windows_tell_of_the_one_who_asks() -> None:
+    ads = load("R301_near.py")
+    past = bt.Window("shown", by="user", over=["7d"], values={"n": "count(*)"})
+    lives = replace(ads, features=[*ads.features, past])
+    assert [claim.fix for claim in find_rule("R503").run(lives, None)] == ['slices=["cold"]']
+    alone = replace(lives, evaluation=replace(lives.evaluation, unit="request"))  # nobody comes twice
+    assert [list(find_rule("R503").run(one, None)) for one in (ads, alone)] == [[], []]
+
+
+@pytest.mark.parametrize(
+    ("name", "fix"),
+    [
+        ("visual-search", "bt.RawPixels() before it"),
+        ("document-search", 'bt.Fusion(over=["bm25_score"]) before it'),
+        ("shop-recommendation", 'bt.HistoricalRate(by="product") before it'),
+        ("sponsored-search", 'bt.HistoricalRate(by="ad_id") before it'),
+    ],
+)
+def test_a_first_rung_suits_what_the_ladder_does(name: str, fix: str) -> None:
+    from bottega.systems import find
+
+    design = find(name)
+    ladders = {ladder: rungs[-1:] if ladder != "retrieve" else rungs for ladder, rungs in design.models.items()}
+    short = replace(design, models=ladders, evaluation=bt.Evaluation(design.evaluation.primary))
+    claims = list(find_rule("R401").run(short, None))
+    assert fix in [claim.fix for claim in claims]

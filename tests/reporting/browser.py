@@ -66,10 +66,10 @@ class Tab:
         assert "exceptionDetails" not in found, found
         return found["result"].get("value")
 
-    def picture(self, file: Path) -> None:
-        """Keep the whole page as PNG."""
-        found = self.ask("Page.captureScreenshot", captureBeyondViewport=True)
-        file.write_bytes(base64.b64decode(found["data"]))
+    def shot(self, clip: dict[str, float]) -> bytes:
+        """Give a part of the page as PNG. clip: x, y, width and height in pixels of the page, and the scale."""
+        found = self.ask("Page.captureScreenshot", captureBeyondViewport=True, clip=clip)
+        return base64.b64decode(found["data"])
 
     def close(self) -> None:
         self._file.close()

@@ -127,7 +127,7 @@ def test_it_is_well_formed(design: Any, card: dict[str, Any]) -> None:
     found = Tree(html(design, card))
     ids = [attributes["id"] for _, attributes, _ in found.elements if "id" in attributes]
     assert len(set(ids)) == len(ids)
-    assert len(found.all("a")) == 10
+    assert len(found.all("a")) == (10 if card else 9)  # how a design was made that was not run is no chapter
     plots = [at for at in found.all("svg") if "plot" in (at.get("class") or "")]
     assert all(at["role"] == "img" and at["aria-label"] for at in plots)
     assert not [data for tag, data in found.text if tag == "svg"]  # words stand in elements that show them
@@ -210,7 +210,7 @@ def test_likely_events_are_drawn_on_plain_axes() -> None:
         {"predicted": 0.1 * place, "observed": 0.1 * place, "low": 0.0, "high": 0.2 + 0.05 * place, "n": 9}
         for place in range(2, 10)
     ]}}  # fmt: skip
-    page = html(ads, card).partition("Predicted and observed by tenths")[2].partition("</figure>")[0]
+    page = html(ads, card).partition("Predicted and observed by 8 parts")[2].partition("</figure>")[0]
     spots = [float(x) for x in re.findall(r'<svg x="([\d.]+)%"', page)]
     steps = [after - before for before, after in itertools.pairwise(spots)]
     assert steps == pytest.approx([steps[0]] * 7, abs=0.02)

@@ -114,6 +114,16 @@ def test_a_design_that_was_not_run_is_a_document_too() -> None:
         Tree(found["report.html"].decode())
 
 
+@pytest.mark.parametrize("name", systems.names())
+def test_a_design_that_was_not_run_says_once_what_is_missing(name: str) -> None:
+    """No chapter speaks of a build that is not there, no sign where nothing is judged, no heading is bare."""
+    told = markdown(systems.find(name), {})
+    assert "build" not in re.sub(r"`.*?`", "", told.partition("## 1. Scope")[2]).partition("## Open")[0]
+    assert not re.search(r"^(> )?– ", told, re.MULTILINE)
+    assert not re.search(r"^#+ .*\n+(?=#+ |\Z)(?!### )", told, re.MULTILINE)
+    assert not re.search(r"\ba [aeiou]\w* for\b", told)
+
+
 def test_what_is_not_decided_is_listed_and_no_more() -> None:
     told = markdown(fraud, {}).partition("### Not decided by the design")[2].partition("###")[0]
     assert "How soon an answer must come." in told

@@ -25,7 +25,7 @@ from bottega.reporting.drawing.layout import Picture, layout
 from bottega.reporting.drawing.mermaid import mermaid
 from bottega.reporting.drawing.plan import plan
 from bottega.reporting.drawing.svg import svg
-from bottega.reporting.drawing.widths import width
+from bottega.reporting.drawing.widths import width, wrapped
 
 GOLDEN = Path(__file__).parent / "golden" / "flowcharts"
 NAMES = systems.names()
@@ -236,6 +236,35 @@ def test_twenty_features_are_called_by_their_names() -> None:
     parts = [bt.Expression({f"feature_{place}": "1 + 1"}) for place in range(20)]
     drawn = svg(plan(msgspec.structs.replace(shop, features=parts)))
     assert all(name in drawn for part in parts for name in names(part))
+
+
+def test_long_entries_share_the_room_of_a_box() -> None:
+    """What one part gives is cut only where the box is full, and the longest part is cut first."""
+    few, many = bt.Expression({"short": "1"}), bt.Expression({f"feature_{place:02}": "1 + 1" for place in range(39)})
+    drawn = svg(plan(msgspec.structs.replace(shop, features=[many, few])))
+    assert all(f"feature_{place:02}" in drawn for place in range(39))
+    assert "short" in drawn
+    counted = plan(msgspec.structs.replace(shop, features=[many, few, bt.Expression({"a": "1", "b": "1"})]))
+    assert next(node.lines for node in counted.nodes if node.key == "features") == ["Expression: 42"]
+
+
+def test_no_word_of_three_ladders_is_broken() -> None:
+    ladder = [bt.PersonalHistory(), bt.TextSimilarity(column="name")]
+    models = {"retrieve": ladder, "conversion": [bt.HistoricalRate(by="product"), bt.BoostedTrees()], **shop.models}
+    picture = layout(plan(msgspec.structs.replace(shop, models=models), full()))
+    boxes = [box for box in picture.boxes.values() if box.node.key.startswith("ladder_")]
+    assert len(boxes) == 3
+    for box in boxes:
+        words = {word for line, _ in box.lines for word in line.replace("\N{NO-BREAK SPACE}", " ").split()}
+        assert {word for line in box.node.lines for word in line.split()} == words
+        assert " ".join(box.title) == box.node.title
+    check(picture)
+
+
+def test_a_word_is_broken_between_its_parts() -> None:
+    assert wrapped("coalesce(user_item_ratings_all,0)", 100, SIZE, most=9)[0].endswith(("_", "("))
+    assert "".join(wrapped("LongTextSimilarity", 60, SIZE, most=9)) == "LongTextSimilarity"
+    assert wrapped("the request brings at most 300", 160, SIZE)[-1] != "300"
 
 
 def test_kinds_differ_without_colour() -> None:

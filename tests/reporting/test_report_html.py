@@ -66,7 +66,7 @@ def test_it_is_well_formed(card: dict[str, object], given_design: object) -> Non
     ids = [attributes["id"] for _, attributes, _ in found.elements if "id" in attributes]
     assert len(set(ids)) == len(ids)
     links = [attributes["href"] for attributes in found.all("a")]
-    assert len(links) == 10
+    assert len(links) == (10 if card else 9)  # how a design was made that was not run is no chapter
     assert all(link and link[1:] in ids for link in links)
     labels = [attributes["aria-labelledby"] for _, attributes, _ in found.elements if "aria-labelledby" in attributes]
     assert set(labels) <= set(ids)

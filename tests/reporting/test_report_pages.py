@@ -133,8 +133,8 @@ def test_what_is_undecided_is_said() -> None:
             },
             "✗ **The one goal is met; p99 74.0 ms is over the limit of 20 ms; released.**",
         ),
-        ({"goals": [], "release": None}, "– **No goal was judged; whether it is released is not known.**"),
-        ({"goals": full()["goals"][:1], "release": {"released": False}}, "– **The one goal is met; not released: no g"),
+        ({"goals": [], "release": None}, "**No goal was judged; whether it is released is not known.**"),
+        ({"goals": full()["goals"][:1], "release": {"released": False}}, "**The one goal is met; not released: no g"),
     ],
 )
 def test_the_verdict_comes_first(change: dict[str, Any], verdict: str) -> None:

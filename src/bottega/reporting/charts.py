@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bottega.reporting.blocks import Axis, Bars, Dots, Plane, Series
-from bottega.reporting.drawing.widths import shortened
+from bottega.reporting.drawing.widths import shortened, width
 from bottega.reporting.figures import span, ticks
 from bottega.reporting.planes import decades
 
@@ -16,7 +16,7 @@ SQUARE = 250
 SIZE = 12
 """Of letters, in pixels."""
 _HIGH = 170
-_ROW, _LABEL = 26, 150  # of a row its height, and the room for its name
+_ROW, _LABEL, _PAD = 26, 150, 8  # of a row its height, and the room for its name and beside it
 _BROAD = 0.8  # of the distance between columns
 
 
@@ -148,7 +148,11 @@ def _rows(labels: Sequence[Any]) -> Any:
     import altair as alt
 
     told = [shortened(str(label), _LABEL, SIZE) for label in labels]
-    axis = alt.Axis(grid=False, labelColor=ink("ink"), labelExpr=f"{json.dumps(told)}[datum.value]", labelLimit=0)
+    room = (
+        max((width(each, SIZE) for each in told), default=0.0) + _PAD
+    )  # the font that draws may not be the one measured
+    named = f"{json.dumps(told)}[datum.value]"
+    axis = alt.Axis(grid=False, labelColor=ink("ink"), labelExpr=named, labelLimit=0, minExtent=round(room))
     return alt.Y("row:O", title=None, axis=axis)
 
 

@@ -89,7 +89,7 @@ def _consequence(card: Scorecard, ladder: Ladder) -> str:
         others = "any other rung" if len(tied) > 1 else tied[0]
         return f"{name} cannot be told from {others}{undecided}"
     if tied:
-        return f"{name} cannot be told from {' and '.join(tied)}{undecided}"
+        return f"{name} cannot be told from {numbers.enumerated(tied)}{undecided}"
     told = "paired on the same rows, the rungs can be told apart all the same" if pairs else ""
     return told + undecided if told else undecided.removeprefix("; ")
 

@@ -44,7 +44,8 @@ def bars(block: Bars) -> Markup:
     axis = element("svg", *ticks, class_="axis", height=20, aria_hidden="true")
     keys = [("bar", block.name)]
     keys += [("inner", "found by this source alone")] if any(bar.inner is not None for bar in block.bars) else []
-    keys += [("outline", "lost at this stage")] if any(bar.until is not None for bar in block.bars) else []
+    lost = any(bar.until is not None and bar.until > bar.share for bar in block.bars)
+    keys += [("outline", "lost at this stage")] if lost else []
     signs = [element("span", element("span", class_=f"key {name}"), f" {told}") for name, told in keys]
     return _figure(
         block.caption, [*rows, element("span"), axis, element("span")], element("p", *signs, class_="legend"), "bars"

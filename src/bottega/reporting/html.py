@@ -90,7 +90,7 @@ def _header(told: Page) -> Markup:
         "header",
         element("p", told.title, class_="name"),
         element("h1", told.question),
-        element("p", _inline(told.verdict), class_=f"verdict {_tone(told.verdict.good)}"),
+        element("p", _sign(told.verdict.good), told.verdict.text, class_=f"verdict {_tone(told.verdict.good)}"),
         _block(Notice(None, (Strong("Wide intervals"), f": {told.doubts}."))) if told.doubts else None,
         element("div", *(_tile(tile) for tile in told.tiles), class_="tiles") if told.tiles else None,
         element("p", " · ".join(told.origin), class_="origin") if told.origin else None,
@@ -132,8 +132,7 @@ def _block(block: Block) -> Markup:
     if isinstance(block, Paragraph):
         return element("p", _words(block.words), class_="quiet" if block.quiet else None)
     if isinstance(block, Notice):
-        sign = element("span", Status(block.good, "").sign, class_="sign", aria_hidden="true")
-        return element("p", sign, _words(block.words), class_=f"notice {_tone(block.good)}")
+        return element("p", _sign(block.good), _words(block.words), class_=f"notice {_tone(block.good)}")
     if isinstance(block, Bullets):
         return element("ul", *(element("li", _words(item)) for item in block.items))
     if isinstance(block, Facts):
@@ -195,6 +194,11 @@ def _grid(block: Grid) -> Markup:
 
 def _words(words: Words) -> Markup:
     return Markup("".join(_inline(part) for part in parts_of(words)))
+
+
+def _sign(good: bool | None) -> Markup | None:
+    """What stands before a judgement; nothing where it is neither good nor bad."""
+    return None if good is None else element("span", Status(good, "").sign, class_="sign", aria_hidden="true")
 
 
 def _inline(part: Inline) -> Markup:

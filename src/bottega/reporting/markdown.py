@@ -50,7 +50,7 @@ def markdown(design: Design, scorecard: Scorecard | Mapping[str, Any], pictures:
     """
     told = page(design, scorecard)
     lines = [f"# {escaped(told.title)}", f"*{escaped(told.question)}*"]
-    lines.append(f"{told.verdict.sign} **{escaped(told.verdict.text)}**")
+    lines.append(f"{_sign(told.verdict.good)}**{escaped(told.verdict.text)}**")
     if told.doubts:
         lines.append(f"> **Wide intervals**: {escaped(told.doubts)}.")
     if told.tiles:
@@ -100,7 +100,7 @@ def _block(block: Paragraph | Heading | Bullets | Facts | Notice | Grid | Flow) 
     if isinstance(block, Paragraph):
         return _line(_words(block.words))
     if isinstance(block, Notice):
-        return f"> {Status(block.good, '').sign} {_words(block.words)}"
+        return f"> {_sign(block.good)}{_words(block.words)}"
     if isinstance(block, Bullets):
         return "\n".join(f"- {_line(_words(item))}" for item in block.items)
     if isinstance(block, Facts):
@@ -108,6 +108,11 @@ def _block(block: Paragraph | Heading | Bullets | Facts | Notice | Grid | Flow) 
     if isinstance(block, Grid):
         return _grid(block)
     return f"```mermaid\n{mermaid(block.chart)}```"
+
+
+def _sign(good: bool | None) -> str:
+    """What stands before a judgement; nothing where it is neither good nor bad."""
+    return "" if good is None else f"{Status(good, '').sign} "
 
 
 def _grid(block: Grid) -> str:

@@ -238,6 +238,15 @@ def several(number: float, one: str, many: str = "") -> str:
     return f"{count(number)} {one if number == 1 else many or one + 's'}"
 
 
+def enumerated(names: Sequence[str], last: str = "and") -> str:
+    """Write names as a list in a sentence. last: what joins the last two.
+
+    >>> enumerated(["a"]), enumerated(["a", "b", "c"])
+    ('a', 'a, b and c')
+    """
+    return f" {last} ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+
+
 def listed(named: Mapping[str, float]) -> str:
     """Write names with their numbers, the largest first.
 

@@ -41,5 +41,5 @@ def page(design: Design, scorecard: Scorecard | Mapping[str, Any]) -> Page:
         tiles=tiles(design, card),
         origin=[part for part in origin if part],
         doubts=doubts(card),
-        sections=[chapter(design, card) for chapter in CHAPTERS],
+        sections=[chapter(design, card) for chapter in CHAPTERS if card.ran or chapter is not making],
     )

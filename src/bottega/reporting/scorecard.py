@@ -166,6 +166,11 @@ class Scorecard(msgspec.Struct, frozen=True):
     tasks: list[Task] = []
 
     @property
+    def ran(self) -> bool:
+        """Whether anything was measured: of a design that was not run nothing is."""
+        return self != Scorecard()
+
+    @property
     def judged(self) -> list[Ladder]:
         """Each ladder with its rungs, the one that orders what is shown first; all rungs together where it is alone."""
         if len(self.ladders) < 2:

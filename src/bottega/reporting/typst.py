@@ -33,7 +33,7 @@ from bottega.reporting.scorecard import Scorecard
 
 _LONG = 14  # signs of a word from which on it may be broken
 _PART = re.compile(rf"\S{{{_LONG},}}")
-_AFTER = re.compile(r"(?<=[_\-./,(=×:])(?=\S)|(?<=\S{12})(?=\S{4})")
+_AFTER = re.compile(r"(?<=[_\-./,(=×:])(?=\S)|(?<=[^\W_]{12})(?=[^\W_]{4})|(?<=[\W_]{12})(?=[\W_]{4})")
 _MANY = 6  # columns from which on a table is set smaller
 _POINTS = 0.78  # of a printed plot, for each of its pixels
 _TALL = 1.32  # height of a picture by its width, from which on it fills the height of a page
@@ -89,7 +89,8 @@ def _string(words: str) -> str:
 def _lines(told: Page, pictures: Iterator[str]) -> Iterator[str]:
     yield files("bottega.reporting").joinpath("paper.typ").read_text("utf-8")
     yield f"#show: paper.with(title: {text(told.title)}, question: {text(told.question)})"
-    yield f"#verdict({_tone(told.verdict.good)}, {_words(told.verdict)})"
+    judged = told.verdict if told.verdict.good is not None else told.verdict.text
+    yield f"#verdict({_tone(told.verdict.good)}, {_words(judged)})"
     if told.doubts:
         yield f"#notice(none, {_words((Strong('Wide intervals'), f': {told.doubts}.'))})"
     if told.tiles:

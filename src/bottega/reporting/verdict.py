@@ -16,7 +16,7 @@ def verdict(card: Scorecard) -> Status:
     >>> verdict(of({"goals": [{"metric": "mrr", "limit": "at least 0.4", "met": True}], "release": {"released": True}}))
     Status(good=True, text='The one goal is met; released.')
     """
-    if card == Scorecard():
+    if not card.ran:
         return Status(None, "A design that was not run: what it says is not measured yet.")
     missed = [goal for goal in card.goals if goal.met is False]
     release = card.release
@@ -37,7 +37,7 @@ def goals(card: Scorecard) -> str:
     unjudged = sum(goal.met is None for goal in card.goals)
     met, total = len(card.goals) - len(missed) - unjudged, len(card.goals)
     if met == total:
-        return "The one goal is met" if total == 1 else f"All {total} goals are met"
+        return {1: "The one goal is met", 2: "Both goals are met"}.get(total, f"All {total} goals are met")
     told = f"{met} of {numbers.several(total, 'goal')} met"
     told += f", {unjudged} not judged" if unjudged else ""
     return told + (f", missed: {'; '.join(missed[:3])}{' …' if len(missed) > 3 else ''}" if missed else "")

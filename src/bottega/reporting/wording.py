@@ -5,7 +5,7 @@ from __future__ import annotations
 from bottega.design.data import GivenSplit, GroupSplit, Label, RandomSplit, TimeSplit
 from bottega.design.evaluation import Goal
 from bottega.design.examples import Each, FromPositives, Judged, Logged, Retrieved, SameValue
-from bottega.design.tables import Table
+from bottega.design.tables import Allowed, Pattern, Range, Table
 from bottega.reporting import numbers
 
 AT_ONCE = "0s"
@@ -26,11 +26,14 @@ def table(part: Table) -> str:
         told += f", {since}{f' {part.available_after} later' if part.available_after != AT_ONCE else ''}"
     if part.optional:
         told += ", and may be missing"
-    kinds = [type(each).__name__ for each in part.checks]
-    names = ", ".join(
-        f"{name}{f' {kinds.count(name)} times' if kinds.count(name) > 1 else ''}" for name in dict.fromkeys(kinds)
+    checked: dict[str, list[str]] = {}
+    for each in part.checks:
+        columns = [each.column] if isinstance(each, (Range, Allowed, Pattern)) else each.columns
+        checked.setdefault(type(each).__name__, []).extend(columns)
+    names = [f"{name} of {numbers.enumerated(list(dict.fromkeys(of)))}" for name, of in checked.items()]
+    told += (
+        f"; refused where it fails {numbers.enumerated(names, 'or')}" if names else "; nothing is checked but its types"
     )
-    told += f"; refused where it fails {names}" if names else "; nothing is checked but its types"
     if part.personal:
         told += f"; personal: {', '.join(part.personal)}"
     return told
@@ -42,7 +45,7 @@ def examples(part: Logged | FromPositives | Judged | SameValue) -> str:
     >>> examples(Logged("shows", request=["user"], candidate="ad"))
     'a row of shows: one ad that was shown for a request, which is its user'
     """
-    asked = " and ".join(getattr(part, "request", ()))
+    asked = numbers.enumerated(getattr(part, "request", ()))
     if isinstance(part, Logged):
         if part.candidate is None:
             return f"a row of {part.table}: one event to decide on, known by its {asked}"
@@ -50,14 +53,13 @@ def examples(part: Logged | FromPositives | Judged | SameValue) -> str:
     if isinstance(part, SameValue):
         return f"two rows of {part.table}, alike where their {part.column} is the same"
     if isinstance(part, Judged):
-        return (
-            f"a {part.candidate} of {part.catalogue} for a request of {part.requests}, right where {part.table} says so"
-        )
+        told = f"one {part.candidate} of {part.catalogue} for one request of {part.requests}"
+        return f"{told}, right where {part.table} says so"
     when = f"at every first {part.candidate}" if isinstance(part.requests, Each) else "at fixed moments"
     rule = f" with {part.where}" if part.where is not None else ""
     until = "at that moment" if part.horizon == AT_ONCE else f"within {part.horizon}"
     beside = "what the path retrieves" if isinstance(part.candidates, Retrieved) else "others drawn at random"
-    told = f"a {part.candidate} for a {asked} who asks {when}: right where {part.table} has it{rule} {until}, "
+    told = f"one {part.candidate} for one {asked} who asks {when}: right where {part.table} has it{rule} {until}, "
     return f"{told}wrong among {beside}"
 
 
@@ -90,7 +92,7 @@ def split(part: TimeSplit | GroupSplit | GivenSplit | RandomSplit) -> str:
         gap = part.embargo if part.embargo is not None else "the label's maturity"
         return f"in time: test {part.test}, {validate}, between them {gap}"
     if isinstance(part, GivenSplit):
-        return f"as {part.column} says"
+        return f"as the column {part.column} says"
     shares = f"{100 * part.test:g} % for the test, {100 * part.validate:g} % for validation"
     return f"whole groups of {part.by}: {shares}" if isinstance(part, GroupSplit) else f"rows at random: {shares}"
 

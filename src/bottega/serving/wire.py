@@ -13,6 +13,7 @@ from bottega.errors import BuildError
 Id = str | int | float | None
 """How a request may name an entity; inside, all of them are text."""
 
+_NUMBER = re.compile(r"(?<!\w)\d+")  # and not a part of a name, as in BM25
 _FEWER = re.compile(
     r"k: .*|quota .*|rule .*: nothing is left"
     r"|auction: (no ads|n of n (slots sold|over budget|below the reserve))"
@@ -179,8 +180,10 @@ def counted(told: Iterable[str]) -> tuple[set[str], set[str]]:
 
     >>> counted(["customer: missing", "k: 3 of 20 found"])
     ({'customer: missing'}, {'k: n of n found'})
+    >>> counted(["BM25: left out, not there after 25 ms"])[0]
+    {'BM25: left out, not there after n ms'}
     """
-    names = {re.sub(r"\d+", "n", one) for one in told}
+    names = {_NUMBER.sub("n", one) for one in told}
     fewer = {name for name in names if _FEWER.fullmatch(name)}
     return names - fewer, fewer
 

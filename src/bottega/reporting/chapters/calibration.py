@@ -9,6 +9,7 @@ from bottega.reporting.measured import Measured
 from bottega.reporting.scorecard import Scorecard
 
 OFF = 0.1  # from which distance to 1 a slice is marked, if its interval excludes 1
+_TENTHS = 10
 _WIDE = 15.0  # largest over smallest probability, from which on axes are logarithmic
 
 
@@ -66,8 +67,17 @@ def _facts(found: Calibration) -> list[tuple[str, Words]]:
     return facts
 
 
+def _groups(found: Calibration) -> str:
+    """Call the parts of the score by their number: equal scores stay together, so that there may be fewer than ten."""
+    parts = len(found.deciles)
+    return "tenths" if parts == _TENTHS else numbers.several(parts, "part")
+
+
 def _estimated(name: str, at: Measured) -> str:
     units = f", over {numbers.count(at.n)} independent units" if at.n is not None else ""
+    units += "; how far predicted and observed lie apart in 15 parts of the score, less what chance makes of it" * (
+        name == "ece"
+    )
     return numbers.estimate(at.value, at.low, at.high, numbers.places(name)) + units
 
 
@@ -83,8 +93,8 @@ def _plot(found: Calibration) -> list[Block]:
     series = [Series("before correction and calibrator", before, "dot", joined=True)] if before else []
     series.append(Series("as served" if before else "the champion", after, "champion"))
     nothing = log and any(spot.y <= 0 for spot in after + before)
-    told = "Predicted and observed by tenths of the score, with 95 % intervals"
-    told += "; a tenth without a positive stands at the lower edge" if nothing else ""
+    told = f"Predicted and observed by {_groups(found)} of the score, with 95 % intervals"
+    told += "; a part without a positive stands at the lower edge" if nothing else ""
     axes = [Axis(name, (low, high), "percent", log) for name in ("predicted", "observed")]
     line = ((low, low), (high, high), "predicted = observed")
     return [Plane(told, series, axes[0], axes[1], line, square=True)]
@@ -103,13 +113,13 @@ def _observed(each: Bin) -> str:
 
 def _deciles(found: Calibration) -> list[Block]:
     blocks: list[Block] = []
-    captions = "By tenths of the score, the lowest first", "The same before correction and calibrator"
+    captions = f"By {_groups(found)} of the score, the lowest first", "The same before correction and calibrator"
     for caption, bins in zip(captions, (found.deciles, found.raw), strict=True):
         rows: list[list[Words]] = [
             [str(place), numbers.rate(each.predicted), _observed(each), numbers.count(each.n)]
             for place, each in enumerate(bins, 1)
         ]
-        blocks += [Grid(caption, ["tenth", "predicted", "observed", "rows"], rows)] if rows else []
+        blocks += [Grid(caption, ["part", "predicted", "observed", "rows"], rows)] if rows else []
     return blocks
 
 

@@ -31,7 +31,7 @@ def compression(design: Design, card: Scorecard) -> list[Block]:
         of_ladder = f"{ladder}: " if len(tried) > 1 else ""
         blocks += [Notice(True if found.served else None, f"{of_ladder}{served(found)}.")]
         blocks += [*_verdicts(design, found), *_measures(found)]
-    if design.serving.compress and not tried:
+    if design.serving.compress and card.ran and not tried:
         blocks.append(Paragraph("Not tried in this build.", quiet=True))
     return [Heading("Compression"), *blocks] if blocks else []
 

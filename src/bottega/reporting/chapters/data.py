@@ -27,7 +27,7 @@ def data(design: Design, card: Scorecard) -> Section:
         )
     if counts is not None and counts.tables:
         blocks.append(_rows(counts.tables))
-    if counts is None:
+    if counts is None and card.ran:
         blocks.append(Paragraph("No rows were counted.", quiet=True))
     part = design.data
     facts: list[tuple[str, Words]] = [(f"Table {each.name}", wording.table(each)) for each in part.tables]

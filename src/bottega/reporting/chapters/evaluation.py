@@ -40,7 +40,7 @@ def evaluation(design: Design, card: Scorecard) -> Section:
     if (test := design.evaluation.experiment) is not None:
         told = (
             f"On real traffic: {test.metric} by {test.unit}, to find a change of {_percent(test.minimum_effect)} "
-            f"with power {_percent(test.power)} at level {_percent(test.level)}. Not run in a build."
+            f"with power {_percent(test.power)} at level {_percent(test.level)}."
         )
         blocks += [Heading("The experiment to run"), Paragraph(told)]
     return Section("evaluation", "Evaluation", blocks, 5)
@@ -54,7 +54,7 @@ def met(goal: Promise) -> Status:
 def _goals(design: Design, card: Scorecard) -> list[Block]:
     if not card.goals and design.evaluation.goals:
         promised = [wording.goal(each) for each in design.evaluation.goals]
-        return [Bullets(promised), Paragraph("None of them was judged yet.", quiet=True)]
+        return [Bullets(promised), *([Paragraph("None of them was judged.", quiet=True)] if card.ran else [])]
     if not card.goals:
         return [Paragraph("The design sets no goals.", quiet=True)]
     rows: list[list[Words]] = []
@@ -142,13 +142,13 @@ def _of_slices(design: Design, card: Scorecard, ladder: Ladder, rung: Rung) -> l
     for name, values in {**rung.slices, **items}.items():
         for value, metrics in values.items():
             found = [metrics.get(each) for each in asked]
-            people = next((at.n for at in metrics.values() if at.n is not None), None)
+            behind = next((at.n for at in metrics.values() if at.n is not None), None)
             cells = [numbers.NONE if at is None else _estimate(each, at) for each, at in zip(asked, found, strict=True)]
-            rows.append([_SLICES.get(name, name), value, *cells, numbers.count(people)])
+            rows.append([_SLICES.get(name, name), value, *cells, numbers.count(behind)])
     if dots := _slice_dots(rung, asked[:1]):
         blocks.append(Dots(f"{numbers.title(asked[0])} of {_named(ladder, rung)} by slice, with 95 % intervals", dots))
     if rows:
-        head = ["slice", "value", *map(numbers.title, asked), "people"]
+        head = ["slice", "value", *map(numbers.title, asked), "n"]
         blocks.append(Grid(f"{_named(ladder, rung)} by slice", head, rows, left=2))
     if items:
         told_of = (

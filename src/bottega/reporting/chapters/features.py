@@ -24,9 +24,9 @@ def features(design: Design, card: Scorecard) -> Section:
     else:
         blocks.append(Paragraph("The design names no features.", quiet=True))
     blocks += [*_categories(card), *_crosses(card)]
-    return Section(
-        "features", "Features", [*blocks, Heading("Parity of training and serving"), *_parity(card.parity)], 3
-    )
+    if card.ran:
+        blocks += [Heading("Parity of training and serving"), *_parity(card.parity)]
+    return Section("features", "Features", blocks, 3)
 
 
 def _categories(card: Scorecard) -> list[Block]:

@@ -14,7 +14,7 @@ _NAMES = {"retrieve": "all sources together", "cut": "kept for ranking", "show":
 
 def funnel(card: Scorecard) -> list[Block]:
     """Show kept and lost after each stage, and what only one source finds, over all and under each view."""
-    if not card.funnel:
+    if not card.funnel or all((row.candidates or 0) <= 1 for row in card.funnel):  # nothing to keep or lose
         return []
     blocks: list[Block] = [Heading("What the path keeps and loses")]
     for view in dict.fromkeys(row.view for row in card.funnel):

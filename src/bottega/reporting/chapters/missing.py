@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bottega.design.design import Design
-from bottega.design.examples import Logged
 from bottega.design.serving import Auction, Decide, Nearest, Rank, Retrieve, Score
 from bottega.reporting import numbers
 from bottega.reporting.blocks import Block, Bullets, Code, Heading, Paragraph, Section, Words
@@ -74,16 +73,13 @@ def undecided(card: Scorecard) -> list[str]:
 def absent(design: Design, card: Scorecard) -> list[str]:
     """Say which parts the scorecard does not hold."""
     service = card.serving
-    clicks = isinstance(design.data.examples, Logged)
     sold = any(isinstance(stage, Auction) and stage.replay is not None for stage in design.serving.path)
     parts = {
         "counts of the data": card.data is None,
         "models": not card.models,
         "a champion": bool(card.models) and card.champion is None,
         "paired comparisons": not card.comparisons,
-        "the funnel (the request brings its candidates, or it was not followed)": not card.funnel
-        and not clicks
-        and card.search is None,
+        "the funnel": not card.funnel and any(isinstance(stage, Retrieve) for stage in design.serving.path),
         "goals": not card.goals,
         "a replay of the auctions": sold and card.auction is None,
         "what compression does": bool(design.serving.compress) and not card.compression,

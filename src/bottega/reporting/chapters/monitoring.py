@@ -21,8 +21,7 @@ def monitoring(design: Design, card: Scorecard) -> Section:  # noqa: ARG001
         if part.retrain.rollout:
             facts.append(("Roll-out", ", then ".join(_stage(each) for each in part.retrain.rollout)))
         blocks.append(Facts(facts))
-    told = "As the design has it; a build measures none of it." if blocks else "The design watches nothing yet."
-    return Section("monitoring", "Monitoring", [*blocks, Paragraph(told, quiet=True)], 7)
+    return Section("monitoring", "Monitoring", blocks or [Paragraph("The design watches nothing yet.", quiet=True)], 7)
 
 
 def _alarm(watch: Watch) -> str:

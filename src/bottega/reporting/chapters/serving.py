@@ -32,7 +32,10 @@ _QUANTILES = ("p50", "p95", "p99")
 def serving(design: Design, card: Scorecard) -> Section:
     """Show the path, the auction, what was compressed, the latencies, the stages' milliseconds and the gates."""
     blocks: list[Block] = [_path(design), *auction(design, card)]
-    blocks += [*compression(design, card), Heading("Latency")]
+    blocks += compression(design, card)
+    if not card.ran:
+        return Section("serving", "Serving", blocks, 6)
+    blocks.append(Heading("Latency"))
     service = card.serving
     if service is None or service.p50_ms is service.p95_ms is service.p99_ms is None:
         blocks.append(Paragraph("Not measured in this build.", quiet=True))
@@ -69,7 +72,7 @@ def arrived(found: Arrival) -> str:
         return "no source finds a new item before the next build"
     if found.median is None:
         return f"none of {numbers.count(found.sent)} new items was found"
-    by = f" by {', '.join(found.by)}" if found.by else ""
+    by = f" by {numbers.enumerated(found.by)}" if found.by else ""
     longest = None if found.longest is None else 1e3 * found.longest
     told = f"a new item is found{by} after {numbers.milliseconds(1e3 * found.median)}"
     told += f", {numbers.milliseconds(longest)} at most; {found.n} of {found.sent} were"

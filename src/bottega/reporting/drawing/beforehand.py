@@ -18,7 +18,7 @@ from bottega.reporting.drawing.chart import Edge, Lane, Node
 from bottega.reporting.scorecard import Scorecard
 
 SIDE_BY_SIDE = 3
-_NAMED = 24  # features up to which each is called by its name
+_NAMED = 40  # features up to which each is called by its name
 
 
 def lane(design: Design, card: Scorecard) -> Lane:
@@ -101,22 +101,26 @@ def _split(split: object) -> str:
 
 def _features(design: Design) -> Node:
     made = [name for part in design.features for name in names(part)]
-    lines = [feature(part, len(made) <= _NAMED) for part in design.features]
-    return Node("features", "step", numbers.several(len(made), "feature") if made else "features", lines)
+    title = numbers.several(len(made), "feature") if made else "features"
+    found: dict[str, list[str]] = {}
+    for part in design.features:
+        found.setdefault(_made_of(part), []).extend(() if isinstance(part, Cross) else names(part))
+    lines = [
+        what if not given else f"{what}: {', '.join(given) if len(made) <= _NAMED else len(given)}"
+        for what, given in found.items()
+    ]
+    return Node("features", "step", title, lines)
 
 
-def feature(part: Feature, named: bool) -> str:
-    """Say what a part of the features is made of, and which features it gives, or how many."""
+def _made_of(part: Feature) -> str:
+    """Say what a part of the features is made of."""
     kind = type(part).__name__
-    made = names(part)
     if isinstance(part, (Window, Lookup)):
         kind += f" {part.table} by {' × '.join(by_columns(part.by))}"
-        kind += f" over {', '.join(part.over)}" if isinstance(part, Window) else ""
-    elif isinstance(part, Cross):
+        return kind + (f" over {', '.join(part.over)}" if isinstance(part, Window) else "")
+    if isinstance(part, Cross):
         return f"{kind} {part.left} × {part.right}"
-    if not made:
-        return f"{kind} {getattr(part, 'column', '')}".rstrip()
-    return f"{kind}: {', '.join(made)}" if named else f"{kind}: {len(made)}"
+    return kind if names(part) else f"{kind} of {getattr(part, 'column', '')}".removesuffix(" of ")
 
 
 def _ladders(design: Design, card: Scorecard) -> list[Node]:

@@ -22,7 +22,7 @@ def lane(design: Design, card: Scorecard) -> Lane:
     if stored := kept(design):
         if tables := _streamed(design):
             nodes.append(Node("stream", "source", "stream", [f"new rows of {', '.join(tables)}"]))
-        nodes.append(Node("store", "seam", "seam: feature store", stored, beside="features"))
+        nodes.append(Node("store", "seam", "seam: features", ["records of the store", *stored], beside="features"))
     if design.monitoring.retrain is not None:
         nodes.append(Node("retrain", "step", "learn again", _retraining(design), beside=_last_ladder(design)))
     nodes.append(Node("bundle", "kept", "bundle", ["champions, indexes, profile"], beside="judgement"))

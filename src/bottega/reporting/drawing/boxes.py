@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from bottega.reporting.drawing.chart import Edge, Node
-from bottega.reporting.drawing.widths import width, wrapped
+from bottega.reporting.drawing.widths import widest, width, wrapped
 
 SIZE, TITLE, SMALL = 12.0, 13.0, 11.0
 """Of the words in a box, its title, and the words on an edge, in pixels."""
@@ -17,7 +17,7 @@ PAD = 8.0
 BEND = 6.0
 """How far the round top of a box goes up and down."""
 _ROUND = ("source", "kept")
-_MOST, _HIGHEST = 3, 24  # lines of one entry; of a box
+_BROAD, _HIGHEST, _HIGHEST_NARROW = 250.0, 24, 12  # a box that is broad; lines of it, and of another one
 _CHIP = 4.0  # around the words on an edge
 
 
@@ -66,15 +66,25 @@ def boxed(node: Node, wide: float, least: float = 0.0) -> Box:
     """
     room = wide - 2 * PAD
     title = wrapped(node.title, room, TITLE, bold=True, most=2)
-    lines: list[tuple[str, bool]] = []
-    for place, entry in enumerate(node.lines):
-        bold = place == node.starred
-        lines += [(line, bold) for line in wrapped(entry, room, SIZE, bold, _MOST) if line]
-    if len(lines) > _HIGHEST:
-        lines = [*lines[: _HIGHEST - 1], (f"… {len(lines) - _HIGHEST + 1} more", False)]
+    highest = _HIGHEST if wide >= _BROAD else _HIGHEST_NARROW
+    entries = [(entry, place == node.starred) for place, entry in enumerate(node.lines)]
+    needed = [len(wrapped(entry, room, SIZE, bold, highest)) for entry, bold in entries]
+    most = highest  # of each entry: the longest ones are cut first
+    while most > 1 and sum(min(each, most) for each in needed) > highest:
+        most -= 1
+    lines = [(line, bold) for entry, bold in entries for line in wrapped(entry, room, SIZE, bold, most) if line]
+    if len(lines) > highest:
+        lines = [*lines[: highest - 1], (f"… {len(lines) - highest + 1} more", False)]
     bend = 2 * BEND if node.kind in _ROUND else 0.0
     height = 2 * PAD + LINE * (len(title) + len(lines)) + bend
     return Box(node, wide, max(height, least), title, lines)
+
+
+def least_width(node: Node) -> float:
+    """Say how wide a box must be so that none of its words is broken."""
+    words = [widest(node.title, TITLE, bold=True)]
+    words += [widest(entry, SIZE, place == node.starred) for place, entry in enumerate(node.lines)]
+    return max(words) + 2 * PAD
 
 
 def labelled(edge: Edge, wide: float) -> Label | None:

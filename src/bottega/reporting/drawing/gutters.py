@@ -11,8 +11,8 @@ from bottega.reporting.drawing.chart import Edge
 Point = tuple[float, float]
 
 _TRACK = 10.0  # from one track to the next
-_ARROW = 12.0  # kept free for the head of an arrow
-_WIDEST = 92.0  # of words on an edge
+_ARROW = 14.0  # kept free for the head of an arrow
+_WIDEST = 66.0  # of words on an edge
 _PORT = 16.0  # height that an edge needs at the side of a box
 _AIR = 8.0  # between the words of two edges
 _CLOSE, _ASIDE = 5.0, 6.0  # lines nearer than this look like one, and how far one of them moves
@@ -45,7 +45,10 @@ class _Run:
 
 
 class Gutter:
-    """The edges between two lanes. words_left: whether words stand at the left side, else at the right one."""
+    """The edges between two lanes. words_left: whether words stand at the left side, else at the right one.
+
+    `settle` tells where edges leave and come, and with it how many need a track: `width` is known from then on.
+    """
 
     def __init__(self, edges: Sequence[Edge], lane_of: Mapping[str, int], words_left: bool) -> None:
         self._words_left = words_left
@@ -54,7 +57,7 @@ class Gutter:
             left, right = sorted((edge.start, edge.end), key=lambda key: lane_of[key])
             self._runs.append(_Run(edge, left, right, labelled(edge, _WIDEST)))
         self._words = max([run.label.width for run in self._runs if run.label is not None] or [0.0])
-        self.width = 2 * _ARROW + self._words + _TRACK * (len(self._runs) + 1)
+        self.width = 0.0
 
     @property
     def least(self) -> dict[str, float]:
@@ -65,11 +68,15 @@ class Gutter:
                 found[key] = found.get(key, 2 * _EDGE) + self._needed(run, left)
         return found
 
-    def routes(self, boxes: Mapping[str, Box], start: float, end: float) -> Iterator[Route]:
-        """Give every edge its corners. start, end: where the gutter begins and ends."""
+    def settle(self, boxes: Mapping[str, Box]) -> None:
+        """Choose the heights at which edges leave and come, and the width that they need."""
         self._leave(boxes)
         self._straighten(boxes)
         self._part(boxes)
+        self.width = 2 * _ARROW + self._words + _TRACK * (sum(not run.straight for run in self._runs) + 1)
+
+    def routes(self, start: float, end: float) -> Iterator[Route]:
+        """Give every edge its corners. start, end: where the gutter begins and ends."""
         first = start + _ARROW + (self._words if self._words_left else 0.0) + _TRACK
         bent = sorted((run for run in self._runs if not run.straight), key=_order)
         tracks = {id(run): first + place * _TRACK for place, run in enumerate(bent)}

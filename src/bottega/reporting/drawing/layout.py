@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from bottega.reporting.drawing.boxes import LINE, Box, boxed, labelled
-from bottega.reporting.drawing.chart import Chart, Edge, Lane
+from bottega.reporting.drawing.boxes import LINE, Box, boxed, labelled, least_width
+from bottega.reporting.drawing.chart import Chart, Edge, Lane, Node
 from bottega.reporting.drawing.gutters import Gutter, Route, gutters
 
-WIDTHS = (352.0, 164.0, 184.0)
-"""Of the three lanes."""
+_WIDTHS, _WIDEST = (320.0, 156.0, 172.0), 440.0  # of the three lanes; of one with long words side by side
 MARGIN, HEAD = 16.0, 30.0
 _BESIDE = 8.0  # between boxes of a row
 _GAP = 22.0  # between rows, and a line more for each line of words
@@ -55,33 +54,43 @@ def layout(chart: Chart) -> Picture:
     lane_of = {node.key: place for place, lane in enumerate(chart.lanes) for row in lane.rows for node in row}
     around = [edge for edge in chart.edges if edge.around]
     between = gutters(chart.edges, lane_of)
-    xs = _columns(len(around), between)
-    boxes = _placed(chart, xs, between)
+    widths = [_width(lane, usual) for lane, usual in zip(chart.lanes, _WIDTHS, strict=True)]
+    high = _placed(chart, widths, between)
+    for gutter in between:
+        gutter.settle(high)
+    xs = _columns(len(around), between, widths)
+    boxes = {key: replace(box, x=xs[lane_of[key]] + box.x) for key, box in high.items()}
     straight = [edge for edge in chart.edges if lane_of[edge.start] == lane_of[edge.end] and not edge.around]
     routes = [_down(edge, boxes) for edge in straight]
     routes += [_beside(edge, boxes, xs[0] - (place + 1) * _AROUND) for place, edge in enumerate(around)]
     for gutter, (left, right) in zip(between, itertools.pairwise(range(3)), strict=True):
-        routes += gutter.routes(boxes, xs[left] + WIDTHS[left], xs[right])
+        routes += gutter.routes(xs[left] + widths[left], xs[right])
     order = {id(edge): place for place, edge in enumerate(chart.edges)}
     routes.sort(key=lambda route: order[id(route.edge)])
     frames = [
         Frame(lane.title, x - _INSET, width + 2 * _INSET)
-        for lane, x, width in zip(chart.lanes, xs, WIDTHS, strict=True)
+        for lane, x, width in zip(chart.lanes, xs, widths, strict=True)
     ]
     bottom = max(box.y + box.height for box in boxes.values())
-    return Picture(chart, xs[2] + WIDTHS[2] + _INSET + MARGIN, bottom + _INSET + MARGIN, frames, boxes, routes)
+    return Picture(chart, xs[2] + widths[2] + _INSET + MARGIN, bottom + _INSET + MARGIN, frames, boxes, routes)
 
 
-def _columns(around: int, between: Sequence[Gutter]) -> list[float]:
+def _width(lane: Lane, usual: float) -> float:
+    """How wide a lane is: more where boxes side by side hold words that would be broken."""
+    needed = [len(row) * (max(map(least_width, row)) + _BESIDE) - _BESIDE for row in lane.rows if len(row) > 1]
+    return max([usual, *(min(each, _WIDEST) for each in needed)])
+
+
+def _columns(around: int, between: Sequence[Gutter], widths: Sequence[float]) -> list[float]:
     """Where the boxes of each lane begin."""
     xs = [MARGIN + _INSET + around * _AROUND]
-    for gutter, width in zip(between, WIDTHS, strict=False):
+    for gutter, width in zip(between, widths, strict=False):
         xs.append(xs[-1] + width + gutter.width)
     return xs
 
 
-def _placed(chart: Chart, xs: Sequence[float], between: Sequence[Gutter]) -> dict[str, Box]:
-    """Boxes from the top down; one that stands beside another lane's is not above it."""
+def _placed(chart: Chart, widths: Sequence[float], between: Sequence[Gutter]) -> dict[str, Box]:
+    """Boxes from the top down, one that stands beside another lane's not above it; x from where its lane begins."""
     least: dict[str, float] = {}
     for gutter in between:
         for key, height in gutter.least.items():
@@ -91,23 +100,23 @@ def _placed(chart: Chart, xs: Sequence[float], between: Sequence[Gutter]) -> dic
         y = MARGIN + HEAD
         lane = chart.lanes[place]
         for before, row in zip([(), *lane.rows], lane.rows, strict=False):
-            width = (WIDTHS[place] - _BESIDE * (len(row) - 1)) / len(row)
+            width = _share(widths[place], row)
             boxes = [boxed(node, width, least.get(node.key, 0.0)) for node in row]
             tall = max(box.height for box in boxes)
             if before:
-                y += _gap(chart, lane, {node.key for node in before}, {node.key for node in row}, width)
+                y += _gap(chart, before, row, min(width, _share(widths[place], before)))
             partner = found.get(row[0].beside or "")
             if partner is not None:
                 y = max(y, partner.y + (partner.height - tall) / 2)
             for number, box in enumerate(boxes):
-                found[box.node.key] = box.at(xs[place] + number * (width + _BESIDE), y, tall)
+                found[box.node.key] = box.at(number * (width + _BESIDE), y, tall)
             y += tall
     return found
 
 
-def _gap(chart: Chart, lane: Lane, above: set[str], below: set[str], width: float) -> float:
+def _gap(chart: Chart, before: Sequence[Node], row: Sequence[Node], wide: float) -> float:
     """The room between two rows: more where words stand on the edges between them."""
-    wide = width if len(below) >= len(above) else _narrow(lane, above)
+    above, below = {node.key for node in before}, {node.key for node in row}
     told = [
         label.height
         for edge in chart.edges
@@ -116,9 +125,9 @@ def _gap(chart: Chart, lane: Lane, above: set[str], below: set[str], width: floa
     return _GAP + max([*told, 0.0])
 
 
-def _narrow(lane: Lane, above: set[str]) -> float:
-    row = next(row for row in lane.rows if {node.key for node in row} == above)
-    return (WIDTHS[0] - _BESIDE * (len(row) - 1)) / len(row)
+def _share(width: float, row: Sequence[Node]) -> float:
+    """How wide each box of a row is."""
+    return (width - _BESIDE * (len(row) - 1)) / len(row)
 
 
 def _down(edge: Edge, boxes: Mapping[str, Box]) -> Route:

@@ -131,7 +131,7 @@ def about(stage: Any) -> str:
         Rank: lambda: f"by the champion of {stage.ladder}",
         Score: lambda: f"by the champion of {stage.ladder}",
         Show: lambda: f"the first {stage.k:,}",
-        Nearest: lambda: f"{stage.k:,} items, by {f'{stage.bits} bits' if stage.binary else stage.index.kind}",
+        Nearest: lambda: f"{stage.k:,} items, by {f'codes of {stage.bits} bits' if stage.binary else stage.index.kind}",
         Auction: lambda: f"{numbers.several(stage.slots, 'slot')} by {stage.bid}",
         Decide: lambda: ", ".join(stage.actions),
         Pace: lambda: "budgets over the day",

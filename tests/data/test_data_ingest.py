@@ -156,7 +156,7 @@ def test_the_same_data_give_the_same_bytes(tmp_path: Path) -> None:
 
 def test_an_infinite_label_is_put_aside_by_name_and_a_missing_one_is_not(tmp_path: Path) -> None:
     place = put(tmp_path, {"clicked": [1.0, math.inf, math.nan, None, -math.inf, 0.0], "price": [math.inf] * 6})
-    told = ingest(bt.Table("t", "t"), place, tmp_path / "out", labels=["clicked", "not there"])
+    told = ingest(bt.Table("t", "t"), place, tmp_path / "out", labels={"clicked": None, "not there": None})
     assert (told.accepted, told.reasons) == (4, {"clicked: infinite": 2})
     bad = pq.read_table(tmp_path / "out/quarantined.parquet")
     assert bad["clicked"].to_pylist() == [math.inf, -math.inf]

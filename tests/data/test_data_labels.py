@@ -1,14 +1,21 @@
 """Labels that come late: windows, what is known when, and labels that are given another."""
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import bottega as bt
 from bottega.data.examples import TEST, TRAIN, UNUSED, VALIDATE
+from bottega.data.ingest import ACCEPTED, ingest
 from bottega.data.log import Log
 from bottega.data.logged import logged
 from bottega.data.ripeness import judged_rows, label_of, learnable, share_within
+from bottega.data.source import Place
+from bottega.errors import DataError, DesignError
 
 DAY = 86_400_000_000
 HOUR = DAY // 24
@@ -207,3 +214,36 @@ def test_an_embargo_of_its_own_decides_for_windows_too(make_design, sold: Log) -
     assert (got.borders.validate, got.borders.test, got.borders.gap) == (border, 50 * DAY, 3 * DAY)
     time = got.requests.time[got.group]
     np.testing.assert_array_equal(may, time < border - 3 * DAY)
+
+
+@pytest.mark.parametrize(
+    ("values", "positive"),
+    [
+        (["Yes", "No", None, ""], "Yes"),
+        (["churned", "stayed", None, "moved"], "churned"),
+        ([2, 1, None, 1], "2"),
+        ([True, False, None, False], "true"),
+        ([2.0, 1.0, float("nan"), 1.0], "2"),
+    ],
+)
+def test_labels_of_words_are_one_and_zero_from_ingestion_on(tmp_path: Path, values: list[Any], positive: str) -> None:
+    pq.write_table(pa.table({"left": values}), tmp_path / "t.parquet")
+    ingest(bt.Table("t", "t.parquet"), Place(tmp_path), tmp_path / "out", labels={"left": positive})
+    kept = pq.read_table(tmp_path / "out" / ACCEPTED).column("left").to_pylist()
+    assert kept[:3] == [1, 0, None]
+    assert kept[3] == (None if values[3] == "" else 0)
+
+
+def test_a_positive_that_no_row_holds_is_refused_with_the_nearest(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"left": ["Yes", "No"]}), tmp_path / "t.parquet")
+    with pytest.raises(
+        DataError, match=r"(?s)data.labels\[0\].positive: 'Yess'.*one of 'Yes', 'No'.*did you mean 'Yes'"
+    ):
+        ingest(bt.Table("t", "t.parquet"), Place(tmp_path), tmp_path / "out", labels={"left": "Yess"})
+    with pytest.raises(DesignError, match="positive"):
+        bt.Data(
+            [bt.Table("t", time="at")],
+            bt.FromPositives("t", ["who"], "what", "1d"),
+            [bt.Label("taken", positive="Yes")],
+            bt.TimeSplit("1d"),
+        )

@@ -97,7 +97,7 @@ def test_an_embargo_does_not_shrink_and_what_calibrates_does() -> None:
 def test_the_bundled_feed_has_all_parts_in_twenty_days(tmp_path: Path) -> None:
     FeedWorld(rows=1_500, days=20).write(tmp_path / "data")
     table = next(table for table in news_feed.design.data.tables if table.name == "events")
-    ingest(table, Place(tmp_path / "data"), tmp_path / "events", ["person", "content"], [])
+    ingest(table, Place(tmp_path / "data"), tmp_path / "events", ["person", "content"])
     log = read_log(table, tmp_path / "events")
     design, told = shortened(news_feed.design, log)
     assert told == ["events: 20 days are few for the split, it is shortened: test 7d, validate 2.5d, warm-up 0.583d"]

@@ -269,3 +269,12 @@ def test_no_password_stands_in_a_message() -> None:
         read(bt.Table("orders"), Place(None, "nosuchengine://shop:secret@db/orders"))
     assert "secret" not in str(caught.value)
     assert "shop:***@db" in str(caught.value)
+
+
+def test_rows_are_numbered_where_nothing_names_them(tmp_path: Path) -> None:
+    for name, values in (("a", [7, 8]), ("b", [9])):
+        pq.write_table(pa.table({"x": values}), tmp_path / f"{name}.parquet")
+    table = bt.Table("t", "*.parquet", row="line")
+    assert read(table, Place(tmp_path)).to_pylist() == [{"x": 6 + line, "line": line} for line in (1, 2, 3)]
+    with pytest.raises(DataError, match=r"(?s)a column 'x' is there already.*a new name"):
+        read(bt.Table("t", "*.parquet", row="x"), Place(tmp_path))

@@ -69,6 +69,8 @@ SOURCES = {  # how a source may keep times: the form of the table, the type ther
     "iso": (None, pa.string(), dt.datetime.isoformat, dt.datetime.isoformat),
     "form": (FORM, pa.string(), lambda at: at.strftime(FORM), lambda at: at.strftime(FORM)),
     "seconds": ("%s", pa.int64(), seconds, seconds),
+    "milliseconds": ("epoch_ms", pa.int64(), lambda at: 1000 * seconds(at), lambda at: 1000 * seconds(at)),
+    "nanoseconds": ("epoch_ns", pa.int64(), lambda at: 10**9 * seconds(at), lambda at: 10**9 * seconds(at)),
     "timestamp": (None, pa.timestamp("ms"), lambda at: at, str),
 }
 
@@ -178,7 +180,7 @@ ANY = pa.table(
 )
 
 
-@pytest.mark.parametrize("form", [None, "%s", "%m/%d/%Y %H:%M", "%Y-%m-%d %H:%M:%S.%fZ"])
+@pytest.mark.parametrize("form", [None, "%s", "epoch_ms", "epoch_ns", "%m/%d/%Y %H:%M", "%Y-%m-%d %H:%M:%S.%fZ"])
 @pytest.mark.parametrize("created", ["seen", None, "at"])
 def test_rows_come_back_from_their_events_as_they_were(form: str | None, created: str | None) -> None:
     table = bt.Table("t", time="at", created=created, time_format=form, timezone="Europe/London")

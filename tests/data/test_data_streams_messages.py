@@ -236,6 +236,10 @@ def test_a_row_whose_own_column_is_called_time_may_be_sent_as_it_stands() -> Non
     sent = messages({"table": "t", "time": 1_717_279_200}, {"table": "t", "time": 1_717_279_200_500_000})
     found = decoder(bt.Table("t", time="time", time_format="%s"), time=US).decode(sent, 2 * 10**15).tables["t"]
     assert found.time.tolist() == [1_717_279_200_000_000, 1_717_279_200_500_000]
+    for form, unit in (("epoch_ms", 10**3), ("epoch_us", 10**6), ("epoch_ns", 10**9)):
+        sent_so = messages({"table": "t", "time": 1_717_279_200 * unit}, {"table": "t", "time": 1_717_279_200_500_000})
+        found = decoder(bt.Table("t", time="time", time_format=form), time=US).decode(sent_so, 2 * 10**15).tables["t"]
+        assert found.time.tolist() == [1_717_279_200_000_000, 1_717_279_200_500_000]
     plain = decoder(bt.Table("t", time="time"), time=US).decode(sent, 2 * 10**15).tables["t"]
     assert plain.time.tolist() == [1_717_279_200, 1_717_279_200_500_000]
 

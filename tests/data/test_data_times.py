@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bottega.data.times import iso, moment, parse
+from bottega.data.times import beyond, check_unit, iso, moment, parse
 from bottega.errors import DataError
 
 UTC = dt.UTC
@@ -110,6 +110,48 @@ def test_dates_and_seconds() -> None:
     assert parse(column([2**62], pa.int64()), "t", form="%s").broken.tolist() == [True]
 
 
+UNITS = {"%s": 1, "epoch_ms": 10**3, "epoch_us": 10**6, "epoch_ns": 10**9}  # a second
+
+
+@given(st.lists(NAIVE, min_size=1, max_size=20), st.sampled_from(sorted(UNITS)), st.booleans())
+def test_counts_since_1970_of_every_unit(values: list[dt.datetime], form: str, as_text: bool) -> None:
+    counts = [micros(value) * UNITS[form] // 10**6 for value in values]
+    expected = [count * 10**6 // UNITS[form] for count in counts]
+    source = column([str(count) for count in counts]) if as_text else column(counts, pa.int64())
+    assert parse(source, "t", form=form).values.tolist() == expected
+    halves = column([count + 0.5 for count in range(5)])
+    assert parse(halves, "t", form=form).values.tolist() == [
+        round((count + 0.5) * 10**6 / UNITS[form]) for count in range(5)
+    ]
+
+
+def test_whole_numbers_are_read_as_their_digits_by_a_form() -> None:
+    read = parse(column([20240131, 20241331, None]), "t", form="%Y%m%d")
+    assert read.values[0] == micros(dt.datetime(2024, 1, 31))
+    assert (read.broken.tolist(), read.missing.tolist()) == ([False, True, False], [False, False, True])
+
+
+@pytest.mark.parametrize("right", sorted(UNITS))
+@pytest.mark.parametrize("said", sorted(UNITS))
+def test_a_wrong_unit_is_refused_with_the_right_one(said: str, right: str) -> None:
+    counts = column([(1_700_000_000 + place) * UNITS[right] for place in range(9)], pa.int64())
+    times = parse(counts, "t", form=said)
+    if said == right:
+        check_unit(counts, times, "t", said)
+        return
+    with pytest.raises(DataError) as error:
+        check_unit(counts, times, "t", said)
+    assert error.value.fix == f"time_format={right!r}"
+
+
+def test_years_that_stand_for_none() -> None:
+    texts = column(["2024-01-01", "9999-12-31", "0001-01-01", None, "2099-12-31", "1900-01-01"])
+    assert beyond(parse(texts, "t")).tolist() == [False, True, True, False, False, False]
+    never = column(["9999-12-31"] * 3)
+    with pytest.raises(DataError, match="years from 1900 to 2099"):
+        check_unit(never, parse(column(["9999-12-31"] * 3), "t"), "t", None)
+
+
 @pytest.mark.parametrize(
     ("texts", "fix"),
     [
@@ -117,6 +159,7 @@ def test_dates_and_seconds() -> None:
         (["13/12/2010"], "time_format='%d/%m/%Y'"),
         (["1/2/2010"], "time_format='%m/%d/%Y' or time_format='%d/%m/%Y'"),
         (["1291191960", "1291191961"], "time_format='%s'"),
+        (["1291191960123", "1291191961456"], "time_format='epoch_ms'"),
         (["next week"], "time_format=… as in strptime, or name another column"),
     ],
 )
@@ -132,6 +175,8 @@ def test_text_that_is_no_time_gets_a_format_proposed(texts: list[str], fix: str)
 def test_what_cannot_be_a_time_is_refused() -> None:
     with pytest.raises(DataError, match="a column of int64"):
         parse(column([1]), "t")
+    with pytest.raises(DataError, match=r"(?s)a column of int64.*time_format='epoch_us'"):
+        parse(column([1_700_000_000_000_000]), "t")
     with pytest.raises(DataError) as error:
         parse(column(["2010-01-01"]), "data.tables[a].time", "Europe/Lodnon")
     assert (error.value.where, error.value.fix) == ("data.tables[a].timezone", "did you mean 'Europe/London'?")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pyarrow as pa
@@ -13,9 +14,10 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from bottega.data.checks import Refusal, infinite, missing, numbers, refusals, repeated
+from bottega.data.labels import marked
 from bottega.data.log import Log
 from bottega.data.source import Place, read
-from bottega.data.times import Times, parse
+from bottega.data.times import BEYOND, Times, beyond, check_unit, parse
 from bottega.design.part import microseconds
 from bottega.design.tables import Range, Table
 from bottega.errors import DataError
@@ -23,6 +25,7 @@ from bottega.files import read_json, write_json, writing
 
 ACCEPTED, QUARANTINED, INGESTED = "accepted.parquet", "quarantined.parquet", "ingested.json"
 
+_NO_LABELS: Mapping[str, str | None] = MappingProxyType({})
 _TOP = 3  # reasons named when nothing is left
 
 
@@ -60,11 +63,16 @@ class Ingested:
 
 
 def ingest(
-    table: Table, place: Place, folder: Path, text: Collection[str] = (), labels: Sequence[str] = ()
+    table: Table,
+    place: Place,
+    folder: Path,
+    text: Collection[str] = (),
+    labels: Mapping[str, str | None] = _NO_LABELS,
 ) -> Ingested:
     """Read a table, judge its rows, and write what was accepted and what was not.
 
-    Reasons come in this order: `time: missing`, `time: not a time`, the same of `created`, `infinite` of each label,
+    Reasons come in this order: `time: missing`, `time: not a time`, `time: before 1900 or after 2099`, the same of
+    `created`, `infinite` of each label,
     the checks as declared, `event_id: repeated` (an earlier row that passed all else has the same id). A row that fails
     several counts under the first, and its `reason` names all, joined by `; `. Another float that is not finite is null
     in what is accepted, and the text column of a `Range` in numbers becomes numbers there.
@@ -75,7 +83,7 @@ def ingest(
 
     table: as the design has it; place: where its source is; text: columns of ids, which CSV must keep as text; so are
     ids that are whole numbers which no float64 holds. labels:
-    columns that may not be infinite, where they are there.
+    columns that may not be infinite, where they are there, each with the value that counts as 1 where it has one.
     Raises `DataError`: what `read` refuses, a column that a check names and that is not there, no row left.
     """
     rows = _exact(read(table, place, text), text)
@@ -84,6 +92,10 @@ def ingest(
         for field, name in (("time", table.time), ("created", table.created))
         if name is not None
     }
+    for field, name in (("time", table.time), ("created", table.created)):
+        if name is not None:
+            where = f"data.tables[{table.name}].{field}"
+            check_unit(rows.column(name), times[name], where, table.time_format)
     refused = [refusal for refusal in _judge(table, rows, times, labels) if refusal.rows.any()]
     good = np.ones(rows.num_rows, np.bool_)
     reasons: dict[str, int] = {}
@@ -101,7 +113,7 @@ def ingest(
         bad = rows.slice(0, 0)
     name = "reason" if "reason" not in bad.column_names else "_reason"
     _write(bad.append_column(name, _reasons(refused, ~good)), folder / QUARANTINED)
-    _write(_typed(table, rows, times, good), folder / ACCEPTED)
+    _write(_labelled(_typed(table, rows, times, good), labels), folder / ACCEPTED)
     result = Ingested(len(good), accepted, len(good) - accepted, reasons, _repeated(table, rows))
     write_json(folder / INGESTED, asdict(result))
     return result
@@ -135,12 +147,13 @@ def _repeated(table: Table, rows: pa.Table) -> int:
     return int(np.count_nonzero(repeated(rows, columns, np.ones(rows.num_rows, np.bool_))))
 
 
-def _judge(table: Table, rows: pa.Table, times: dict[str, Times], labels: Sequence[str]) -> list[Refusal]:
+def _judge(table: Table, rows: pa.Table, times: dict[str, Times], labels: Collection[str]) -> list[Refusal]:
     found = []
     for field, name in (("time", table.time), ("created", table.created)):
         if name is not None:
             found.append(Refusal(f"{field}: missing", times[name].missing))
             found.append(Refusal(f"{field}: not a time", times[name].broken))
+            found.append(Refusal(f"{field}: {BEYOND}", beyond(times[name])))
     there = [name for name in labels if name in rows.column_names]
     found.extend(Refusal(f"{name}: infinite", infinite(rows.column(name))) for name in there)
     found.extend(refusals(table, rows, times, _without(found, rows.num_rows)))
@@ -183,6 +196,15 @@ def _typed(table: Table, rows: pa.Table, times: dict[str, Times], good: NDArray[
         else:
             continue
         rows = rows.set_column(place, field.name, new)
+    return rows
+
+
+def _labelled(rows: pa.Table, labels: Mapping[str, str | None]) -> pa.Table:
+    """Write labels of words as 1 and 0."""
+    for place, (name, positive) in enumerate(labels.items()):
+        if positive is not None and name in rows.column_names:
+            values = marked(rows.column(name), positive, f"data.labels[{place}]")
+            rows = rows.set_column(rows.column_names.index(name), name, values)
     return rows
 
 

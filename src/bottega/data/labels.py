@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from bottega.data.checks import numbers
+from bottega.data.keys import as_text
 from bottega.data.log import Log
 from bottega.data.times import Times, parse
 from bottega.design.data import Label
@@ -20,11 +22,32 @@ from bottega.design.tables import Table
 from bottega.errors import DataError, nearest
 
 
-def label_columns(design: Design, table: str) -> list[str]:
-    """Name the labels that a table may have columns of: those of logged or judged examples, in their own table."""
+def label_columns(design: Design, table: str) -> dict[str, str | None]:
+    """Name the labels that a table may have columns of, with their `positive`: those of logged or judged examples, in
+    their own table."""
     examples = design.data.examples
     logged = isinstance(examples, (Logged, Judged)) and examples.table == table
-    return [label.name for label in design.data.labels] if logged else []
+    return {label.name: label.positive for label in design.data.labels} if logged else {}
+
+
+def marked(column: pa.ChunkedArray, positive: str, where: str) -> pa.Array:
+    """Give 1 where a column (n,) holds one value, written as text, 0 where another, null where none.
+
+    where: the field of the design, for errors. Raises `DataError` where no row holds it.
+
+    >>> marked(pa.chunked_array([["Yes", "No", None]]), "Yes", "data.labels[0]").to_pylist()
+    [1, 0, None]
+    """
+    text = as_text(column)
+    empty = pc.equal(text, "")
+    hits = pc.if_else(pc.fill_null(empty, False), pa.scalar(None, pa.bool_()), pc.equal(text, positive))
+    if not pc.any(hits).as_py():
+        found = [value for value in pc.unique(text).to_pylist() if value]
+        few = ", ".join(map(repr, found[:8])) + (", …" if len(found) > 8 else "")
+        raise DataError(
+            f"{where}.positive", f"{positive!r}, which no row holds", f"one of {few}", nearest(positive, found)
+        )
+    return hits.cast(pa.int8())
 
 
 @dataclass(frozen=True)

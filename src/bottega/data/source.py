@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -53,8 +54,9 @@ def read(table: Table, place: Place, text: Collection[str] = ()) -> pa.Table:
     and pictures have. A name of a table's columns that ends in `|` may be missing: there is no such column then.
 
     text: further columns, by our names, that CSV must not turn into numbers.
-    Gives (n,) rows with all columns of the source. Raises `DataError`: no such file or table (with the nearest one), a
-    truncated or damaged file, no row at all, files that do not fit together, a column that is not there.
+    Gives (n,) rows with all columns of the source, and `row` where the table asks for it. Raises `DataError`: no such
+    file or table (with the nearest one), a truncated or damaged file, no row at all, files that do not fit together, a
+    column that is not there.
     """
     where = f"data.tables[{table.name}]"
     if place.warehouse is not None:
@@ -64,7 +66,15 @@ def read(table: Table, place: Place, text: Collection[str] = ()) -> pa.Table:
         found, origin = _concat(paths, table, text), _origin(paths)
     if found.num_rows == 0:
         raise DataError(f"{where}.source", f"{origin}: no row", "at least one row", "name another file or table")
-    return _renamed(_plain_types(found), table, where, origin)
+    rows = _renamed(_plain_types(found), table, where, origin)
+    if table.row is None:
+        return rows
+    if place.warehouse is not None:
+        allowed, fix = "a column that names the row", "leave row= out, and name that column instead"
+        raise DataError(f"{where}.row", f"{table.row!r}, and a warehouse keeps no order of rows", allowed, fix)
+    if table.row in rows.column_names:
+        raise DataError(f"{where}.row", f"a column {table.row!r} is there already", "a new name", "leave row= out")
+    return rows.append_column(table.row, pa.array(np.arange(1, rows.num_rows + 1)))
 
 
 def is_there(table: Table, place: Place) -> bool:

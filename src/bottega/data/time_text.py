@@ -5,19 +5,25 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-EPOCH = "%s"
+EPOCHS = {"%s": "s", "epoch_ms": "ms", "epoch_us": "us", "epoch_ns": "ns"}
+"""Forms by which numbers count from 1970 UTC on, and the unit of each."""
 
 _DATE = 8  # digits of a date without signs between; longer runs of digits are numbers, such as milliseconds
 _BLOCK = 8192  # one bad text sends only its block down the slow way
 _FAST = set("YmdHMSybBIp%")  # the directives that Arrow reads as Python does
 _ZERO = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _MICROSECOND = datetime.timedelta(microseconds=1)
+_WHOLE = r"\A\s*[+-]?\d{1,18}\s*\z"
+_ONE = {"s": Fraction(1_000_000), "ms": Fraction(1_000), "us": Fraction(1), "ns": Fraction(1, 1_000)}  # microseconds
+_DIGITS = {"%s": "9,10", "epoch_ms": "12,13", "epoch_us": "15,16", "epoch_ns": "18,19"}  # from 1973 on, and to 2286
 _SHORT_YEAR = -(1970 - 1000) * 365 * 86_400_000_000
 _DAYS: tuple[str, ...] = (
     "%m/%d/%Y",
@@ -66,8 +72,9 @@ def parse_text(chunk: pa.Array, form: str | None) -> _Parsed:
 
 def guess_format(texts: Sequence[str]) -> list[str]:
     """Propose the forms by which all of some texts are times: none, one, or two that only the writer can tell apart."""
-    if all(re.fullmatch(r"\d{9,10}(\.\d+)?", text) for text in texts):
-        return [EPOCH]
+    for form, digits in _DIGITS.items():
+        if all(re.fullmatch(rf"\d{{{digits}}}(\.\d+)?", text) for text in texts):
+            return [form]
     forms = (day + hour for day in _DAYS for hour in _HOURS)
     return [form for form in forms if all(_strptime(text, form) is not None for text in texts)][:2]
 
@@ -83,7 +90,37 @@ def _as_iso(block: pa.Array) -> _Parsed:
     return _one_by_one(block, _fromisoformat)
 
 
+def from_epoch(column: pa.ChunkedArray | pa.Array, unit: str) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Read numbers (n,) that count from 1970 on: microseconds, rounded down, and which of them are times.
+
+    unit: `s`, `ms`, `us` or `ns`. A count of which no int64 holds the microseconds is no time.
+    """
+    if pa.types.is_integer(column.type) and column.type != pa.uint64():
+        valid = column.is_valid().to_numpy(zero_copy_only=False)
+        counts = column.cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
+        if unit == "ns":
+            return counts // 1000, valid  # rounds down before 1970 too
+        one = int(_ONE[unit])
+        fits = np.abs(counts) < np.iinfo(np.int64).max // one
+        return np.where(fits, counts, 0) * one, valid & fits
+    counts = column.cast(pa.float64(), safe=False).fill_null(np.nan).to_numpy(zero_copy_only=False)
+    micro = counts * float(_ONE[unit])
+    valid = np.isfinite(micro) & (np.abs(micro) < 1e18)
+    return np.round(np.where(valid, micro, 0)).astype(np.int64), valid
+
+
+def _by_count(block: pa.Array, unit: str) -> _Parsed:
+    whole = pc.if_else(pc.match_substring_regex(block, _WHOLE), block, pa.scalar(None, block.type))
+    values, valid = from_epoch(pc.utf8_ltrim(pc.utf8_trim_whitespace(whole), "+").cast(pa.int64()), unit)
+    rest = ~valid & block.is_valid().to_numpy(zero_copy_only=False)
+    if rest.any():
+        values[rest], valid[rest], _ = _one_by_one(block.filter(pa.array(rest)), lambda text: _counted(text, unit))
+    return values, valid, np.zeros_like(valid)
+
+
 def _by_form(block: pa.Array, form: str) -> _Parsed:
+    if form in EPOCHS:
+        return _by_count(block, EPOCHS[form])
     if not set(re.findall(r"%(.)", form)) <= _FAST:
         return _one_by_one(block, lambda text: _strptime(text, form))
     read = pc.strptime(block, format=form, unit="us", error_is_null=True)
@@ -127,10 +164,15 @@ def _fromisoformat(text: str) -> datetime.datetime | None:
 
 def _strptime(text: str, form: str) -> datetime.datetime | None:
     try:
-        if form == EPOCH:
-            return _ZERO + datetime.timedelta(seconds=float(text))
         return datetime.datetime.strptime(text, form)
     except (ValueError, OverflowError):
+        return None
+
+
+def _counted(text: str, unit: str) -> datetime.datetime | None:
+    try:
+        return _ZERO + datetime.timedelta(microseconds=round(Fraction(Decimal(text.strip())) * _ONE[unit]))
+    except (ArithmeticError, ValueError):
         return None
 
 

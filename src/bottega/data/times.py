@@ -12,11 +12,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from bottega.data.time_text import EPOCH, guess_format, parse_text
+from bottega.data.time_text import EPOCHS, from_epoch, guess_format, parse_text
 from bottega.errors import DataError, nearest
 
 _DAY = 86_400_000_000
 _SCALE = {"s": 1_000_000, "ms": 1_000, "us": 1}
+BEYOND = "before 1900 or after 2099"
+_YEAR = 31_556_952_000_000  # microseconds
+_FIRST, _LAST = -2_208_988_800_000_000, 4_102_444_800_000_000  # 1900 and 2100
+_RECENT = 631_152_000  # 1990, in seconds
 
 
 @dataclass(frozen=True)
@@ -42,8 +46,9 @@ def parse(column: pa.ChunkedArray, where: str, zone: str = "UTC", form: str | No
     Timestamps with a zone are converted; those without one, and dates (their midnight), are in `zone`. A local time
     that occurs twice, when clocks go back, is the earlier of the two; one that never occurs, when they go forward, is
     the moment at which they do. Nanoseconds are rounded down. Text is read by `form` where it is given, else and where
-    that fails by ISO 8601, which may carry an offset of its own. Numbers are no times, unless `form` is `%s`: seconds
-    since 1970.
+    that fails by ISO 8601, which may carry an offset of its own. Numbers are no times, unless `form` says what they
+    count since 1970 UTC: `%s` seconds, `epoch_ms`, `epoch_us` and `epoch_ns` thousandths and so on; by another form
+    whole numbers are read as the text of their digits: 20240131 by `%Y%m%d`.
 
     column: (n,); where: the field of the design, for errors; zone: an IANA name; form: as in `strptime`.
     Raises `DataError`: no time in a column of text (with a form that fits), another type, an unknown zone.
@@ -61,9 +66,11 @@ def parse(column: pa.ChunkedArray, where: str, zone: str = "UTC", form: str | No
         naive = valid
     elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
         values, valid, naive = _from_text(column, where, form)
-    elif (pa.types.is_integer(kind) or pa.types.is_floating(kind)) and form == EPOCH:
-        values, valid = from_seconds(column)
+    elif (pa.types.is_integer(kind) or pa.types.is_floating(kind)) and form in EPOCHS:
+        values, valid = from_epoch(column, EPOCHS[form])
         naive = np.zeros_like(valid)
+    elif pa.types.is_integer(kind) and form is not None:
+        values, valid, naive = _from_text(column.cast(pa.string()), where, form)
     elif pa.types.is_null(kind):
         values, valid = np.zeros(len(column), np.int64), np.zeros(len(column), np.bool_)
         naive = valid
@@ -72,7 +79,7 @@ def parse(column: pa.ChunkedArray, where: str, zone: str = "UTC", form: str | No
             where,
             f"a column of {kind}",
             "timestamps, dates, or text that holds them",
-            f"time_format={EPOCH!r} where the numbers are seconds since 1970",
+            _form_of_numbers(column),
         )
     missing = _empty(column)
     return Times(_to_utc(values, naive, zone), missing, ~valid & ~missing)
@@ -111,13 +118,83 @@ def _from_timestamps(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], NDArra
     return np.where(fits, raw, 0) * scale, valid & fits
 
 
-def from_seconds(column: pa.ChunkedArray | pa.Array) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Read seconds since 1970, whole or not, as microseconds and which rows have one."""
-    if pa.types.is_integer(column.type):
-        return _from_timestamps(pa.chunked_array([column.cast(pa.int64()).cast(pa.timestamp("s"))]))
-    seconds = column.cast(pa.float64()).fill_null(np.nan).to_numpy(zero_copy_only=False)
-    valid = np.isfinite(seconds) & (np.abs(seconds) < 1e12)
-    return np.round(np.where(valid, seconds, 0) * 1e6).astype(np.int64), valid
+def beyond(times: Times) -> NDArray[np.bool_]:
+    """Mark times (n,) before 1900 or from 2100 on: no log was written then, so that they are read in a wrong unit, or
+    stand for no time at all.
+
+    >>> beyond(parse(pa.chunked_array([["2024-01-01", "9999-12-31"]]), "t")).tolist()
+    [False, True]
+    """
+    return times.valid & ((times.values < _FIRST) | (times.values >= _LAST))
+
+
+def check_unit(column: pa.ChunkedArray, times: Times, where: str, form: str | None) -> None:
+    """Refuse a column of times that is read in a wrong unit: most lie before 1900 or from 2100 on, or numbers lie in
+    1970 that another unit brings to our days.
+
+    column: (n,) as the source has it; times: what was read by `form`. Raises `DataError`, with the form that fits.
+    """
+    numbers = form in EPOCHS
+    fits = _unit_of(column) if form is None or numbers else None
+    read = times.values[times.valid]
+    middle = int(np.median(read)) if len(read) else None
+    other = numbers and fits not in (None, form)
+    if middle is None:
+        if not other:
+            return
+        found = "beyond all years"
+    else:
+        if _FIRST <= middle < _LAST and not (other and abs(middle) < _YEAR):
+            return
+        found = f"in the year {year(middle)}"
+    said = f"time_format={form!r}" if form is not None else f"a column of {column.type}"
+    raise DataError(
+        where,
+        f"{said} puts the times {found}",
+        "years from 1900 to 2099",
+        f"time_format={fits!r}" if fits is not None else "name another column, or mend its times",
+    )
+
+
+def _unit_of(column: pa.ChunkedArray) -> str | None:
+    """Give the form by which numbers, or texts of digits, lie in our days; nothing: none does."""
+    kind = column.type
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        found = guess_format(pc.unique(column.drop_null().slice(0, 10_000)).to_pylist()[:2000])
+        return found[0] if found and found[0] in EPOCHS else None
+    if not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+        return None
+    return unit_of(column.cast(pa.float64(), safe=False).drop_null().to_numpy())
+
+
+def unit_of(numbers: NDArray[np.float64]) -> str | None:
+    """Give the form by which numbers are times of 1990 to 2099; nothing: by none all are.
+
+    >>> unit_of(np.array([1.7e12, 1.6e12])), unit_of(np.array([3.0, 1.7e9]))
+    ('epoch_ms', None)
+    """
+    filled = numbers[np.isfinite(numbers)]
+    if not len(filled):
+        return None
+    low, high = float(filled.min()), float(filled.max())
+    units = zip(EPOCHS, (1.0, 1e3, 1e6, 1e9), strict=True)
+    return next((form for form, many in units if _RECENT * many <= low and high < _LAST / 1e6 * many), None)
+
+
+def year(at: int) -> int:
+    """Give the year of a moment, also where no calendar of Python reaches: 365.2425 days each.
+
+    >>> year(0), year(10**18), year(-(10**18))
+    (1970, 33658, -29719)
+    """
+    return 1970 + int(at // _YEAR)
+
+
+def _form_of_numbers(column: pa.ChunkedArray) -> str:
+    form = _unit_of(column)
+    if form is not None:
+        return f"time_format={form!r}"
+    return "time_format='%s' where the numbers are seconds since 1970, 'epoch_ms' for milliseconds"
 
 
 def _from_text(

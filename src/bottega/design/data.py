@@ -16,6 +16,10 @@ class Label(Part, frozen=True):
 
     name: str
     """The column of the examples' table, or the name to give to it."""
+    positive: str | None = None
+    """The value that counts as 1 where the column holds words or codes, written as text: `Yes`; every other value is 0,
+    and null stays unknown. Ingestion writes it so: windows, streams and whoever sends a label later have 1 and 0.
+    Nothing: the column holds truth values, 0 and 1, or grades."""
     matures_after: str = "0s"
     """How long after the event the label is final, as a span; younger examples are not used, whatever their label."""
     observed_at: str | None = None
@@ -261,6 +265,9 @@ class Data(Part, frozen=True):
         self._check_conditions()
         if not isinstance(self.examples, Logged) and any(label.window is not None for label in self.labels):
             raise self.refuse("labels", "a window, without Logged examples", "Logged examples, or no window")
+        if any(label.positive is not None for label in self.labels) and not isinstance(self.examples, (Logged, Judged)):
+            found = f"positive=…, for {type(self.examples).__name__} examples"
+            raise self.refuse("labels", found, "a label that is a column: of Logged or Judged examples")
         if isinstance(self.position, InversePropensity) and getattr(self.examples, "candidate", None) is None:
             raise self.refuse("position", "InversePropensity, and no candidate", "Logged(…, candidate=…)")
 

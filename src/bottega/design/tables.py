@@ -89,6 +89,9 @@ class Table(Part, frozen=True):
     """The column with the event's time; nothing: the table is static."""
     key: str | Sequence[str] | None = None
     """The column or columns that name a row, for look-ups; of equal keys the last row counts."""
+    row: str | None = None
+    """The name of a column to add, with the number of each row from 1 on in the order of the files, where nothing in
+    the table names one; nothing: none is added. When it is wrong: the numbers change when rows are put in between."""
     created: str | None = None
     """The column that says when the row became known; a row counts from the later of the two times."""
     event_id: str | None = None
@@ -98,7 +101,8 @@ class Table(Part, frozen=True):
     timezone: str = "UTC"
     """The zone of times that carry none, as an IANA name: `Europe/London`."""
     time_format: str | None = None
-    """How a time that is text is written, as in `strptime`: `%m/%d/%Y %H:%M`. ISO 8601 needs none."""
+    """How a time that is text is written, as in `strptime`: `%m/%d/%Y %H:%M`. ISO 8601 needs none. Of numbers, what
+    they count since 1970 UTC: `%s` seconds, `epoch_ms`, `epoch_us`, `epoch_ns` milli-, micro- and nanoseconds."""
     encoding: str = "utf-8"
     """The encoding of CSV files: `latin-1` for many that a spreadsheet wrote."""
     format: Literal["parquet", "csv", "svmlight", "idx"] | None = None

@@ -18,6 +18,7 @@ from bottega.data.keys import as_text
 from bottega.data.time_text import parse_text
 
 Mask = NDArray[np.bool_]
+_MICROSECONDS = {"s": 1_000_000, "ms": 1_000, "us": 1}
 
 
 @dataclass(frozen=True)
@@ -101,17 +102,17 @@ class Field:
         return typed, typed, bad
 
 
-def moments(values: list[Any], zone: str, form: str | None, seconds: bool) -> tuple[NDArray[np.int64], Mask, Mask]:
+def moments(values: list[Any], zone: str, form: str | None, unit: str) -> tuple[NDArray[np.int64], Mask, Mask]:
     """Read the times of events (n,): microseconds since 1970 UTC, which have none, and which are no times.
 
-    Text is read as a batch reads it. Numbers are microseconds since 1970 UTC.
+    Text is read as a batch reads it.
 
-    zone, form: the table's; seconds: numbers are seconds instead, whole or not.
+    zone, form: the table's; unit: what numbers count since 1970 UTC, whole or not: `s`, `ms`, `us` or `ns`.
     """
     n, kinds = len(values), set(map(type, values))
     if kinds <= {type(None)}:
         return np.zeros(n, np.int64), np.ones(n, np.bool_), np.zeros(n, np.bool_)
-    if kinds == {int} and not seconds:
+    if kinds == {int} and unit == "us":
         read, bad = _array(values, pa.int64())
         return read.fill_null(0).to_numpy(zero_copy_only=False), np.zeros(n, np.bool_), bad
     missing = np.fromiter((value is None or value == "" for value in values), np.bool_, n)
@@ -122,11 +123,21 @@ def moments(values: list[Any], zone: str, form: str | None, seconds: bool) -> tu
         local = pa.array(found[naive]).cast(pa.timestamp("us"))
         placed = pc.assume_timezone(local, zone, ambiguous="earliest", nonexistent="latest")
         found[naive] = placed.cast(pa.int64()).to_numpy()
-    scale = 1_000_000 if seconds else 1
     for place, value in enumerate(values if kinds & {int, float} else ()):
-        if type(value) in (int, float) and abs(value) * scale < 2**63:
-            found[place], valid[place] = round(value * scale), True
+        if type(value) in (int, float) and abs(value) < 2**63 and abs(micro := counted(value, unit)) < 2**63:
+            found[place], valid[place] = micro, True
     return found, missing, ~valid & ~missing
+
+
+def counted(value: float, unit: str) -> int:
+    """Give a count since 1970 as microseconds; of whole nanoseconds, rounded down.
+
+    >>> counted(1.5, "s"), counted(1999, "ns")
+    (1500000, 1)
+    """
+    if unit == "ns":
+        return int(value // 1000)
+    return round(value * _MICROSECONDS[unit])
 
 
 def _array(values: Sequence[Any], kind: pa.DataType) -> tuple[pa.Array, Mask]:

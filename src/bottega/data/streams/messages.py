@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from bottega.data.checks import Refusal
 from bottega.data.streams.protocol import UNKNOWN, Message
 from bottega.data.streams.shapes import UNREADABLE, Shape
-from bottega.data.times import Times, iso
+from bottega.data.times import BEYOND, Times, beyond, iso
 from bottega.design.part import microseconds
 from bottega.design.tables import Table
 
@@ -188,10 +188,9 @@ class Decoder:
     def _late(self, times: Mapping[str, Times], now: int) -> Iterator[Refusal]:
         for name, found in times.items():
             yield Refusal(f"{name}: not a time", found.broken)
-            yield Refusal(
-                f"{name}: in the future of a clock that shows {iso(now)[:19]}",
-                found.valid & (found.values > now + self._ahead),
-            )
+            ahead = found.valid & (found.values > now + self._ahead)
+            yield Refusal(f"{name}: {BEYOND}", beyond(found) & ~ahead)
+            yield Refusal(f"{name}: in the future of a clock that shows {iso(now)[:19]}", ahead)
 
 
 def _any(faults: Sequence[Refusal], n: int) -> NDArray[np.bool_]:

@@ -13,8 +13,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from bottega.data.checks import Refusal, refusals
-from bottega.data.streams.fields import Field, Mask, moments
-from bottega.data.time_text import EPOCH
+from bottega.data.streams.fields import Field, Mask, counted, moments
+from bottega.data.time_text import EPOCHS
 from bottega.data.times import Times, check_zone
 from bottega.design.tables import Allowed, Check, MonotoneTime, Pattern, Range, Table, Unique
 from bottega.errors import DataError
@@ -23,7 +23,8 @@ UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What reading JSON raises where it is none, or means something else than was asked for."""
 
 _LEARNT = 64
-_SECONDS = 10**11  # as microseconds the second day of 1970, as seconds the year 5138
+_LATEST = 10**17  # as microseconds the year 5138, so that all above are nanoseconds
+_EARLIEST = {"s": 10**11, "ms": 10**14}  # as microseconds 1970 and 1973, in their unit the year 5138
 _ODD = re.compile(r'["\\\x00-\x1f]')  # msgspec takes no such name
 _TIMESTAMP = pa.timestamp("us", "UTC")
 
@@ -58,7 +59,7 @@ class Shape:
         self._judged = msgspec.structs.replace(
             table, checks=[check for check in table.checks if _by_row(check, of_times)]
         )
-        moment = int | float | str | None if table.time_format == EPOCH else int | str | None
+        moment = int | float | str | None if table.time_format in EPOCHS else int | str | None
         self._places: dict[str, tuple[str, Any, str]] = {}
         if self._has_time:
             self._places["time"] = ("at", int | str | None, "time: not a time")
@@ -150,12 +151,14 @@ class Shape:
         )
 
     def _moments(self, events: list[Any], attribute: str) -> tuple[NDArray[np.int64], Mask, Mask]:
-        seconds = self.table.time_format == EPOCH and attribute != "at"
+        unit = EPOCHS.get(self.table.time_format or "")
         values = [getattr(event, attribute) for event in events]
-        if attribute == "at" and self.table.time == "time" and self.table.time_format == EPOCH:
-            # the row's own column, or the event's: which one, its size tells
-            values = [_as_microseconds(value) for value in values]
-        return moments(values, self.table.timezone, self.table.time_format, seconds)
+        if attribute == "at":
+            if self.table.time == "time" and unit is not None:
+                # the row's own column, or the event's: which one, its size tells
+                values = [_as_microseconds(value, unit) for value in values]
+            unit = None
+        return moments(values, self.table.timezone, self.table.time_format, unit or "us")
 
     def _value(self, attribute: str, raw: msgspec.Raw, kind: Any) -> Any:
         try:
@@ -187,7 +190,9 @@ def _by_row(check: Check, of_times: Collection[str]) -> bool:
     return not isinstance(check, Unique | MonotoneTime)
 
 
-def _as_microseconds(value: Any) -> Any:
-    """Give a number that would lie in the first day of 1970 as the seconds that it is."""
-    small = type(value) in (int, float) and abs(value) < _SECONDS
-    return round(value * 1_000_000) if small else value
+def _as_microseconds(value: Any, unit: str) -> Any:
+    """Give a number that as microseconds would lie in the first years after 1970, or far from now, in its unit."""
+    if type(value) not in (int, float):
+        return value
+    theirs = abs(value) >= _LATEST if unit == "ns" else abs(value) < _EARLIEST.get(unit, 0)
+    return counted(value, unit) if theirs else value

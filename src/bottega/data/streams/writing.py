@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from bottega.data.time_text import EPOCH
+from bottega.data.time_text import EPOCHS
 from bottega.design.tables import Table
 
 
@@ -35,7 +35,7 @@ def events_of(rows: pa.Table, table: Table) -> Iterator[bytes]:
 
 def _values(column: pa.Array, name: str, table: Table) -> list[Any]:
     kind = column.type
-    if name == table.time or (name == table.created and table.time_format != EPOCH):
+    if name == table.time or (name == table.created and table.time_format not in EPOCHS):
         column = column.cast(pa.int64())
     elif pa.types.is_timestamp(kind) or pa.types.is_date(kind):
         column = column.cast(pa.string())

@@ -7,7 +7,7 @@ import sys
 import typer
 
 from bottega.cli import begin, build, serve
-from bottega.cli.app import app, fail
+from bottega.cli.app import app, fail, unwritable
 from bottega.errors import BottegaError
 
 __all__ = ["app", "begin", "build", "main", "serve"]
@@ -31,6 +31,10 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()  # the reader of the pipe has gone, and has nobody to tell
         sys.exit(0)
+    except OSError:
+        if (told := unwritable()) is None:
+            raise
+        fail(str(told), told.exit_code)
     except typer.TyperException as error:
         said = getattr(error, "format_message", None)
         fail(said() if said is not None else str(error), 2)

@@ -7,11 +7,13 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 
+from bottega.cli import completing
 from bottega.errors import BuildError
 
 app = typer.Typer(
@@ -21,7 +23,12 @@ app = typer.Typer(
     add_completion=True,
 )
 
-DesignName = Annotated[str, typer.Argument(metavar="DESIGN", help="A bundled design's name, or a .py or .yaml file.")]
+DesignName = Annotated[
+    str,
+    typer.Argument(
+        metavar="DESIGN", help="A bundled design's name, or a .py or .yaml file.", autocompletion=completing.designs
+    ),
+]
 Workspace = Annotated[
     Path | None, typer.Option("--workspace", metavar="DIR", help="Where everything is kept. [default: .bottega]")
 ]
@@ -64,7 +71,12 @@ def options(
 
 def terminal() -> tuple[int, bool]:
     """Give the columns to write in, 40 to 118, and whether colour is wanted."""
-    colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+    colour = (
+        sys.stdout is not None
+        and sys.stdout.isatty()
+        and "NO_COLOR" not in os.environ
+        and os.environ.get("TERM") != "dumb"
+    )
     return max(40, min(shutil.get_terminal_size((80, 24)).columns, 118)), colour
 
 
@@ -83,5 +95,18 @@ def say(as_json: bool, value: Any, text: Callable[[], str]) -> None:
 
 def fail(message: str, code: int) -> NoReturn:
     """Print an error, and end with a code."""
-    typer.echo(f"error: {message}", err=True)
+    with suppress(OSError):  # where nothing can be printed, the code tells
+        typer.echo(f"error: {message}", err=True)
     sys.exit(code)
+
+
+def unwritable() -> BuildError | None:
+    """Say why standard output cannot be written, which a line more tells; nothing where it can."""
+    try:
+        os.write(sys.stdout.fileno(), b"\n")
+    except OSError as error:
+        with suppress(OSError):  # what is held back would fail once more when Python ends
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        allowed = "a terminal, a pipe, or a file on a disk with room"
+        return BuildError("standard output", f"cannot be written: {error.strerror}", allowed, "send it elsewhere")
+    return None

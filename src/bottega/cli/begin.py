@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from bottega.cli import completing
 from bottega.cli.app import Build, DesignName, Json, Quiet, Workspace, app, listed, say, terminal
 
 
@@ -17,7 +18,13 @@ def new(
         Path | None, typer.Option("--from", metavar="TABLE", help="A table to propose it from: a file, or a folder.")
     ] = None,
     like: Annotated[
-        str | None, typer.Option("--like", metavar="SYSTEM", help="The bundled system to begin with. [default: NAME]")
+        str | None,
+        typer.Option(
+            "--like",
+            metavar="SYSTEM",
+            help="The bundled system to begin with. [default: NAME]",
+            autocompletion=completing.systems,
+        ),
     ] = None,
     time: Annotated[str | None, typer.Option("--time", metavar="COLUMN", help="The time of a row.")] = None,
     person: Annotated[str | None, typer.Option("--person", metavar="COLUMN", help="Who asks, or takes.")] = None,
@@ -73,7 +80,10 @@ def review(
 
 @app.command()
 def rule(
-    code: Annotated[str | None, typer.Argument(metavar="CODE", help="Its code or name. [default: list all]")] = None,
+    code: Annotated[
+        str | None,
+        typer.Argument(metavar="CODE", help="Its code or name. [default: list all]", autocompletion=completing.rules),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Show the page of a rule of review: why, an example, the fix and the source; or list all rules."""
@@ -92,7 +102,10 @@ def rule(
         {"code": one.code, "title": one.title, "step": one.step, "severity": one.severity, "page": one.page}
         for one in rules
     ]
-    say(as_json, told if code is None else told[0], lambda: listing(rules, width) if code is None else page(rules[0]))
+    if code is None:
+        say(as_json, told, lambda: listing(rules, width))
+    else:
+        say(as_json, told[0], lambda: page(rules[0], width))
 
 
 @app.command()

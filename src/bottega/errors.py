@@ -52,6 +52,10 @@ class BuildError(BottegaError):
     """A run cannot start or go on: a locked workspace, a full disk, a part that nothing builds."""
 
 
+class BusyError(BuildError):
+    """Another process holds the workspace: not for a workspace that cannot be written."""
+
+
 class ServeError(BottegaError):
     """A bundle or a service cannot start or answer: a damaged file, a port in use. Not for a request's own faults."""
 

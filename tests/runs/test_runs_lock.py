@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from bottega.errors import BuildError
+from bottega.errors import BuildError, BusyError
 from bottega.runs.workspace import Workspace
 
 HOLD = """
@@ -40,7 +40,7 @@ def holder(root: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
 
 def test_a_second_run_is_refused_by_the_name_of_the_first(tmp_path: Path) -> None:
     with holder(tmp_path / "w", "--store", "redis://me:secret@host/0") as process:
-        with pytest.raises(BuildError) as refused, Workspace(tmp_path / "w", "shop").lock():
+        with pytest.raises(BusyError) as refused, Workspace(tmp_path / "w", "shop").lock():
             pass
         text = str(refused.value)
         assert f"process {process.pid}, started 20" in text
@@ -132,7 +132,7 @@ def test_a_file_in_the_place_of_a_folder_is_refused(tmp_path: Path, name: str) -
 PREPARE = """
 import os, sys
 from pathlib import Path
-from bottega.errors import BuildError
+from bottega.errors import BuildError, BusyError
 from bottega.runs.workspace import Workspace
 if os.getuid() == 0:
     os.setuid(65534)  # root may write anywhere: be somebody else

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
@@ -76,11 +78,29 @@ def test_tables_that_are_not_there_are_told(tmp_path: Path) -> None:
         review(design, data=tmp_path, workspace=tmp_path / "w")
 
 
-def test_another_run_in_the_workspace_does_not_stop_a_review(tmp_path: Path) -> None:
-    with Runner(Workspace(tmp_path / "w", "tiny")):
-        found = review(msgspec.structs.replace(tiny_design()), workspace=tmp_path / "w")
-    assert found.waiting
-    assert found.why
+def test_a_review_works_while_a_run_holds_the_workspace(shop_data: Path, tmp_path: Path) -> None:
+    space = Workspace(tmp_path / "w", tiny_design().name)
+    with Runner(space):
+        alone = review(tiny_design(), data=shop_data, workspace=space.root)
+        assert not list(space.steps.iterdir())  # it is the run's
+    assert (alone.waiting, alone.why) == ((), "")
+    review(tiny_design(), data=shop_data, workspace=space.root)
+    steps = {path: path.stat().st_mtime_ns for path in space.steps.rglob("*")}
+    one = next(path for path in steps if path.name == "seen.json")
+    one.write_text("{}")  # damaged: it is made again in passing, and the run's stays as it is
+    with Runner(space):
+        beside = review(tiny_design(), data=shop_data, workspace=space.root)
+    assert beside.findings == alone.findings
+    assert one.read_text() == "{}"
+    assert set(space.steps.rglob("*")) == set(steps)
+
+
+def test_a_static_review_loads_no_model_and_no_data_library() -> None:
+    heavy = "{'pandas', 'torch', 'sklearn', 'scipy', 'lightgbm', 'duckdb', 'numba'}"
+    code = f"from bottega.verbs.review import review; review('shop-recommendation', static=True); import sys; \
+print({heavy} & set(sys.modules))"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "set()"
 
 
 @pytest.mark.parametrize("design", ["shop-recomendation", "gone.py", "", "gone.yaml"])

@@ -30,11 +30,12 @@ _CODE = ("seeing", "seeing_columns", "seeing_labels", "seeing_splits", "seen", "
 _NEARLY = 0.95  # share of the rows that must have a later time
 
 
-def look(runner: Runner, job: Job) -> Seen:
+def look(runner: Runner, job: Job, served: Path) -> Seen:
     """Look at a design's tables, or find what was seen: the steps are those of a run, and are kept in its workspace.
 
-    job: of the design and the place of its tables; they are ingested where they are not yet. A million rows take
-    seconds the first time. Errors: `DataError` for tables that cannot be read.
+    job: of the design and the place of its tables; they are ingested where they are not yet. served: the folder that
+    holds the scorecard of its last run. A million rows take seconds the first time. Errors: `DataError` for tables that
+    cannot be read.
     """
     job.design, _ = without_missing(job.design, job.place)
     ingest_tables(job)
@@ -61,7 +62,7 @@ def look(runner: Runner, job: Job) -> Seen:
         note="what rules on data go by",
     )
     seen = msgspec.json.decode((done.folder / SEEN).read_bytes(), type=Seen)
-    return msgspec.structs.replace(seen, scorecard=measured(runner.workspace.folder / "scorecard.json"))
+    return msgspec.structs.replace(seen, scorecard=measured(served / "scorecard.json"))
 
 
 def see(design: Design, logs: Mapping[str, Log]) -> Seen:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
 
-from bottega.errors import BuildError
+from bottega.errors import BuildError, BusyError
 
 _PASSWORD = re.compile(r"(?<=://)[^/@\s]*@")
 
@@ -30,7 +30,7 @@ def hold(path: Path, wait: bool, say: Callable[[str], None] = lambda _: None) ->
     path: the lock file; it is never removed, because a removed one could be held twice.
     wait: wait until it is free, instead of refusing.
     say: is told once whom it waits for.
-    Raises `BuildError` with process id, start and command of the holder.
+    Raises `BusyError` with process id, start and command of the holder.
 
     >>> import tempfile
     >>> with hold(Path(tempfile.mkdtemp()) / "lock", wait=False):
@@ -57,11 +57,11 @@ def _take(handle: int, path: Path, wait: bool, say: Callable[[str], None]) -> No
     except BlockingIOError:
         holder = _holder(path)
         if not wait:
-            raise BuildError(
+            raise BusyError(
                 str(path.parent),
                 f"in use by {holder}",
                 "one run at a time in the workspace of a design",
-                "wait for it with --wait, or name another folder with --workspace DIR",
+                "wait for its end, as `bottega run --wait` does, or name another folder with --workspace DIR",
             ) from None
         say(f"waiting for {holder}")
         fcntl.flock(handle, fcntl.LOCK_EX)

@@ -41,7 +41,7 @@ class Workspace:
 
         wait: wait for another run to finish, instead of refusing.
         say: is told whom it waits for.
-        Raises `BuildError` when another process holds it, or when nothing can be written there.
+        Raises `BusyError` when another process holds it, and `BuildError` when nothing can be written there.
         """
         self.prepare()
         with hold(self.folder / "lock", wait, say):
@@ -63,6 +63,15 @@ class Workspace:
             if not os.access(folder, os.W_OK | os.X_OK):
                 raise self._refuse(f"{str(folder)!r} cannot be written to")
 
+    def beside(self, root: Path) -> Workspace:
+        """Give a workspace below another folder, which finds the steps that are finished here, and changes none."""
+        other = Workspace(root, self.design, self.typed)
+        other.prepare()
+        for folder in self.steps.iterdir() if self.steps.is_dir() else ():
+            if not folder.name.startswith("."):
+                (other.steps / folder.name).symlink_to(folder.absolute())
+        return other
+
     def _refuse(self, found: str) -> BuildError:
         return BuildError(
             f"workspace {str(self.root)!r}",
@@ -77,7 +86,7 @@ def discard(folder: Path) -> None:
     aside = folder.with_name(f".{folder.name}.{os.getpid()}.partial")  # `remove_partials` knows this form
     shutil.rmtree(aside, ignore_errors=True)
     folder.rename(aside)
-    if aside.is_dir():
+    if aside.is_dir() and not aside.is_symlink():  # a step of another workspace is let go alone
         shutil.rmtree(aside, ignore_errors=True)
     else:
         aside.unlink(missing_ok=True)

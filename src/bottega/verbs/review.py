@@ -5,17 +5,23 @@ from __future__ import annotations
 import importlib
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from bottega import systems
 from bottega.design.design import Design
 from bottega.design.reading import checked
-from bottega.errors import BuildError, DataError
+from bottega.errors import BuildError, BusyError, DataError
 from bottega.reviewing.judging import Review, judge
 from bottega.reviewing.lines import Lines, NoLines, lines_of
 from bottega.reviewing.loading import LIMIT_S, load_within
 from bottega.reviewing.seen import Seen
+
+if TYPE_CHECKING:
+    from bottega.data.source import Place
+    from bottega.runs.workspace import Workspace
 
 
 def review(
@@ -31,8 +37,9 @@ def review(
 ) -> Review:
     """Read a design by all rules: the static ones always, those on data where its tables are there.
 
-    Tables are read as `bottega run` reads them, by steps that it finds again in the workspace; where a world or a
-    sample stands in, that is looked at. A Python file is loaded in a process of its own, which may take `limit_s`
+    Tables are read as `bottega run` reads them, by steps that it finds again in the workspace; while a run holds that,
+    those that it has finished are read, and what is missing is made in passing. Where a world or a sample stands in,
+    that is looked at. A Python file is loaded in a process of its own, which may take `limit_s`
     seconds. Nothing is trained. When it is wrong: rules go by what a design and its tables say; a finding that is meant
     to be so is silenced in the design, `silenced={"R201": "why"}`.
 
@@ -79,19 +86,16 @@ def _look(
     rows: int | None,
 ) -> tuple[Seen | None, str]:
     """Look at the tables; where none were named and none are there, say why not."""
-    from bottega.reviewing.seeing import look
-    from bottega.runs.runner import Runner
-    from bottega.runs.steps.job import Job
     from bottega.verbs.finding import check_seed, find_place, find_workspace
-    from bottega.verbs.world import stand_in
 
     check_seed(seed)
-    place = find_place(design, found, data, warehouse)
+    place, space = find_place(design, found, data, warehouse), find_workspace(found, workspace, design)
     try:
-        with Runner(find_workspace(found, workspace, design)) as runner:
-            if place is None:
-                place, _ = stand_in(runner, found, seed, rows)
-            return look(runner, Job(found, place, runner, seed)), ""
+        try:
+            return _look_in(space, space, found, place, seed, rows), ""
+        except BusyError:
+            with TemporaryDirectory() as folder:
+                return _look_in(space.beside(Path(folder)), space, found, place, seed, rows), ""
     except DataError as error:
         if data is not None or warehouse is not None:
             raise
@@ -100,3 +104,18 @@ def _look(
         if data is not None or warehouse is not None or error.where == "--rows":
             raise
         return None, f"{error.where}: {error.found}"
+
+
+def _look_in(
+    inside: Workspace, served: Workspace, found: Design, place: Place | None, seed: int, rows: int | None
+) -> Seen:
+    """Look at the tables by steps of one workspace, and at what the last run of another measured."""
+    from bottega.reviewing.seeing import look
+    from bottega.runs.runner import Runner
+    from bottega.runs.steps.job import Job
+    from bottega.verbs.world import stand_in
+
+    with Runner(inside) as runner:
+        if place is None:
+            place, _ = stand_in(runner, found, seed, rows)
+        return look(runner, Job(found, place, runner, seed), served.folder)

@@ -6,10 +6,16 @@ import re
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
-from bottega.reporting.telling import explained
+from bottega.reporting import telling
+
+
+def explained(items: list[dict[str, Any]]) -> str:
+    return telling.explained(items, width=1000)
 
 
 def item(**more: Any) -> dict[str, Any]:
@@ -66,3 +72,27 @@ def test_what_is_shown_adds_up(values: list[float], base: float) -> None:
     shown = [float(each.replace("−", "-")) for each in re.findall(r"[+−]?\d+\.\d{3}", line)]
     assert abs(sum(shown[:-1]) - shown[-1]) <= 0.0006 * len(shown)
     assert abs(shown[-1] - (base + np.sum(values))) <= 0.00051
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 118])
+def test_lines_break_between_their_parts(width: int) -> None:
+    parts = {f"feature_{place}": 0.1 * place for place in range(9)}
+    items = [item(contributions=parts, base=-3.9, reranked=["Quota a new film: one of them was moved up to place 3"])]
+    at = {"value": 13.94, "low": 12.0, "high": 15.0}
+    test = {"rate": 1200.0, "p50": at, "p95": at, "p99": at, "failed": 3, "saturated": True}
+    more = {"limit_ms": 50.0, "tried": [test], "holds": False, "requests": 20_000, "degraded": 0.1, "shortfalls": {}}
+    load = {**test, **more, "requests_per_s": 1_150.0, "degradations": {"BM25: left out, not there after n ms": 19}}
+    worst = {"feature": "times_all", "served": 1, "request": {"user": "c17"}, "candidate": "p3"}
+    differ = {"decisions": 900, "build": "b1", "compared": 9_000, "mismatches": 1, "by_feature": {"times_all": 1}}
+    differ["worst"] = [{**worst, "serving": 1.0, "training": 2.0}]
+    for told in (
+        telling.explained(items, width),
+        telling.load_test(test, width),
+        telling.load_summary(load, width),
+        telling.consistency_summary(differ, width),
+    ):
+        assert max(cell_len(line) for line in told.splitlines()) <= width
+    laid = telling.explained(items, width)
+    assert all(f"{name}   " in f"{laid}   ".replace("\n", "   ") for name in ("+0.800 feature_8", "+0.700 feature_7"))
+    one = telling.laid("", ["design on http://127.0.0.1:8000", "docs http://127.0.0.1:8000/docs"], width)
+    assert one[0].startswith("design on http://127.0.0.1:8000")

@@ -69,7 +69,7 @@ def release(
     from bottega.verbs.release import release as verb
 
     found = verb(design, build=build, workspace=workspace, accept=accept)
-    say(as_json, {"current": found.id}, lambda: f"current is {found.id}   serve it with: bottega serve {design}")
+    say(as_json, {"current": found.id}, lambda: following(f"current is {found.id}", f"bottega serve {design}"))
 
 
 @app.command()
@@ -78,7 +78,7 @@ def rollback(design: DesignName, workspace: Workspace = None, as_json: Json = Fa
     from bottega.verbs.rollback import rollback as verb
 
     found = verb(design, workspace=workspace)
-    say(as_json, {"current": found.id}, lambda: f"current is {found.id} again")
+    say(as_json, {"current": found.id}, lambda: following(f"current is {found.id} again", f"bottega serve {design}"))
 
 
 @app.command()
@@ -107,7 +107,7 @@ def consistency(
         design, workspace=workspace, build=build, data=data, warehouse=warehouse, stream=source, sample=sample,
         seed=seed,
     )  # fmt: skip
-    say(as_json, found, lambda: consistency_summary(found))
+    say(as_json, found, lambda: consistency_summary(found, terminal()[0]))
     if found["mismatches"] > at_most * found["compared"]:
         raise typer.Exit(4)
 
@@ -126,7 +126,12 @@ def explain(
     from bottega.verbs.explain import explain as verb
 
     found = msgspec.to_builtins(verb(design, request, workspace=workspace))
-    say(as_json, found, lambda: explained(found))
+    say(as_json, found, lambda: explained(found, terminal()[0]))
+
+
+def following(said: str, command: str) -> str:
+    """Write what was done, and below it the command to type next."""
+    return f"{said}\nnext            {command}"
 
 
 def _summary(card: dict[str, Any], report: Path, design: str) -> str:

@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from bottega.cli.app import Build, Clock, DesignName, Json, Quiet, Seed, Store, Workspace, app, say
+from bottega.cli.app import Build, Clock, DesignName, Json, Quiet, Seed, Store, Workspace, app, say, terminal
+from bottega.cli.build import following
 
 
 @app.command()
@@ -28,10 +29,11 @@ def serve(
     as_json: Json = False,
 ) -> None:
     """Answer requests with the current release, over HTTP."""
+    from bottega.reporting.telling import laid
     from bottega.verbs.serve import serve as verb
 
     def ready(url: str) -> None:
-        said = f"{design} on {url}   docs {url}/docs   Ctrl-C ends it"
+        said = "\n".join(laid("", [f"{design} on {url}", f"docs {url}/docs", "Ctrl-C ends it"], terminal()[0]))
         typer.echo(json.dumps({"url": url}) if as_json else said)
         sys.stdout.flush()
 
@@ -53,10 +55,12 @@ def stream(
     as_json: Json = False,
 ) -> None:
     """Bring events into the store, each once, beside a service with --stream none."""
+    from bottega.reporting.telling import laid
     from bottega.verbs.stream import stream as verb
 
     def ready() -> None:
-        said = f"{source} into {store}   lag and throughput in /metrics of the service   Ctrl-C ends it"
+        parts = [f"{source} into {store}", "lag and throughput in /metrics of the service", "Ctrl-C ends it"]
+        said = "\n".join(laid("", parts, terminal()[0]))
         typer.echo(json.dumps({"streaming": True}) if as_json else said)
         sys.stdout.flush()
 
@@ -85,13 +89,13 @@ def load(
 
     def tell(test: LoadResult) -> None:
         if not (quiet or as_json):
-            typer.echo(load_test(test.as_dict()), err=True)
+            typer.echo(load_test(test.as_dict(), terminal()[0]), err=True)
 
     found = verb(
         design, workspace=workspace, url=url, rate=rate, requests=requests, connections=connections, workers=workers,
         seed=seed, say=tell,
     )  # fmt: skip
-    say(as_json, found, lambda: load_summary(found))
+    say(as_json, found, lambda: load_summary(found, terminal()[0]))
 
 
 @app.command()
@@ -118,5 +122,5 @@ def flink(
     job, runner = verb(
         design, workspace=workspace, build=build, source=source, sink=sink, every=every, apart=apart, out=out
     )
-    said = f"{job}\nrun it where apache-flink is:  python {runner} {job}"
-    say(as_json, {"job": str(job), "runner": str(runner)}, lambda: said)
+    said = f"written to {job}; where apache-flink is installed:"
+    say(as_json, {"job": str(job), "runner": str(runner)}, lambda: following(said, f"python {runner} {job}"))

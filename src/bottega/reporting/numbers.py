@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 NONE = "–"
 _TITLES = {
@@ -238,13 +238,14 @@ def several(number: float, one: str, many: str = "") -> str:
     return f"{count(number)} {one if number == 1 else many or one + 's'}"
 
 
-def enumerated(names: Sequence[str], last: str = "and") -> str:
+def enumerated(names: Iterable[str], last: str = "and") -> str:
     """Write names as a list in a sentence. last: what joins the last two.
 
-    >>> enumerated(["a"]), enumerated(["a", "b", "c"])
-    ('a', 'a, b and c')
+    >>> enumerated({"a": 1}), enumerated(["a", "b", "c"]), enumerated([])
+    ('a', 'a, b and c', '')
     """
-    return f" {last} ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+    *others, end = [*names] or [""]
+    return f"{', '.join(others)} {last} {end}" if others else end
 
 
 def listed(named: Mapping[str, float]) -> str:

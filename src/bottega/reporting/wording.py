@@ -30,7 +30,7 @@ def table(part: Table) -> str:
     for each in part.checks:
         columns = [each.column] if isinstance(each, (Range, Allowed, Pattern)) else each.columns
         checked.setdefault(type(each).__name__, []).extend(columns)
-    names = [f"{name} of {numbers.enumerated(list(dict.fromkeys(of)))}" for name, of in checked.items()]
+    names = [f"{name} of {numbers.enumerated(dict.fromkeys(of))}" for name, of in checked.items()]
     told += (
         f"; refused where it fails {numbers.enumerated(names, 'or')}" if names else "; nothing is checked but its types"
     )
@@ -74,6 +74,7 @@ def label(part: Label) -> str:
         told += f", or from {part.observed_at} on"
     if part.window is not None:
         told += f"; learnt from what came within {part.window}, corrected for the rest"
+    told += f"; 1 where it is {part.positive!r}" if part.positive is not None else ""
     told += f"; only where {part.given} is above 0" if part.given is not None else ""
     told += f"; where {part.when}" if part.when is not None else ""
     return told + (f"; never known where {part.censored_when}" if part.censored_when is not None else "")

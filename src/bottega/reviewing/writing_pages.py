@@ -20,9 +20,20 @@ def markdown(rule: Rule) -> str:
     return f"# {rule.code} {rule.title}\n\n{told}\n\n{body}\n"
 
 
-def page(rule: Rule) -> str:
-    """Write a rule's page as it stands, for a pipe."""
-    return f"{rule.code}  {rule.title}\n      {_told(rule)}\n\n{rule.page.partition(chr(10))[2].strip()}"
+def page(rule: Rule, width: int = 118) -> str:
+    """Write a rule's page as text; its words wrap at `width`, and code stays as it is."""
+    lines = [*fill(rule.title, width, f"{rule.code}  ", " " * 6), *fill(_told(rule), width, " " * 6, " " * 6), ""]
+    for block in rule.page.partition("\n")[2].strip().split("\n\n"):
+        words: list[str] = []
+        for line in [*block.splitlines(), " "]:
+            if not line.startswith(" "):
+                words.append(line)
+                continue
+            lines += fill(" ".join(words), width) if words else []
+            lines += [line] if line.strip() else []
+            words = []
+        lines.append("")
+    return "\n".join(lines[:-1])
 
 
 def listing(rules: Sequence[Rule], width: int = 80) -> str:

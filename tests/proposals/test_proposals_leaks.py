@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from bottega.proposals.columns import columns_of
-from bottega.proposals.leaks import KNOWS, SUSPECT, leaks
+from bottega.proposals.leaks import SUSPECT, leaks
+from bottega.reviewing.seen import TELLS
 
 
 @settings(max_examples=30)
@@ -34,7 +35,7 @@ def test_planted_columns_are_found_and_honest_ones_are_not(seed: int, share: flo
         "row": np.arange(n),
     })  # fmt: skip
     found = {one.name: one.auc for one in leaks(columns_of(table), label)}
-    assert {name for name, auc in found.items() if auc >= KNOWS} == {
+    assert {name for name, auc in found.items() if auc >= TELLS} == {
         "scenario",
         "refund",
         "minus",

@@ -13,7 +13,8 @@ DAY, HOUR = 86_400_000_000, 3_600_000_000  # microseconds
 @dataclass(frozen=True)
 class Log:
     """What a log tells of its traffic. days: between its first and last event. people: of a day, in the mean. requests:
-    a person and day. peak: events of the busiest hour of the day over those of a mean hour. gap: days between two days
+    a person and day. peak: events of the busiest hour of the day over those of a mean hour, or, where `daily`, of the
+    busiest day over those of a mean day. daily: whether its times are days without hours. gap: days between two days
     of one person, in the median; nothing: nobody came twice."""
 
     days: float
@@ -21,6 +22,7 @@ class Log:
     requests: float
     peak: float
     gap: float | None
+    daily: bool = False
 
 
 def facts_of(time: NDArray[np.int64], person: NDArray[np.int64] | None) -> Log:
@@ -29,7 +31,8 @@ def facts_of(time: NDArray[np.int64], person: NDArray[np.int64] | None) -> Log:
     time: (n,) microseconds since 1970 UTC, at least one. person: (n,) codes, −1 for nobody; nothing: nobody is named.
     """
     day, hour = time // DAY, (time // HOUR) % 24
-    hours = np.bincount(hour, minlength=24)
+    daily = not (time % DAY).any()
+    counts = np.unique(day, return_counts=True)[1] if daily else np.bincount(hour, minlength=24)
     whose = np.arange(len(time)) if person is None else person
     there = whose >= 0
     pairs = (
@@ -44,7 +47,8 @@ def facts_of(time: NDArray[np.int64], person: NDArray[np.int64] | None) -> Log:
         days=max(float(np.ptp(time)) / DAY, 1 / 24),
         people=max(1, round(len(pairs) / days)),
         requests=round(max(1.0, len(moments) / max(len(pairs), 1)), 1),
-        peak=round(max(1.0, float(hours.max() / hours.mean())), 1),
+        peak=round(max(1.0, float(counts.max() / counts.mean())), 1),
+        daily=daily,
         gap=float(np.median(gaps)) if len(gaps) and person is not None else None,
     )
 

@@ -16,6 +16,7 @@ from bottega.design.scope import Limits, Objective, Scope
 from bottega.design.scorers import BoostedTrees, HistoricalRate, Logistic
 from bottega.design.serving import Candidates, Rank, Serving, Show
 from bottega.design.tables import NotNull
+from bottega.proposals.left_out import about_table
 from bottega.proposals.proposal import Proposal, Seen
 from bottega.proposals.scale import experiment_of, traffic_of
 from bottega.proposals.splitting import split_of
@@ -24,35 +25,44 @@ _FEWEST = 2.0  # rows of a query, in the mean
 
 
 def is_graded(seen: Seen) -> bool:
-    """Say whether rows belong to queries, each with several candidates that have a name."""
-    query = seen.roles.query
-    return (
-        query is not None
-        and seen.roles.item is not None
-        and seen.columns[query].rows >= _FEWEST * max(1, seen.columns[query].distinct)
-    )
+    """Say whether rows belong to queries, each with several candidates; grades may belong to persons instead."""
+    query = _query(seen)
+    return query is not None and seen.rows >= _FEWEST * max(1, seen.columns[query].distinct)
+
+
+def _query(seen: Seen) -> str | None:
+    is_grade = seen.columns[str(seen.roles.label)].kind != "flag"
+    return seen.roles.query or (seen.roles.person if is_grade else None)
 
 
 def graded(seen: Seen, name: str, numbers: Sequence[str]) -> Proposal:
     """Propose a design for grades of candidates of a query.
 
-    numbers: theirs, the columns that a search engine sends with each candidate.
+    numbers: theirs, the columns that a search engine sends with each candidate. A row that has no name of its own is
+    its candidate by its number.
     """
-    ours, roles = seen.ours, seen.roles
-    query, item, label = (ours[str(each)] for each in (roles.query, roles.item, roles.label))
-    each = seen.rows / max(1, seen.columns[str(roles.query)].distinct)
+    if seen.roles.item is None and seen.roles.event_id is None:
+        seen = seen.numbered()
+    ours, roles, asked = seen.ours, seen.roles, str(_query(seen))
+    judged = roles.item or roles.event_id or str(seen.row)
+    query, item, label = (ours[each] for each in (asked, judged, str(roles.label)))
+    each = seen.rows / max(1, seen.columns[asked].distinct)
     values = seen.columns[str(roles.label)].numbers[seen.known]
-    split, why = split_of(seen, values, str(roles.query))
-    whole = not seen.leaks and not roles.clocks and roles.position is None
+    split, why = split_of(seen, values, asked)
+    sent = [each for each in roles.others if seen.columns[each].is_number]
+    whole = not roles.clocks and roles.position is None and len(sent) == len(numbers)
     notes = {
-        "data.tables[0]": f"{seen.rows:,} rows, {each:.0f} of a query in the mean; {np.nanmean(values > 0):.0%} right.",
+        "data.tables[0]": about_table(seen, [asked, judged, *numbers]),
+        "data.examples": f"{each:.0f} rows of a query in the mean; {np.nanmean(values > 0):.0%} are right.",
         "data.split": why,
         "features[0]": "The numbers come with each candidate, as the search engine has them.",
         "models.rank": "A line, then trees that learn the order of a list.",
     }
     traffic = traffic_of(seen, each, notes)
     k = int(max(1, min(10, each // 2)))
-    used = [str(roles.query), str(roles.item), str(roles.label), *seen.of_itself, *numbers]
+    if seen.row is not None:
+        notes["data.examples"] += f" Nothing names what is judged: {seen.row} is the number of the row."
+    used = [asked, judged, str(roles.label), *seen.of_itself, *numbers]
     table = seen.table(used, [NotNull([query, item])])
     design = Design(
         name=name,
@@ -62,11 +72,16 @@ def graded(seen: Seen, name: str, numbers: Sequence[str]) -> Proposal:
             traffic=traffic,
             limits=Limits(p99_ms=50),
         ),
-        data=Data([table], Logged(seen.name, [query], item), [Label(label)], split),
+        data=Data(
+            [table],
+            Logged(seen.name, [query], item),
+            [Label(label, seen.positive)],
+            split,
+        ),
         features=[Given() if whole else Given([ours[one] for one in numbers])],
         models={
             "rank": [
-                *([] if whole else [HistoricalRate(by=item)]),
+                *([] if whole or seen.names_once(judged) else [HistoricalRate(by=item)]),
                 Logistic(),
                 BoostedTrees(objective="lambdarank", trees=100, min_leaf=max(5, min(50, seen.rows // 200))),
             ]

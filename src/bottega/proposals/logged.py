@@ -11,12 +11,17 @@ from bottega.design.data import Data, Downsample, Label, PositionFeature
 from bottega.design.design import Design
 from bottega.design.evaluation import Evaluation, Goal
 from bottega.design.examples import Logged
+from bottega.design.features import Window
 from bottega.design.monitoring import Canary, Monitoring, Retrain, Shadow, Watch
+from bottega.design.part import microseconds
 from bottega.design.scope import Limits, Objective, Scope
 from bottega.design.scorers import BoostedTrees, HistoricalRate, Logistic
 from bottega.design.serving import Candidates, Rank, Serving, Show
 from bottega.design.tables import Allowed, NotNull
 from bottega.errors import DataError
+from bottega.proposals.columns import Column
+from bottega.proposals.facts import DAY, HOUR, span
+from bottega.proposals.left_out import about_table
 from bottega.proposals.logged_features import features_of
 from bottega.proposals.proposal import Proposal, Seen
 from bottega.proposals.scale import experiment_of, traffic_of
@@ -24,6 +29,7 @@ from bottega.proposals.splitting import split_of, tested
 
 MOST = 40  # columns of the request: of a table of a thousand those that tell most alone
 _RARE, _VERY_RARE, _LONG = 0.05, 0.02, 300_000  # shares of positives, and rows
+_PARTS_OF_A_LOG = 20  # of which the time until a label is final takes one at most, before validation and the test
 _KEPT = 30  # negatives for a positive
 _LATE = {"fraud": "7d", "chargeback": "30d", "default": "30d", "churn": "30d", "conver": "7d", "bought": "1d"}
 
@@ -34,20 +40,20 @@ def logged(seen: Seen, name: str, context: Sequence[str]) -> Proposal:
     context: theirs, the columns of the request besides who asks; those that tell most come first where they are many.
     Errors: `DataError` for a table with too few columns.
     """
+    seen, candidate, request = _asked(seen, context)
     roles, ours, log = seen.roles, seen.ours, seen.log
     label, values = seen.columns[str(roles.label)], seen.columns[str(roles.label)].numbers[seen.known]
-    candidate, request = _asked(seen, context)
     rate, each, who = float(np.nanmean(values > 0)), _rows_of_a_request(seen, request), seen.of("person")
-    notes = {"data.tables[0]": _about(seen), **_NOTES}
     item, what = ours[candidate], ours[label.name]
-    features = features_of(seen, request, candidate, notes)
+    features = features_of(seen, request, candidate, notes := {**_NOTES})
     split, notes["data.split"] = split_of(seen, values, roles.person)
     held = tested(seen, split, values)
     wide = 0.1 if held > 1000 else 0.25 if held > 100 else 0.5
     within = (1 - wide, round(1 / (1 - wide), 2))
     notes["evaluation.goals[1]"] = f"About {held:,} positives in the test tell no less than ±{wide:.0%} apart."
-    matures = next((late for word, late in _LATE.items() if word in "".join(label.words)), "1h") if log else "0s"
-    notes["data.labels"] = f"How long until a label is final is not in the table: {matures} is a guess."
+    matures = _matures(seen, label)
+    if said := _about_label(seen, matures):
+        notes["data.labels"] = said
     rare = rate < _RARE and each < 2
     primary = "pr_auc" if rare else "normalized_entropy"
     notes["evaluation.primary"] = (
@@ -58,15 +64,25 @@ def logged(seen: Seen, name: str, context: Sequence[str]) -> Proposal:
     traffic = traffic_of(seen, each, notes)
     sampling = _sampling(rate, len(values), notes)
     few = [one for one in request if seen.columns[one].kind == "text" and seen.columns[one].distinct <= 8]
+    by = _rated_by(seen, candidate, request)
+    notes["models.rank"] = f"The simplest first: the rate of each {ours[by]}, a line, trees."
     table = seen.table(
         [*request, candidate, label.name, *seen.of_itself],
-        [NotNull([item]), *([Allowed(what, [0, 1])] if label.kind == "flag" and label.is_number else [])],
+        [
+            NotNull([item]),
+            *([Allowed(what, [0, 1])] if seen.positive is None and label.kind == "flag" and label.is_number else []),
+        ],
         event_id=seen.of("event_id"),
         personal=seen.personal([*request, candidate]),
     )
+    notes["data.tables[0]"] = about_table(seen, [*request, candidate])
     if request[0] != roles.person and not seen.columns[request[0]].is_category:
         notes["data.examples"] = f"Nobody is named: {ours[request[0]]} stands first, as an id, and is no feature."
+    if seen.row is not None:
+        named = "what is judged" if candidate == seen.row else "who asks"
+        notes["data.examples"] = f"Nothing in the table names {named}: {seen.row} is the number of the row."
     notes["serving.path[2]"] = f"A request of the table has {each:.1f} rows in the mean."
+    cold = ["cold"] if any(isinstance(one, Window) and one.by == ours[request[0]] for one in features) else []
     design = Design(
         name=name,
         scope=Scope(
@@ -78,17 +94,17 @@ def logged(seen: Seen, name: str, context: Sequence[str]) -> Proposal:
         data=Data(
             tables=[table],
             examples=Logged(seen.name, [ours[one] for one in request], item, seen.of("propensity")),
-            labels=[Label(what, matures_after=matures)],
+            labels=[Label(what, seen.positive, matures)],
             split=split,
             sampling=sampling,
             position=None if roles.position is None else PositionFeature(str(seen.of("position"))),
         ),
         features=features,
-        models={"rank": [HistoricalRate(by=item), Logistic(), _trees(len(values))]},
+        models={"rank": [HistoricalRate(by=ours[by]), Logistic(), _trees(len(values))]},
         evaluation=Evaluation(
             primary=primary,
             metrics=[one for one in ("roc_auc", "pr_auc", "log_loss", "normalized_entropy") if one != primary],
-            slices=[ours[one] for one in few[:2]],
+            slices=[*cold, *(ours[one] for one in few[:2])],
             goals=[
                 Goal(primary, above="HistoricalRate") if rare else Goal(primary, below="HistoricalRate"),
                 Goal("predicted_over_observed", within=within),
@@ -114,28 +130,62 @@ def logged(seen: Seen, name: str, context: Sequence[str]) -> Proposal:
     return Proposal(design, notes, _told(seen, request))
 
 
-_NOTES = {
-    "data.position": "Places differ in how often they are looked at: models see the place while they learn.",
-    "models.rank": "The simplest first: the rate of each candidate, a line, trees.",
-}
+_NOTES = {"data.position": "Places differ in how often they are looked at: models see the place while they learn."}
 
 
-def _asked(seen: Seen, context: Sequence[str]) -> tuple[str, list[str]]:
-    """Give what is judged, and the columns of the request: the first names who asks, and is read as an id."""
-    names = [each for each in context if seen.columns[each].is_category]
+def _asked(seen: Seen, context: Sequence[str]) -> tuple[Seen, str, list[str]]:
+    """Give what is judged, and the columns of the request: the first names who asks, and is read as an id.
+
+    Judged is an item, else a person; else, in a log, what comes again most; else the row, by its id or its number.
+    """
+    roles, known = seen.roles, list(context)
+    names = [each for each in known if seen.columns[each].is_category]
     most = sorted(names, key=lambda each: -seen.columns[each].distinct)
-    candidate = seen.roles.item or next(iter(most), seen.roles.person)
-    rest = [each for each in context if each != candidate][:MOST]
-    may = (seen.roles.person, *(each for each in names if each in rest), *rest[-1:])
-    first = next((each for each in may if each is not None and each != candidate), None)
-    if candidate is None or first is None:
-        found = (
-            "no column that names what is judged"
-            if candidate is None
-            else f"nothing beside {candidate!r} and the label"
-        )
-        raise DataError(seen.name, found, "an id of an item, a shop, a card, and what is known of it", "--item NAME")
-    return candidate, [first, *(each for each in rest if each != first)]
+    candidate = roles.item or roles.person or (next(iter(most), None) if roles.time is not None else None)
+    candidate = candidate or roles.event_id
+    if candidate is None:
+        seen = seen.numbered()
+        candidate = str(seen.row)
+    rest = [each for each in known if each != candidate][:MOST]
+    first = next((each for each in (roles.person, *names, roles.event_id) if each not in (None, candidate)), None)
+    if first is None and seen.row is None and rest:
+        seen = seen.numbered()
+        first = str(seen.row)
+    first = first or next(iter(rest[-1:]), None)
+    told = any(each != first or seen.columns[each].is_category for each in rest) or not seen.names_once(candidate)
+    if first is None or not told:
+        found = f"too little beside {roles.label!r} and what names a row: {', '.join(known) or 'nothing'}"
+        raise DataError(seen.name, found, "what is known before: a word or an id that comes again, or two numbers", "")
+    return seen, candidate, [first, *(each for each in rest if each != first)]
+
+
+def _rated_by(seen: Seen, candidate: str, request: Sequence[str]) -> str:
+    """Give by which column the simplest model rates: the candidate, where it comes again, else the category that tells
+    most."""
+    if not seen.names_once(candidate):
+        return candidate
+    fit = [each for each in request if seen.columns[each].is_category and seen.columns[each].distinct <= seen.rows / 20]
+    return max(fit, key=lambda each: seen.tells.get(each, 0.5), default=candidate)
+
+
+def _matures(seen: Seen, label: Column) -> str:
+    """Guess how long until a label is final: what is usual for one of its name, and no more than the log has room
+    for."""
+    if seen.log is None:
+        return "0s"
+    usual = next((late for word, late in _LATE.items() if word in "".join(label.words)), "1h")
+    room = seen.log.days * DAY / _PARTS_OF_A_LOG
+    if microseconds(usual) <= room:
+        return usual
+    return span(room / DAY) if room >= HOUR else f"{max(1, round(room * 60 / HOUR))}min"
+
+
+def _about_label(seen: Seen, matures: str) -> str:
+    said = "" if seen.log is None else f"How long until a label is final is not in the table: {matures} is a guess."
+    if seen.marked is None or seen.positive is None:
+        return said
+    other = f"bottega new --label {seen.roles.label}=VALUE says otherwise"
+    return f"{seen.positive!r} counts as 1, all else as 0. {seen.marked.why}; {other}. {said}".strip()
 
 
 def _rows_of_a_request(seen: Seen, request: Sequence[str]) -> float:
@@ -161,16 +211,8 @@ def _trees(rows: int) -> BoostedTrees:
     return BoostedTrees(trees=200, leaves=31) if rows > 20_000 else BoostedTrees(trees=50, leaves=7)
 
 
-def _about(seen: Seen) -> str:
-    """Say of the table what was left out of it, and why."""
-    left = [f"{one.name} alone tells the label with a ROC-AUC of {one.auc:.3f}, by {one.how}" for one in seen.leaks]
-    said = [f"Left out as known too well to be known before: {'; '.join(left)}."] if left else []
-    if seen.roles.clocks:
-        said.append(f"Left out as telling the time once more, and no day comes again: {', '.join(seen.roles.clocks)}.")
-    return " ".join(said) or f"{seen.rows:,} rows, {len(seen.columns)} columns; no column alone knows the label."
-
-
 def _told(seen: Seen, request: Sequence[str]) -> list[str]:
     if len(seen.roles.others) <= MOST:
         return []
-    return [f"columns   of {len(seen.roles.others):,} others the {len(request)} that tell most alone are read"]
+    read = len(set(request) & set(seen.roles.others))
+    return [f"columns   of {len(seen.roles.others):,} others the {read} that tell most alone are read"]

@@ -10,10 +10,11 @@ import numpy as np
 from bottega.design.features import Categories, Expression, TargetRate, Window
 from bottega.features.windows import window_names
 from bottega.proposals.columns import Column
-from bottega.proposals.facts import span
+from bottega.proposals.facts import DAY, HOUR, span
 from bottega.proposals.proposal import Seen
 
 _AMOUNTS, _FEW = 3, 50  # columns whose mean is kept for each person, and values from which a number is an amount
+_MOST_CODES = 2**24
 _HEAVY = 50.0  # times the median: from there on the logarithm is read
 
 
@@ -30,10 +31,11 @@ def features_of(seen: Seen, request: Sequence[str], candidate: str, notes: dict[
         found.append(part)
 
     columns = [seen.columns[each] for each in request]
-    why = "Texts and ids as categories; a value seen in few rows shares a code with others."
     named = _categories(seen, columns, candidate)
-    most = max(seen.columns[name].distinct for name, ours in seen.ours.items() if ours in named)
-    add(Categories(named, own_from=max(5, seen.rows // 5_000), hashed=max(256, 1 << (4 * most - 1).bit_length())), why)
+    if named:
+        most = max(seen.columns[name].distinct for name, ours in seen.ours.items() if ours in named)
+        codes = min(_MOST_CODES, max(256, 1 << (4 * most - 1).bit_length()))
+        add(Categories(named, own_from=max(5, seen.rows // 5_000), hashed=codes), _why(columns))
     amounts = [one for one in columns if _is_amount(one)][:_AMOUNTS]
     if seen.roles.time is not None:
         for place, window in enumerate(_windows(seen, candidate, amounts)):
@@ -50,13 +52,21 @@ def _categories(seen: Seen, columns: Sequence[Column], candidate: str) -> list[s
     person = seen.roles.person
     known = [person] if person is not None and seen.roles.time is not None else []  # without a time nobody comes again
     named = [one.name for one in columns if one.is_category and one.name != person]
-    return list(dict.fromkeys(seen.ours[each] for each in [*named, *known, candidate]))
+    judged = [] if seen.names_once(candidate) else [candidate]
+    return list(dict.fromkeys(seen.ours[each] for each in [*named, *known, *judged]))
+
+
+def _why(columns: Sequence[Column]) -> str:
+    """Say why these are categories, those that are whole numbers above all."""
+    said = "Texts and ids as categories; a value seen in few rows shares a code with others."
+    ids = [one.name for one in columns if one.is_id]
+    return f"{said} {', '.join(ids[:6])}: whole numbers that name something, and measure nothing." if ids else said
 
 
 def _windows(seen: Seen, candidate: str, amounts: Sequence[Column]) -> list[Window]:
     ours, person = seen.ours, seen.roles.person
     over, rate = [_lately(seen), "all"], {"rows": "count(*)", "rate": f"avg({ours[str(seen.roles.label)]})"}
-    found = [Window(seen.name, by=ours[candidate], over=over, values=rate)]
+    found = [] if seen.names_once(candidate) else [Window(seen.name, by=ours[candidate], over=over, values=rate)]
     if person is None or person == candidate:
         return found
     means = {f"mean_{ours[one.name]}": f"avg({ours[one.name]})" for one in amounts}
@@ -64,7 +74,7 @@ def _windows(seen: Seen, candidate: str, amounts: Sequence[Column]) -> list[Wind
         *found,
         Window(seen.name, by=ours[person], over=over, values=rate),
         Window(seen.name, by=ours[person], values={**means, "last": f"last({ours[str(seen.roles.time)]})"}),
-        Window(seen.name, by=[ours[person], ours[candidate]], values={"rows": "count(*)"}),
+        *([Window(seen.name, by=[ours[person], ours[candidate]], values={"rows": "count(*)"})] if found else []),
     ]
 
 
@@ -79,7 +89,10 @@ def _expressions(seen: Seen, columns: Sequence[Column], usual: set[str]) -> dict
         if person is not None and (mean := f"{ours[person]}_mean_{name}_all") in usual:
             made[f"{name}_to_usual"] = f"{name} / nullif({mean}, 0)"
     if seen.roles.time is not None:
-        made |= {part: f"cast(extract({short} from request_time) as text)" for part, short in _PARTS.items()}
+        time = seen.columns[seen.roles.time].time[seen.known]
+        there = {"hour": np.ptp(time // HOUR % 24) > 0, "weekday": np.ptp(time // DAY % 7) > 0}
+        varies = {part: short for part, short in _PARTS.items() if there[part]}
+        made |= {part: f"cast(extract({short} from request_time) as text)" for part, short in varies.items()}
         if person is not None and (last := f"{ours[person]}_last_all") in usual:
             made["hours_since"] = f"(epoch(request_time) - epoch({last})) / 3600"
     return made
@@ -94,13 +107,15 @@ def _is_amount(column: Column) -> bool:
 
 def _lately(seen: Seen) -> str:
     days = 1.0 if seen.log is None else seen.log.days
+    if seen.log is not None and seen.log.daily and days < 21:
+        return "1d"  # shorter ones hold nothing
     return "7d" if days >= 21 else "1d" if days >= 3 else span(days / 6)
 
 
 def _shared(seen: Seen, candidate: str) -> bool:
     """Say whether values of the candidate come in several people's rows, so that each is rated by others."""
     person = seen.roles.person
-    if person is None or person == candidate:
+    if person is None or person == candidate or seen.names_once(candidate):
         return False
     pairs = np.unique(np.column_stack([seen.columns[each].codes for each in (candidate, person)]), axis=0)
     return bool(np.bincount(pairs[:, 0] + 1).mean() >= 5)

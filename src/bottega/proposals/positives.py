@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from bottega.design.data import Data, Label, TimeSplit
@@ -18,6 +20,7 @@ from bottega.design.tables import NotNull, Range
 from bottega.errors import DataError
 from bottega.proposals.columns import Column
 from bottega.proposals.facts import DAY, span
+from bottega.proposals.left_out import about_table
 from bottega.proposals.positives_features import features_of, sources_of
 from bottega.proposals.proposal import Proposal, Seen
 from bottega.proposals.scale import experiment_of, traffic_of
@@ -40,11 +43,12 @@ def positives(seen: Seen, name: str) -> Proposal:
         found = f"a log of {24 * (0.0 if log is None else log.days):.0f} hours"
         raise DataError(seen.name, found, "two days: one to learn from, and one for the test", "a longer table")
     who, item = (str(seen.of(role)) for role in ("person", "item"))
-    taken, notes = taken_of(seen), {**_NOTES, "data.tables[0]": _about(seen)}
+    taken, notes = taken_of(seen), dict(_NOTES)
     where, label = _liked(seen, notes)
     listed = max(1, min(_LIST, seen.columns[str(roles.item)].distinct // 3))
     traffic = traffic_of(seen, listed, notes)
     k, first = (_SHOWN[0], "Newest") if taken.feed else (_SHOWN[1], "Popularity")
+    k = min(k, listed)
     examples, split, matures = _examples(seen, taken, log.gap, where, notes)
     sources, features = sources_of(seen, taken, notes), features_of(seen, taken, notes)
     unseen = None if taken.repeats or taken.feed else f"coalesce({who}_{item}_times_all, 0) = 0"
@@ -52,10 +56,12 @@ def positives(seen: Seen, name: str) -> Proposal:
         notes["serving.path[0]"] = f"Only {taken.again:.1%} of the rows take something again: it is not shown again."
     numbers = [one for one in roles.others if seen.columns[one].kind in ("number", "whole")]
     returned = [one for one in numbers if _has_returns(seen.columns[one])]
+    more = [one for one in (taken.text, taken.trait) if one is not None]
+    read = [str(roles.person), str(roles.item), *numbers, *more]
+    notes["data.tables[0]"] = _about(seen, read)
     if returned:
         said = f"Rows whose {' or '.join(returned)} is not above 0 took nothing: returns, and what was cancelled."
         notes["data.tables[0]"] += f" {said}"
-    more = [one for one in (taken.text, taken.trait) if one is not None]
     ends = Fusion(over=["gravity"], name="Gravity") if taken.feed else HistoricalRate(by=item)
     trees = BoostedTrees(objective="lambdarank", trees=100, min_leaf=max(5, min(100, seen.rows // 500)))
     design = Design(
@@ -70,7 +76,7 @@ def positives(seen: Seen, name: str) -> Proposal:
         data=Data(
             tables=[
                 seen.table(
-                    [*seen.of_itself, str(roles.person), str(roles.item), *numbers, *more],
+                    [*seen.of_itself, *read],
                     [NotNull([who, item]), *(Range(seen.ours[one], above=0) for one in returned)],
                     event_id=seen.of("event_id"),
                     personal=seen.personal([str(roles.person)]),
@@ -152,8 +158,8 @@ def _liked(seen: Seen, notes: dict[str, str]) -> tuple[str | None, str]:
     return None, "taken"
 
 
-def _about(seen: Seen) -> str:
+def _about(seen: Seen, used: Sequence[str]) -> str:
     gaps = [seen.columns[str(getattr(seen.roles, role))] for role in ("person", "item")]
     said = [f"{one.gaps:,} have no {one.name}" for one in gaps if one.gaps]
-    rows = f"{seen.rows:,} rows, {len(seen.columns)} columns"
-    return f"{rows}; {' and '.join(said)}: they are put in quarantine." if said else f"{rows}."
+    gone = f" {' and '.join(said)}: they are put in quarantine." if said else ""
+    return about_table(seen, used, "because they do not describe what is taken") + gone

@@ -46,14 +46,15 @@ def features_of(seen: Seen, taken: Taken, notes: dict[str, str]) -> list[Any]:
     """Propose what a ranker sees: who took what how often and when, what it is worth, and how quickly it fades."""
     who, item, time = (str(seen.of(role)) for role in ("person", "item", "time"))
     means = _means(seen)
-    rising = {"hours": "decayed_sum(1, '6h')", "day": "decayed_sum(1, '1d')"} if taken.feed else {}
+    daily = seen.log is not None and seen.log.daily
+    rising = {"hours": "decayed_sum(1, '6h')", "day": "decayed_sum(1, '1d')"} if taken.feed and not daily else {}
     life = {"events": "count(*)", "first": f"min({time})", "last": f"last({time})"}
     notes["features[0]"] = "What this one took of this."
     notes["features[1]"] = "How many took it lately, and ever."
     notes["features[2]"] = "The life of what is taken, and of who takes."
     found: list[Any] = [
         Window(seen.name, by=[who, item], values={"times": "count(*)", "last": f"last({time})"}),
-        Window(seen.name, by=item, over=_spans(taken), values={"people": f"count(distinct {who})"}),
+        Window(seen.name, by=item, over=_spans(taken, daily), values={"people": f"count(distinct {who})"}),
         Window(seen.name, by=item, values={**life, **means, **rising}),
         Window(seen.name, by=who, values={**life, "items": f"count(distinct {item})", **means}),
     ]
@@ -71,13 +72,13 @@ def features_of(seen: Seen, taken: Taken, notes: dict[str, str]) -> list[Any]:
     made["novelty"] = f"{who}_items_all / nullif({who}_events_all, 0)"
     if taken.feed:
         made |= {"gravity": f"{item}_people_all / exp(1.8 * ln(age + 2))"}
-        made |= {"hour_of_day": "extract(hour from request_time)"}
+        made |= {} if daily else {"hour_of_day": "extract(hour from request_time)"}
     return [*found, Expression(made)]
 
 
-def _spans(taken: Taken) -> list[str]:
+def _spans(taken: Taken, daily: bool) -> list[str]:
     if taken.feed:
-        return ["1h", "1d", "all"]
+        return ["1d", "7d", "all"] if daily else ["1h", "1d", "all"]
     if taken.days >= 60:
         return [span(taken.days / 50), span(taken.days / 10), "all"]
     return ["1d", "7d", "all"] if taken.days >= 21 else ["1d", "all"]

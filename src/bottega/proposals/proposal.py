@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from bottega.design.design import Design
@@ -15,9 +17,13 @@ from bottega.design.tables import Check, Table
 from bottega.proposals.columns import Column
 from bottega.proposals.facts import Log, facts_of
 from bottega.proposals.leaks import Knows
+from bottega.proposals.marks import Marked
 from bottega.proposals.naming import plain_names
 from bottega.proposals.roles import Roles
 from bottega.reviewing.rules_tables import PERSONAL
+
+_NEVER = np.iinfo(np.int64).min
+_NEARLY = 0.9  # of the rows that have both times
 
 
 @dataclass(frozen=True)
@@ -31,13 +37,18 @@ class Proposal:
 
 @dataclass(frozen=True)
 class Seen:
-    """What was seen in a table. source: as `Table.source` has it. leaks: columns that know the label."""
+    """What was seen in a table. source: as `Table.source` has it. leaks: columns that know the label. tells: of all the
+    ROC-AUC of each alone. marked: the label as numbers. row: the name of a column that numbers the rows, where the
+    table itself names none."""
 
     name: str
     source: str
     columns: Mapping[str, Column]
     roles: Roles
     leaks: Sequence[Knows] = ()
+    tells: Mapping[str, float] = field(default_factory=dict)
+    marked: Marked | None = None
+    row: str | None = None
 
     @property
     def rows(self) -> int:
@@ -54,7 +65,7 @@ class Seen:
         """The rows that have a time, or all where there is none."""
         if self.roles.time is None:
             return np.arange(self.rows)
-        return np.flatnonzero(self.columns[self.roles.time].time > np.iinfo(np.int64).min)
+        return np.flatnonzero(self.columns[self.roles.time].time > _NEVER)
 
     @cached_property
     def log(self) -> Log | None:
@@ -65,10 +76,44 @@ class Seen:
         codes = None if person is None else self.columns[person].codes[self.known]
         return facts_of(self.columns[self.roles.time].time[self.known], codes)
 
+    @cached_property
+    def later(self) -> tuple[str | None, str]:
+        """The column that says when a row was known, where one lies after the event in nearly every row; with gaps
+        nothing, and how long after the event half of the rows were known instead."""
+        if self.roles.time is None:
+            return None, "0s"
+        begin, found = self.columns[self.roles.time].time, list[tuple[int, float, str]]()
+        for name in self.roles.others:
+            column = self.columns[name]
+            if column.kind == "time" and pa.types.is_timestamp(column.values.type) and column.gaps < 0.1 * self.rows:
+                both = (column.time > _NEVER) & (begin > _NEVER)
+                after = (column.time - begin)[both]
+                if len(after) and (after > 0).mean() >= _NEARLY:
+                    found.append((column.gaps, float(np.median(after)), name))
+        if not found:
+            return None, "0s"
+        gaps, _, name = max(found, key=lambda one: (-one[0], one[1]))
+        return (name, "0s") if not gaps else (None, f"{math.ceil(max(one[1] for one in found) / 60e6)}min")
+
     def of(self, role: str) -> str | None:
         """Our name of the column with a role."""
         name = getattr(self.roles, role)
         return None if name is None else self.ours[name]
+
+    @property
+    def positive(self) -> str | None:
+        """The label's value that counts as 1; nothing: it holds numbers already."""
+        return None if self.marked is None else self.marked.positive
+
+    def numbered(self) -> Seen:
+        """Give the same with a column that numbers the rows, for a table in which nothing names what is judged."""
+        name = next(name for name in ("row", "row_number", "number_of_the_row") if name not in self.ours.values())
+        rows = Column(name, "whole", pa.chunked_array([np.arange(1, self.rows + 1)]))
+        return replace(self, columns={**self.columns, name: rows}, row=name)
+
+    def names_once(self, name: str) -> bool:
+        """Say whether a column names each row once: nothing is known of it before, and nothing comes again."""
+        return self.columns[name].distinct == self.rows
 
     @property
     def of_itself(self) -> list[str]:
@@ -87,13 +132,19 @@ class Seen:
 
         used: their names of the columns that something reads. more: further fields of it.
         """
-        time = self.roles.time
+        time = None if self.roles.time is None else self.columns[self.roles.time]
+        created, delay = self.later
+        used = [*used, *([created] if created is not None else [])]
+        named = [name for name in dict.fromkeys(used) if self.ours[name] != name and name != self.row]
         return Table(
             self.name,
             self.source,
             time=self.of("time"),
-            time_format=None if time is None else self.columns[time].form,
-            columns={self.ours[name]: name for name in dict.fromkeys(used) if self.ours[name] != name},
+            row=self.row,
+            created=None if created is None else self.ours[created],
+            available_after=delay,
+            time_format=None if time is None else time.form,
+            columns={self.ours[name]: name for name in named},
             checks=checks,
             licence="Your own: say here on which ground they are used",
             **more,

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+import pyarrow as pa
 
 from bottega.data.source import Place, read
 from bottega.design.tables import Table
-from bottega.errors import DataError
-from bottega.proposals.columns import Column, columns_of
+from bottega.errors import DataError, several
+from bottega.proposals.columns import Column, as_time, columns_of
 from bottega.proposals.graded import graded, is_graded
-from bottega.proposals.leaks import KNOWS, SUSPECT, leaks
+from bottega.proposals.leaks import SUSPECT, leaks
 from bottega.proposals.logged import MOST, logged
+from bottega.proposals.marks import mark
 from bottega.proposals.naming import plain_names
 from bottega.proposals.positives import positives
 from bottega.proposals.proposal import Proposal, Seen
-from bottega.proposals.roles import Roles, roles_of
+from bottega.proposals.roles import Roles, hints, roles_of
+from bottega.reviewing.seen import TELLS
 
 _FEWEST = 50  # rows
+_FEW_WORDS = 20  # of a column that is called as a label is
 _UNREAD = ("empty", "other", "bytes")
 
 
@@ -36,51 +39,64 @@ def propose(name: str, path: Path, said: Roles | None = None, say: Callable[[str
     table = read(source, Place(path.parent.absolute()))
     if table.num_rows < _FEWEST:
         raise DataError(
-            str(path), f"{table.num_rows:,} rows", f"at least {_FEWEST}: fewer tell nothing", "a longer table"
+            str(path), several(table.num_rows, "row"), f"at least {_FEWEST}: fewer tell nothing", "a longer table"
         )
+    _check_parted(table, path)
     columns = {column.name: column for column in columns_of(table)}
+    if said is not None and said.time in columns:
+        columns[said.time] = as_time(columns[said.time])
     roles = roles_of(list(columns.values()), said)
     seen = Seen(source.name, path.name, columns, roles)
-    for line in _said(seen):
+    if roles.label is not None:
+        marked = mark(columns[roles.label], roles.positive, str(path))
+        seen = replace(seen, columns={**columns, roles.label: marked.column}, marked=marked)
+    for line in (*_said(seen), *_no_label(seen)):
         say(line)
     if roles.label is not None:
-        return _labelled(name, seen, path, say)
+        return _labelled(name, seen, say)
+    for one in _called_label(seen):
+        if one.kind == "text" and one.distinct <= _FEW_WORDS:  # rows of all its words would count as taken
+            mark(one, None, str(path))
     if roles.time is not None and roles.person is not None and roles.item is not None:
         return positives(seen, name)
-    raise DataError(str(path), _lacking(roles), "a label, or a time with who took what", _how(roles))
+    empty = [column.name for column in columns.values() if column.kind == "empty"]
+    raise DataError(str(path), _lacking(roles, empty), "a label, or a time with who took what", _how(roles))
 
 
-def _labelled(name: str, seen: Seen, path: Path, say: Callable[[str], None]) -> Proposal:
+def _labelled(name: str, seen: Seen, say: Callable[[str], None]) -> Proposal:
     roles, columns = seen.roles, seen.columns
-    values = _values_of(columns[str(roles.label)], path)
-    others = [columns[each] for each in (*roles.others, *roles.clocks) if columns[each].kind not in _UNREAD]
+    values = columns[str(roles.label)].numbers
+    listed = is_graded(seen)
+    asked = () if listed or roles.query is None else (roles.query,)
+    others = [columns[each] for each in (*asked, *roles.others, *roles.clocks) if columns[each].kind not in _UNREAD]
     alone = {one.name: one for one in leaks(others, values)}
     suspects = [one for one in alone.values() if one.auc >= SUSPECT]
     for one in suspects:
-        left = ": left out" if one.auc >= KNOWS else ": look whether it is known before"
+        left = ": left out" if one.auc >= TELLS else ": look whether it is known before"
         say(f"leak?     {one.name} alone tells {roles.label} with a ROC-AUC of {one.auc:.3f}{left}")
-    seen = replace(seen, leaks=[one for one in suspects if one.auc >= KNOWS])
+    known = [one for one in suspects if one.auc >= TELLS]
+    seen = replace(seen, leaks=known, tells={name: one.auc for name, one in alone.items()})
     gone = {one.name for one in seen.leaks}.union(roles.clocks)
     context = [one.name for one in others if one.name not in gone and _useful(one)]
     if len(context) > MOST:
         context.sort(key=lambda each: -alone[each].auc if each in alone else -0.5)
-    numbers = [each for each in context if columns[each].kind in ("number", "whole", "flag")]
-    return graded(seen, name, numbers) if is_graded(seen) and numbers else logged(seen, name, context)
+    numbers = [each for each in context if columns[each].is_number]
+    if listed and numbers:
+        return graded(seen, name, numbers)
+    if columns[str(roles.label)].kind != "flag":
+        found = f"{roles.label!r} holds grades, and nothing says which rows belong together"
+        fix = f"--person COLUMN, or --label {roles.label}=VALUE for the one grade that counts"
+        raise DataError(seen.source, found, "a column that names the query or the person, and numbers of each row", fix)
+    return logged(seen, name, context)
 
 
-def _values_of(label: Column, path: Path) -> NDArray[np.float64]:
-    """Give the label as numbers. Errors: `DataError` for what is none, and for one of one class."""
-    if label.kind not in ("flag", "whole", "number"):
-        some = " and ".join(repr(each) for each in label.values.unique().to_pylist()[:2])
-        found = (
-            f"{label.name!r} holds {some}" if label.kind == "text" else f"{label.name!r} is a column of {label.kind}"
+def _check_parted(table: pa.Table, path: Path) -> None:
+    """Refuse a CSV file whose values something else than commas parts."""
+    if table.num_columns == 1 and (signs := [sign for sign in ";\t|" if sign in table.column_names[0]]):
+        found = f"one column, {table.column_names[0]!r}: its values are parted by {signs[0]!r}"
+        raise DataError(
+            str(path), found, "commas, or tabs in a file that ends in .tsv", "write it with commas, or as Parquet"
         )
-        raise DataError(str(path), found, "0 and 1, truth values, or grades from 0 up", "write it as 0 and 1")
-    values = label.numbers
-    if not (values > 0).any() or not (values <= 0).any():
-        found = f"{label.name!r} is {'always' if (values > 0).any() else 'never'} positive"
-        raise DataError(str(path), found, "both kinds of rows", "a longer table, or another --label")
-    return values
 
 
 def plain_table(path: Path) -> str:
@@ -91,8 +107,9 @@ def plain_table(path: Path) -> str:
 
 def _useful(column: Column) -> bool:
     filled = 1 - column.gaps / max(column.rows, 1)
-    words = column.kind == "text" and column.distinct > 0.5 * column.rows
-    return filled > 0.02 and column.distinct > 1 and not words and column.kind != "time"
+    words = column.is_category and column.distinct > (0.2 if column.is_words else 0.5) * column.rows
+    read = column.kind != "time" and not words and not column.is_comma_number
+    return read and filled > 0.02 and column.distinct > 1
 
 
 def _said(seen: Seen) -> list[str]:
@@ -104,7 +121,10 @@ def _said(seen: Seen) -> list[str]:
             column = seen.columns[name]
             more = f"{column.distinct:,} values" if role in ("person", "item", "kind", "rating") else ""
             if role == "label":
-                more = f"{np.nanmean(column.numbers > 0):.2%} positive" if column.kind != "text" else ""
+                known = column.numbers[np.isfinite(column.numbers)]
+                more = f"{np.mean(known > 0):.2%} positive"
+                if seen.marked is not None and seen.marked.positive is not None:
+                    more += f" ({seen.marked.positive!r})"
             if role == "time" and seen.log is not None:
                 more = f"{seen.log.days:,.0f} days"
             gaps = f"{column.gaps:,} without" if column.gaps else ""
@@ -112,9 +132,22 @@ def _said(seen: Seen) -> list[str]:
     return lines
 
 
-def _lacking(roles: Roles) -> str:
+def _no_label(seen: Seen) -> list[str]:
+    """Say of a column that is called as a label is why it is none."""
+    if seen.roles.label is not None:
+        return []
+    named, why = _called_label(seen), "neither yes or no, nor grades from 0 up"
+    return [f"no label  {one.name}, {several(one.distinct, 'value')}: {why}" for one in named if one.kind != "empty"]
+
+
+def _called_label(seen: Seen) -> list[Column]:
+    return [seen.columns[name] for name in seen.roles.others if hints(seen.columns[name], "label") == 1]
+
+
+def _lacking(roles: Roles, empty: Sequence[str]) -> str:
     missing = [role for role in ("time", "person", "item") if getattr(roles, role) is None]
-    return f"no column that looks like a label, and none like {', '.join(missing)}"
+    lacks = "no column that looks like a label" + (f", and none like {', '.join(missing)}" if missing else "")
+    return f"{lacks}; of {len(empty)} nothing is filled: {', '.join(empty[:6])}" if empty else lacks
 
 
 def _how(roles: Roles) -> str:

@@ -5,24 +5,27 @@ A name is a hint, and what stands in the column decides: names may be in any lan
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from bottega.errors import DataError, nearest
 from bottega.proposals.columns import Column
+from bottega.proposals.marks import says_yes
 
 _WORDS = {
     "time": "time date datetime timestamp day when at moment created occurred invoicedate",
     "person": "user customer person visitor client member account reader player passenger patient buyer "
     "employee subscriber household uid userid customerid personid kunde cliente utente usuario",
+    "somebody": "session card cc cookie ip iban deviceid",
     "item": "item product content article movie film book song track ad creative campaign stock stockcode sku app game "
     "terminal merchant document doc video listing hotel restaurant store movieid itemid productid "
     "contentid adid banner post offer job course recipe artikel producto prodotto produit",
     "label": "label target y click clicked isclick fraud isfraud fraudulent churn churned converted conversion bought "
     "purchased default defaulted spam outcome response responded success liked opened returned cancelled cancel exited "
-    "left survived won accepted complaint installed subscribed relevant relevance grade",
+    "left survived won accepted complaint installed subscribed relevant relevance grade attrition exited class "
+    "readmitted deposit died",
     "rating": "rating stars score points rate grade note",
     "position": "position rank slot place",
     "propensity": "propensity pscore propensityscore",
@@ -32,17 +35,8 @@ _WORDS = {
 }
 _HINTS = {role: frozenset(words.split()) for role, words in _WORDS.items()}
 _PARTS = {"train", "training", "test", "testing", "valid", "validation", "validate", "dev", "val"}
-_WEAK = {
-    "session",
-    "card",
-    "cookie",
-    "device",
-    "ip",
-    "category",
-    "page",
-    "place",
-}  # speak of it where nothing else does
 _EMPTY = {"id", "ids", "is", "has", "the", "tx", "num", "no", "code", "key", "name", "nr"}  # say nothing of a role
+_COUNTS = {"num", "n", "number", "count", "counts", "total", "sum", "qty", "quantity", "avg", "mean", "max", "min"}
 _FEWEST, _ENTITY = 3, 0.5  # values of an entity at least, and of the rows at most
 _STATES = {
     "weekend",
@@ -73,6 +67,8 @@ class Roles:
     person: str | None = None
     item: str | None = None
     label: str | None = None
+    positive: str | None = None
+    """The label's value that counts as 1, as a person has said it."""
     rating: str | None = None
     position: str | None = None
     propensity: str | None = None
@@ -91,8 +87,8 @@ def roles_of(columns: Sequence[Column], said: Roles | None = None) -> Roles:
 
     said: roles that a person has named; they stand. Errors: `DataError` for a name that is not there.
     """
-    said = said or Roles()
     by_name = {column.name: column for column in columns}
+    said = _parted(said or Roles(), by_name)
     for role in ("time", "person", "item", "label"):
         if (name := getattr(said, role)) is not None and name not in by_name:
             raise DataError(f"--{role}", f"no column {name!r}", f"one of {', '.join(by_name)}", nearest(name, by_name))
@@ -110,7 +106,7 @@ def roles_of(columns: Sequence[Column], said: Roles | None = None) -> Roles:
         return [column for column in columns if column.name not in taken]
 
     time = said.time or take(_time(free()))
-    found = Roles(time=time, label=said.label or take(_label(free())))
+    found = Roles(time=time, label=said.label or take(_label(free())), positive=said.positive)
     found = replace(found, part=take(_part(free())), propensity=take(_propensity(free())))
     found = replace(found, position=take(_position(free())) if found.label is not None else None)
     found = replace(found, kind=take(_kind(free())) if found.label is None else None)
@@ -119,6 +115,8 @@ def roles_of(columns: Sequence[Column], said: Roles | None = None) -> Roles:
     found = replace(found, event_id=take(_event_id(free())), clocks=clocks)
     found = replace(found, query=take(_query(free())) if found.label is not None else None)
     person = said.person or take(_entity(free(), "person", "item"))
+    if person is None and found.label is not None:  # a card or a session stands for who asks where nothing else does
+        person = take(_entity(free(), "somebody", "item"))
     item = said.item or take(_entity(free(), "item", "person"))
     if person is None and item is not None and found.label is None:
         person = take(_unnamed(free()))
@@ -128,6 +126,12 @@ def roles_of(columns: Sequence[Column], said: Roles | None = None) -> Roles:
             person, item = item, take(_unnamed(free()))
     rating = take(_rating(free())) if found.label is None and person is not None and item is not None else None
     return replace(found, person=person, item=item, rating=rating, others=tuple(column.name for column in free()))
+
+
+def _parted(said: Roles, names: Collection[str]) -> Roles:
+    """Part `--label churn=Yes` into the column and the value that counts as 1."""
+    name, sign, value = (said.label or "").rpartition("=")
+    return replace(said, label=name, positive=value) if sign and said.label not in names and name in names else said
 
 
 def hints(column: Column, role: str) -> float:
@@ -153,7 +157,10 @@ def _label(columns: Sequence[Column]) -> str | None:
     fit = [one for one in columns if hints(one, "label") and (_is_flag(one) or _is_grade(one) or _is_pair(one))]
     if fit:
         return min(fit, key=lambda one: (_is_pair(one), not _is_flag(one), -hints(one, "label"), one.gaps)).name
-    flags = [one for one in columns if _is_flag(one) and one.distinct == 2 and not _STATES & set(one.words)]
+    flags = [
+        one for one in columns
+        if one.distinct == 2 and (_is_flag(one) or (_is_pair(one) and says_yes(one))) and not _STATES & set(one.words)
+    ]  # fmt: skip
     return flags[0].name if len(flags) == 1 else None
 
 
@@ -166,7 +173,7 @@ def _is_grade(column: Column) -> bool:
 
 
 def _is_pair(column: Column) -> bool:
-    return column.kind == "text" and column.distinct == 2
+    return column.kind in ("text", "whole") and column.distinct == 2
 
 
 def _part(columns: Sequence[Column]) -> str | None:
@@ -233,29 +240,28 @@ def _entity(columns: Sequence[Column], role: str, other: str) -> str | None:
     fit = [
         column for column in columns
         if column.kind in ("text", "whole", "flag") and hints(column, role) > hints(column, other)
-        and max(_FEWEST, column.rows**0.25) <= column.distinct < column.rows and not _is_words(column)
+        and max(_FEWEST, column.rows**0.25) <= column.distinct < column.rows
+        and not column.is_words and not _counts(column)
     ]  # fmt: skip
     best = sorted(fit, key=lambda one: (one.gaps > one.rows / 2, -hints(one, role), -one.distinct))
     return best[0].name if best else None
+
+
+def _counts(column: Column) -> bool:
+    """Say whether a column says how many there are of what it is named after: `num_items`, `item_count`."""
+    words = column.words
+    return column.kind == "whole" and len(words) > 1 and (words[0] in _COUNTS or words[-1] in _COUNTS)
 
 
 def _unnamed(columns: Sequence[Column]) -> str | None:
     """Take the column that looks most like an entity, whatever it is called: many values, each coming again."""
     fit = [
         column for column in columns
-        if column.kind in ("text", "whole") and 10 <= column.distinct <= _ENTITY * column.rows and not _is_words(column)
+        if column.kind in ("text", "whole") and 10 <= column.distinct <= _ENTITY * column.rows and not column.is_words
         and column.gaps < column.rows / 2
     ]  # fmt: skip
     best = sorted(fit, key=lambda one: (one.kind != "text" and not one.name.lower().endswith("id"), -one.distinct))
     return best[0].name if best else None
-
-
-def _is_words(column: Column) -> bool:
-    """Say whether a column holds sentences."""
-    if column.kind != "text":
-        return False
-    some = [text for text in column.values.slice(0, 200).to_pylist() if text]
-    return bool(some) and float(np.mean([len(text.split()) for text in some])) > 2.5
 
 
 def _is_clock(column: Column, time: Column) -> bool:

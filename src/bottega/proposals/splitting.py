@@ -47,8 +47,10 @@ def _in_time(seen: Seen, days: float, values: NDArray[np.float64]) -> tuple[Time
     time, share = seen.columns[str(seen.roles.time)].time[seen.known], _SHARE
     while share < _MOST_SHARE and (values[time >= time.max() - share * days * DAY] > 0).sum() < _NEEDED:
         share += 0.05
-    length = span(max(share * days, HOUR / DAY))
-    why = f"In time, as it will be used: of {days:,.0f} days the last {length} are the test, those before to choose on."
+    daily = seen.log is not None and seen.log.daily
+    length = f"{max(1, round(share * days))}d" if daily else span(max(share * days, HOUR / DAY))
+    whole = f"{days:,.0f} days" if days >= 2 else f"{24 * days:,.0f} hours"
+    why = f"In time, as it will be used: of {whole} the last {length} are the test, those before to choose on."
     return TimeSplit(validate=length, test=length), why
 
 

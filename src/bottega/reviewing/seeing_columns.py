@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from bottega.data.keys import as_text, encode
 from bottega.data.log import Log
+from bottega.data.telling import drawn, told
 from bottega.design.design import Design
 from bottega.design.examples import Logged
 from bottega.design.features import Categories, Cross, Given, Lookup
@@ -17,7 +18,6 @@ from bottega.errors import BottegaError
 from bottega.features.entities import by_columns
 from bottega.features.hashing import NULL, hashes, paired
 from bottega.features.lookups import lookup_columns, lookup_names
-from bottega.metrics import Predictions, metric
 from bottega.reviewing.looking import table_of
 from bottega.reviewing.seen import Coded, Places
 
@@ -25,7 +25,6 @@ Rows = NDArray[np.int64]
 Marks = NDArray[np.bool_]
 
 _PLACES = ("position", "rank", "slot", "place")
-_SAMPLE = 200_000
 _ENOUGH = 200  # rows of a place
 
 
@@ -50,21 +49,19 @@ def coded(design: Design, logs: Mapping[str, Log]) -> dict[str, Coded]:
 def alone(design: Design, logs: Mapping[str, Log], rows: Rows, positive: Marks) -> dict[str, float]:
     """Give for each column that a model reads as it stands the ROC-AUC of what it says of the label by itself.
 
-    rows: of the log that have a label; positive: (rows,) whether it is above 0. Numbers order the rows as they are,
-    texts by the rate of their value among other rows; windows and rates are held back in time, and are not looked at.
+    rows: of the log that have a label; positive: (rows,) whether it is above 0. Windows and rates are held back in
+    time, and are not looked at.
     """
-    if not 0 < int(positive.sum()) < len(positive):
+    some = drawn(positive)
+    if not len(some):
         return {}
-    if len(rows) > _SAMPLE:
-        kept = np.sort(np.random.default_rng(0).choice(len(rows), _SAMPLE, replace=False))
-        rows, positive = rows[kept], positive[kept]
-    if not 0 < int(positive.sum()) < len(positive):
-        return {}
+    rows, positive = rows[some], positive[some]
     found: dict[str, float] = {}
     for name, source in _read_as_they_stand(design):
         column = _column(design, logs, name, rows)
+        tells = None if column is None else told(column, positive)
         if column is not None:
-            found[source] = max(found.get(source, 0.5), _auc(column, positive))
+            found[source] = max(found.get(source, 0.5), 0.5 if tells is None else tells.auc)
     return found
 
 
@@ -147,31 +144,3 @@ def _counted(code: NDArray[np.uint64], counts: Rows, rows: int) -> Coded:
     _, which, held = np.unique(code, return_inverse=True, return_counts=True)
     shared = held[which] > 1
     return Coded(len(code), float(counts[shared].sum()) / rows if rows else 0.0)
-
-
-def _auc(column: pa.Array, positive: Marks) -> float:
-    """Give the ROC-AUC of a column by itself, 0.5 to 1; of texts that of their rate in the other half of the rows."""
-    kind = column.type
-    if pa.types.is_boolean(kind):
-        column = column.cast(pa.int8())
-    if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
-        score = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
-        score = np.where(np.isfinite(score), score, np.nanmin(score[np.isfinite(score)], initial=0.0) - 1.0)
-    elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        score = _other_half(encode(column)[0], positive)
-    else:
-        return 0.5
-    value = metric("roc_auc").value(Predictions(positive, score))
-    return max(value, 1 - value)
-
-
-def _other_half(code: NDArray[np.int32], positive: Marks) -> NDArray[np.float64]:
-    half = np.arange(len(code)) % 2
-    values = int(code.max(initial=-1)) + 2
-    score = np.zeros(len(code))
-    for one in (0, 1):
-        learnt = half != one
-        rows = np.bincount(code[learnt] + 1, minlength=values)
-        hits = np.bincount(code[learnt] + 1, positive[learnt], minlength=values)
-        score[~learnt] = ((hits + positive.mean()) / (rows + 1))[code[~learnt] + 1]
-    return score

@@ -204,3 +204,12 @@ def test_a_candidate_counts_once_in_a_request_and_the_first_row_stays(make_desig
     assert twice.row.tolist() == once.row.tolist()
     assert "ad: missing or repeated in its request" in twice.dropped
     assert sum(twice.dropped.values()) - sum(once.dropped.values()) == 40
+
+
+def test_whole_numbers_of_a_request_that_no_float_holds_are_names(make_design, shown: Log) -> None:
+    """A card's sixteen digits: as a number, two of them could become one, and Arrow refuses to make it one."""
+    cards = pa.array(2**53 + shown.rows.column("user").to_numpy())
+    log = Log("log", shown.rows.append_column("card", cards), shown.time, shown.known)
+    design = make_design(bt.Logged("log", ["user", "card"], "ad"), SPLIT, labels=(bt.Label("clicked"),))
+    read = logged(design, log).requests.columns
+    assert read.column("card").to_pylist() == [str(2**53 + int(user)) for user in read.column("user").to_pylist()]

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from bottega.data.keys import as_text, combined, encode
+from bottega.data.keys import as_text, combined, encode, is_long
 from bottega.data.labels import column_of
 from bottega.data.log import Log
 from bottega.design.examples import Logged
@@ -69,10 +69,12 @@ def starts(group: NDArray[np.int32]) -> NDArray[np.int64]:
 
 
 def request_columns(examples: Logged, log: Log, ids: frozenset[str], row: NDArray[np.int64]) -> pa.Table:
-    """Give the request's columns at some rows (r,): ids and text as text, other columns in their own type."""
+    """Give the request's columns at some rows (r,): ids, text, and whole numbers that no float64 holds as text, other
+    columns in their own type."""
     columns = {}
     for name in examples.request:
         column = log.column(name)
-        is_id = name in ids or pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
+        is_text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
+        is_id = name in ids or is_text or is_long(column)
         columns[name] = (as_text(column) if is_id else column.combine_chunks()).take(pa.array(row))
     return pa.table(columns)

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from bottega.data.checks import Refusal, infinite, missing, numbers, refusals, repeated
+from bottega.data.keys import is_long
 from bottega.data.labels import marked
 from bottega.data.log import Log
 from bottega.data.source import Place, read
@@ -82,8 +83,8 @@ def ingest(
     where the source has one). `folder/ingested.json`: the counts. The same data give the same bytes.
 
     table: as the design has it; place: where its source is; text: columns of ids, which CSV must keep as text; so are
-    ids that are whole numbers which no float64 holds. labels:
-    columns that may not be infinite, where they are there, each with the value that counts as 1 where it has one.
+    ids that are whole numbers which no float64 holds. labels: columns that may not be infinite, where they are there,
+    each with the value that counts as 1 where it has one.
     Raises `DataError`: what `read` refuses, a column that a check names and that is not there, no row left.
     """
     rows = _exact(read(table, place, text), text)
@@ -239,9 +240,6 @@ def _nothing_left(table: Table, offered: int, reasons: dict[str, int]) -> DataEr
 def _exact(rows: pa.Table, ids: Collection[str]) -> pa.Table:
     """Write ids that are whole numbers beyond 2^53 as text: as numbers, two of them could become one."""
     for place, field in enumerate(rows.schema):
-        whole = pa.types.is_integer(field.type) or (pa.types.is_decimal(field.type) and field.type.scale == 0)
-        if field.name in ids and whole:
-            ends = pc.min_max(rows.column(place)).as_py()
-            if ends["max"] is not None and max(-ends["min"], ends["max"]) > 2**53:
-                rows = rows.set_column(place, field.name, rows.column(place).cast(pa.string()))
+        if field.name in ids and is_long(rows.column(place)):
+            rows = rows.set_column(place, field.name, rows.column(place).cast(pa.string()))
     return rows

@@ -44,6 +44,19 @@ def as_text(array: pa.ChunkedArray | pa.Array) -> pa.StringArray | pa.LargeStrin
     return whole if pa.types.is_string(whole.type) else whole.cast(pa.string())
 
 
+def is_long(column: pa.ChunkedArray) -> bool:
+    """Say whether a column holds whole numbers beyond 2^53, of which a float64 could make one of two.
+
+    >>> is_long(pa.chunked_array([[2**53 + 1]])), is_long(pa.chunked_array([[17850]]))
+    (True, False)
+    """
+    kind = column.type
+    if not (pa.types.is_integer(kind) or (pa.types.is_decimal(kind) and kind.scale == 0)):
+        return False
+    ends = pc.min_max(column).as_py()
+    return ends["max"] is not None and max(-ends["min"], ends["max"]) > 2**53
+
+
 def _numbers(array: pa.Array) -> pa.Array:
     valid = pc.fill_null(pc.is_finite(array), False)
     array = pc.if_else(valid, array, pa.scalar(None, pa.float64()))

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 import bottega as bt
@@ -17,6 +22,7 @@ from bottega.reviewing.seen import Seen, TableSeen
 from bottega.reviewing.writing_pages import markdown
 
 DESIGNS = Path(__file__).parent / "designs"
+PAYMENTS = load(DESIGNS / "R611.py")
 SPLITS = {"R201", "R202", "R203", "R204", "R219"}
 
 
@@ -141,3 +147,81 @@ def test_a_first_rung_suits_what_the_ladder_does(name: str, fix: str) -> None:
     short = replace(design, models=ladders, evaluation=bt.Evaluation(design.evaluation.primary))
     claims = list(find_rule("R401").run(short, None))
     assert fix in [claim.fix for claim in claims]
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        ([bt.Candidates(at_most=3), bt.Rank(), bt.Show(k=4)], "a request may bring 3 candidates, for 4 places."),
+        ([bt.Candidates(at_most=4), bt.Rank(), bt.Show(k=4)], ""),
+        (
+            [bt.Candidates(), bt.Rank(), bt.Show(k=40, at_most=10)],
+            "40 places are shown, and at most 10 may be asked for.",
+        ),
+    ],
+)
+def test_candidates_that_a_request_brings_fill_the_page_too(path: list[Any], found: str) -> None:
+    ads = load("R301_near.py")
+    claims = find_rule("R603").run(replace(ads, serving=replace(ads.serving, path=path)), None)
+    assert [claim.found for claim in claims] == [found] * bool(found)
+
+
+@pytest.mark.parametrize(
+    "feature",
+    [bt.Expression({"twice": "clicked * 2"}), bt.Cross("ad", "clicked"), bt.TargetRate(["clicked"])],
+    ids=lambda feature: type(feature).__name__,
+)
+def test_the_label_in_a_feature_is_told_as_the_label(feature: Any) -> None:
+    ads = load("R301_near.py")
+    assert [one.code for one in judge(replace(ads, features=[*ads.features, feature])).open] == ["R301"]
+
+
+@pytest.mark.parametrize(("share", "silent"), [(0.05, True), (0.25, True), (0.5, False), (1.0, False)])
+def test_few_people_meet_a_version_first(share: float, silent: bool) -> None:
+    ads = load("R301_near.py")
+    retrain = bt.Retrain(every="7d", rollout=[bt.Shadow(), bt.Canary(share)])
+    claims = list(find_rule("R705").run(replace(ads, monitoring=replace(ads.monitoring, retrain=retrain)), None))
+    assert (not claims) == silent
+
+
+@pytest.mark.parametrize(
+    ("goal", "stands_open"),
+    [
+        (bt.Goal("roc_auc", at_least=0.5), True),
+        (bt.Goal("roc_auc", at_least=0.6), False),
+        (bt.Goal("pr_auc", at_least=0.0), True),
+        (bt.Goal("log_loss", at_most=0.7), False),
+        (bt.Goal("ece", at_most=1.0), True),
+        (bt.Goal("predicted_over_observed", within=(0.9, 1.1)), False),
+        (bt.Goal("normalized_entropy", at_most=1.05), False),  # a net that overfits misses it
+        (bt.Goal("log_loss", below="HistoricalRate"), False),
+    ],
+)
+def test_a_gate_that_stands_open(goal: bt.Goal, stands_open: bool) -> None:
+    ads = load("R301_near.py")
+    claims = list(find_rule("R507").run(replace(ads, evaluation=replace(ads.evaluation, goals=[goal])), None))
+    assert bool(claims) == stands_open
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=2, max_size=4))
+def test_an_action_without_use_is_one_that_no_probability_chooses(pairs: list[tuple[int, int]]) -> None:
+    names = ["approve", "review", "hold", "block"][: len(pairs)]
+    decide = bt.Decide(names, costs=dict(zip(names, pairs, strict=True)))
+    path = [bt.Score(budget_ms=20), decide]
+    bad = replace(PAYMENTS, serving=replace(PAYMENTS.serving, path=path))
+    told = {claim.found.split("'")[1] for claim in find_rule("R611").run(bad, None)}
+    crossed = sorted(
+        {p for a in pairs for b in pairs if (p := crossing(a, b)) is not None} | {Fraction(0), Fraction(1)}
+    )
+    chances = [*crossed, *((low + high) / 2 for low, high in pairwise(crossed))]
+    for place, (name, (if_not, if_so)) in enumerate(zip(names, pairs, strict=True)):
+        others = [pair for other, pair in enumerate(pairs) if other != place]
+        used = any((1 - p) * if_not + p * if_so < min((1 - p) * a + p * b for a, b in others) for p in chances)
+        assert used == (name not in told)
+
+
+def crossing(a: tuple[int, int], b: tuple[int, int]) -> Fraction | None:
+    """The probability, if there is one, at which two actions cost the same."""
+    slope = (a[1] - a[0]) - (b[1] - b[0])
+    p = Fraction(b[0] - a[0], slope) if slope else None
+    return p if p is not None and 0 <= p <= 1 else None

@@ -82,6 +82,8 @@ FAMILIES: dict[str, Family] = {
 
 # what other libraries and papers call them, for the guess in the error
 ELSEWHERE = {
+    "accuracy": "pr_auc",  # where positives are rare, saying no to everything is right nearly always
+    "f1": "pr_auc",
     "auc": "roc_auc",
     "auroc": "roc_auc",
     "ap": "pr_auc",

@@ -97,6 +97,5 @@ def _json(value: Any) -> str:
 
 def _yaml(value: Any) -> str:
     """Write a value on one line, with quotes where YAML would read something else."""
-    return yaml.safe_dump(
-        value, default_flow_style=True, width=10**6, allow_unicode=True, sort_keys=False
-    ).removesuffix("\n...\n").strip()  # fmt: skip
+    told: str = yaml.safe_dump(value, default_flow_style=True, width=10**6, allow_unicode=True, sort_keys=False)
+    return told.removesuffix("\n...\n").strip()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from bottega.design.design import Design
@@ -38,7 +39,7 @@ def silenced_nothing(design: Design, _: Seen | None) -> Iterator[Claim]:
 
     Fix. `silenced={"R201": "a public benchmark, whose split is random"}`
 
-    Source. PEP 8 and Ruff's rule RUF100 (unused `noqa`) hold comments that silence to the same,
+    Source. Ruff's rule RUF100 (unused `noqa`) holds comments that silence to the same,
     https://docs.astral.sh/ruff/rules/unused-noqa/
     """
     codes = [one.code for one in RULES]
@@ -82,8 +83,11 @@ def refused_by_a_run(design: Design, _: Seen | None) -> Iterator[Claim]:
         check_names(design)
     except DesignError as error:
         allowed = f"Allowed is {error.allowed}." if error.allowed else "Nothing is built."
-        yield Claim(error.where, f"{error.found}.", f"`bottega run` stops here. {allowed}", error.fix or "another name")
+        found = f"{error.found} may not stand here" if _NAME.fullmatch(str(error.found)) else str(error.found)
+        yield Claim(error.where, f"{found}.", f"`bottega run` stops here. {allowed}", error.fix or "another name")
 
+
+_NAME = re.compile(r"'[^']*'")  # alone: nothing says yet what is wrong with it
 
 _ALL = (
     *rules_scope.RULES, *rules_splits.RULES, *rules_labels.RULES, *rules_tables.RULES, *rules_features.RULES,

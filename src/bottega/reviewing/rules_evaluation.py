@@ -16,6 +16,8 @@ from bottega.reviewing.rule import rule
 from bottega.reviewing.seen import Seen
 
 _RARE = 0.05
+_CHANCE = {"roc_auc": 0.5}
+"""What one number said to everybody reaches, where that is not the end of the metric's range."""
 
 
 @rule("R501", "warn", needs_data=True)
@@ -203,6 +205,38 @@ def reads_beyond_the_page(design: Design, _: Seen | None) -> Iterator[Claim]:
         )
 
 
+@rule("R507", "warn")
+def goal_that_everything_meets(design: Design, _: Seen | None) -> Iterator[Claim]:
+    """A goal has a limit that no model can miss.
+
+    Why. A goal is a gate. ROC-AUC is 0.5 for a model that says the same to everybody, and a share lies between 0 and 1
+    whatever happens: with such a limit the gate stands open, and looks shut.
+
+    Example.
+
+        bt.Goal("roc_auc", at_least=0.5)
+
+    Fix. A limit above what a baseline reaches, or the baseline itself: `bt.Goal("roc_auc", above="HistoricalRate")`.
+
+    Source. T. Fawcett, An introduction to ROC analysis, Pattern Recognition Letters 27(8), 2006 (0.5 by chance).
+    """
+    for place, goal in goals(design):
+        found = family(goal.metric)
+        if found is None:
+            continue
+        least = _CHANCE.get(goal.metric, 0.0)
+        low, high = goal.within or (goal.at_least, goal.at_most)
+        limited = low is not None or high is not None
+        if limited and (low is None or low <= least) and (high is None or high >= found.top):
+            limits = [f"at {end} {bound:g}" for end, bound in (("least", low), ("most", high)) if bound is not None]
+            yield Claim(
+                place,
+                f"{goal.metric} has to be {' and '.join(limits)}, which a model that says the same to everybody is.",
+                "Every build passes it, and the scorecard shows a goal met.",
+                f'bt.Goal("{goal.metric}", {_against(design, goal.metric)})',
+            )
+
+
 def _lives_on_history(design: Design) -> bool:
     """Say whether answers hang on what the one who asks did before."""
     examples = design.data.examples
@@ -214,9 +248,11 @@ def _lives_on_history(design: Design) -> bool:
     return any(isinstance(feature, Window) and by_columns(feature.by) == (person,) for feature in design.features)
 
 
-def _against(design: Design) -> str:
+def _against(design: Design, metric: str = "") -> str:
     """Guess a limit: against the lowest rung of the ladder that the path ranks by."""
-    found = family(design.evaluation.primary)
+    found = family(metric or design.evaluation.primary)
+    if found is not None and found.direction == "within":
+        return "within=(0.9, 1.1)"
     side = "below" if found is not None and found.direction == "down" else "above"
     ladder = next(iter(design.models.values()))
     return f'{side}="{ladder[0].name or type(ladder[0]).__name__}"'
@@ -224,5 +260,5 @@ def _against(design: Design) -> str:
 
 RULES = (
     flattering_metric, no_quality_goal, no_cold_slice, metric_of_another_path, uncalibrated_auction,
-    reads_beyond_the_page,
+    reads_beyond_the_page, goal_that_everything_meets,
 )  # fmt: skip

@@ -8,10 +8,11 @@ from collections.abc import Collection, Iterator, Sequence
 from bottega.design.data import Label
 from bottega.design.design import Design
 from bottega.design.examples import Logged
-from bottega.design.features import Categories, Given, Lookup, Window
+from bottega.design.features import Categories, Cross, Expression, Given, Lookup, TargetRate, Window
 from bottega.design.part import microseconds
 from bottega.errors import DesignError
 from bottega.features.aggregates import parse_aggregate
+from bottega.features.batch import needs
 from bottega.features.expressions import parse
 from bottega.reviewing.finding import Claim
 from bottega.reviewing.looking import about, listed, spelled, table_of
@@ -24,9 +25,9 @@ def knows_the_label(design: Design, _: Seen | None) -> Iterator[Claim]:
     """A feature reads the label, or what becomes known with it.
 
     Why. A feature must be there when the question is asked, and the label is not. Windows over the table of the
-    examples count a label from the time it is final; three ways lead round that: the label among the columns of the
-    request, a look-up of the newest row's label, which is not final yet, and a window over another table that repeats
-    the label.
+    examples count a label from the time it is final; these ways lead round that: the label among the columns of the
+    request or in an expression, a look-up of the newest row's label, which is not final yet, and a window over another
+    table that repeats the label.
 
     Example.
 
@@ -52,6 +53,8 @@ def knows_the_label(design: Design, _: Seen | None) -> Iterator[Claim]:
             told, why = [name for name in feature.columns if name in known_with], "takes"
         elif isinstance(feature, Window) and feature.table != examples.table:
             told, why = _repeats(design, feature, labels), f"reads, in {feature.table!r}, which does not wait for it,"
+        elif isinstance(feature, (Expression, Cross, TargetRate)):
+            told, why = _taken(feature, known_with), "takes"
         else:
             continue
         if told:
@@ -76,12 +79,13 @@ def known_after_the_decision(design: Design, _: Seen | None) -> Iterator[Claim]:
 
     Fix. `position=bt.PositionFeature("position")` lets a model learn with it, and serves all in one place.
 
-    Source. X. Wang et al., Position Bias Estimation for Unbiased Learning to Rank in Personal Search, WSDM 2018.
+    Source. H. Guo et al., PAL: A Position-bias Aware Learning Framework for CTR Prediction in Live Recommender Systems,
+    RecSys 2019, https://doi.org/10.1145/3298689.3347033
     """
     examples = design.data.examples
     if not isinstance(examples, Logged):
         return
-    made = {examples.propensity, getattr(design.data.position, "column", None)} - {None}
+    made = [name for name in (examples.propensity, getattr(design.data.position, "column", None)) if name is not None]
     costs = "It is known only after the decision: a batch reads it from the log, and no request can bring it."
     yield from _named("data.examples.request", "among the columns of the request", examples.request, made, costs)
     for place, feature in enumerate(design.features):
@@ -196,6 +200,14 @@ def _named(place: str, what: str, names: Sequence[str], wrong: Collection[str], 
         left = [name for name in names if name not in wrong]
         fix = f"{place.rpartition('.')[2]}={json.dumps(left, ensure_ascii=False)}"
         yield Claim(place, f"{listed([repr(name) for name in told])} is {what}.", costs, fix)
+
+
+def _taken(feature: Expression | Cross | TargetRate, known_with: Collection[str]) -> list[str]:
+    """Name the columns of a feature that are known with the label alone."""
+    try:
+        return sorted(needs(feature) & set(known_with))
+    except DesignError:  # what is no expression is refused with its place when the design is run
+        return []
 
 
 def _longest(design: Design, lookup: Lookup) -> int | None:

@@ -96,8 +96,9 @@ def distorted_probability(design: Design, _: Seen | None) -> Iterator[Claim]:
 
     Fix. `calibrate="platt"`, learnt on a slice of its own; or no weights.
 
-    Source. T.-Y. Lin et al., Focal Loss for Dense Object Detection, ICCV 2017; R. van den Goorbergh et al., The harm of
-    class imbalance corrections for risk prediction models, JAMIA 29(9), 2022.
+    Source. N. Charoenphakdee et al., On Focal Loss for Class-Posterior Probability Estimation: A Theoretical
+    Perspective, CVPR 2021; R. van den Goorbergh et al., The harm of class imbalance corrections for risk prediction
+    models, Journal of the American Medical Informatics Association 29(9), 2022, https://doi.org/10.1093/jamia/ocac093
     """
     severity = "stop" if asks_probability(design) else "warn"
     for place, rung, name in rungs(design, *design.models):
@@ -237,7 +238,8 @@ def _heuristic(design: Design, ladder: str) -> str:
         return "bt.RawPixels()"
     if isinstance(examples, Judged) and (sources := design.models.get("retrieve")):
         return f'bt.Fusion(over=["{score_name(rung_name(sources[0]))}"])'
-    return f'bt.HistoricalRate(by="{getattr(examples, "candidate", None) or examples.request[0]}")'
+    named = getattr(examples, "candidate", None) or next(iter(getattr(examples, "request", ())), "item")
+    return f'bt.HistoricalRate(by="{named}")'
 
 
 RULES = (

@@ -16,6 +16,7 @@ from bottega.reviewing.rule import rule
 from bottega.reviewing.seen import Seen
 
 _MOVED = 0.1
+_FEW = 0.25  # share of all that may meet a version that nobody met before
 _OTHERS = ("drift",)
 
 
@@ -142,7 +143,8 @@ def straight_to_everybody(design: Design, _: Seen | None) -> Iterator[Claim]:
     """A new version goes to people without having been seen beside the old one.
 
     Why. A gate judges by a log. What a log cannot show, such as a slow feature, a null that only serving meets, or a
-    model that people dislike, shows in a shadow, which nobody sees, and then in a canary, which few see.
+    model that people dislike, shows in a shadow, which nobody sees, and then in a canary, which few see: the first of
+    them a quarter of all at most.
 
     Example.
 
@@ -155,7 +157,17 @@ def straight_to_everybody(design: Design, _: Seen | None) -> Iterator[Claim]:
     https://sre.google/workbook/canarying-releases/
     """
     retrain = design.monitoring.retrain
-    if retrain is None or (retrain.rollout and isinstance(retrain.rollout[0], Shadow)):
+    if retrain is None:
+        return
+    if retrain.rollout and isinstance(retrain.rollout[0], Shadow):
+        first = next(((place, step) for place, step in enumerate(retrain.rollout) if isinstance(step, Canary)), None)
+        if first is not None and first[1].share > _FEW:
+            yield Claim(
+                f"monitoring.retrain.rollout[{first[0]}]",
+                f"the first people who meet a new version are {percent(first[1].share)} of all.",
+                "A shadow shows no click: what people dislike, that many meet before anybody can tell.",
+                "bt.Canary(0.05) before it",
+            )
         return
     canary = next((step.share for step in retrain.rollout if isinstance(step, Canary)), 1.0)
     yield Claim(

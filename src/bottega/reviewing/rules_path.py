@@ -8,7 +8,7 @@ from bottega.design.design import Design
 from bottega.design.examples import FromPositives
 from bottega.design.models import Model, rung_name
 from bottega.design.reranking import Explore, Quota
-from bottega.design.serving import Retrieve
+from bottega.design.serving import Auction, Candidates, Retrieve, Show
 from bottega.errors import several
 from bottega.reviewing.finding import Claim
 from bottega.reviewing.looking import shown, stages
@@ -18,10 +18,10 @@ from bottega.reviewing.seen import Seen
 
 @rule("R603", "stop")
 def narrower_than_the_page(design: Design, _: Seen | None) -> Iterator[Claim]:
-    """Fewer candidates are retrieved than are shown.
+    """Fewer candidates come than are shown.
 
-    Why. The page is filled from what was retrieved. With 10 candidates for 20 places, half of it stays empty, and
-    ranking has nothing to choose from. Ten candidates a place is a usual beginning.
+    Why. The page is filled from what was retrieved, or from what a request may bring. With 10 candidates for 20 places,
+    half of it stays empty, and ranking has nothing to choose from. Retrieval finds hundreds where dozens are shown.
 
     Example.
 
@@ -31,7 +31,24 @@ def narrower_than_the_page(design: Design, _: Seen | None) -> Iterator[Claim]:
 
     Source. P. Covington, J. Adams and E. Sargin, Deep Neural Networks for YouTube Recommendations, RecSys 2016.
     """
-    last = shown(design)
+    last = _places(design)
+    for place, stage in stages(design, Candidates):
+        if last is not None and stage.at_most < last[1]:
+            empty = last[1] - stage.at_most
+            yield Claim(
+                f"{place}.at_most",
+                f"a request may bring {several(stage.at_most, 'candidate')}, for {several(last[1], 'place')}.",
+                f"Of {last[1]:,} places {empty:,} stay empty, and ranking has nothing to choose from.",
+                f"at_most={10 * last[1]}",
+            )
+    for place, stage in stages(design, Show):
+        if stage.k > stage.at_most:
+            yield Claim(
+                f"{place}.k",
+                f"{several(stage.k, 'place')} are shown, and at most {stage.at_most:,} may be asked for.",
+                f"Every answer that names no number is cut to {stage.at_most:,}, and says so.",
+                f"k={stage.at_most}",
+            )
     for place, stage in stages(design, Retrieve):
         found = sum(getattr(rung, "k", 0) + getattr(rung, "unseen", 0) for rung in design.models.get("retrieve", ()))
         width = min(stage.k, found)
@@ -172,6 +189,12 @@ def quota_beyond_reach(design: Design, _: Seen | None) -> Iterator[Claim]:
                     "The quota is never met.",
                     f'quotas={{"{name}": {finds[name]}}}',
                 )
+
+
+def _places(design: Design) -> tuple[str, int] | None:
+    """Give where the path says how many places there are, shown or sold, and how many."""
+    sold = next(((place, stage.slots) for place, stage in stages(design, Auction)), None)
+    return sold or shown(design)
 
 
 def _sources(design: Design) -> list[Model]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from bottega.design.design import Design
-from bottega.design.serving import Rank, Score
+from bottega.design.serving import Decide, Rank, Score
 from bottega.errors import several
 from bottega.reviewing.finding import Claim
 from bottega.reviewing.looking import stages
@@ -171,6 +171,58 @@ def compressed_beyond_the_choice(design: Design, _: Seen | None) -> Iterator[Cla
             )
 
 
+@rule("R611", "warn")
+def action_without_use(design: Design, _: Seen | None) -> Iterator[Claim]:
+    """An action is never the cheapest, whatever the probability.
+
+    Why. The action of least expected cost is taken, (1 − p) · cost where the label is 0 + p · cost where it is 1. One
+    that another always undercuts is never taken. Mostly the two numbers of a pair were exchanged, or the middle action
+    of three costs nearly as much as the strict one.
+
+    Example.
+
+        bt.Decide(["approve", "block"], costs={"approve": (0, 1), "block": (1, 40)})    # the second pair is exchanged
+
+    Fix. `costs={"approve": (0, 40), "block": (1, 0)}`: the cost when the label is 0 first, that when it is 1 second.
+
+    Source. C. Elkan, The Foundations of Cost-Sensitive Learning, IJCAI 2001 (reasonableness of cost matrices).
+    """
+    for place, stage in stages(design, Decide):
+        if stage.capacity:  # where one is used up the next best is taken
+            continue
+        for action in stage.actions:
+            others = {name: pair for name, pair in stage.costs.items() if name != action}
+            if not others:
+                continue
+            at, own, least, winner = _at_best(stage.costs[action], others)
+            if own >= least:
+                yield Claim(
+                    f"{place}.costs",
+                    f"{action!r} is never the cheapest action.",
+                    f"Where it comes nearest, at a probability of {at:.2g}, it costs {own:.3g}, and {winner!r} costs "
+                    f"{least:.3g}.",
+                    f"costs of {action!r} as (when the label is 0, when it is 1), or leave it out of actions",
+                )
+
+
+def _at_best(own: Sequence[float], others: Mapping[str, Sequence[float]]) -> tuple[float, float, float, str]:
+    """Give the probability at which an action does best against the cheapest other one, both costs, and that one.
+
+    What the cheapest other one costs is bent where others cross: there, or at an end, lies the best.
+    """
+    pairs = list(others.values())
+    crossings = [
+        (a[0] - b[0]) / ((a[0] - a[1]) - (b[0] - b[1])) for a in pairs for b in pairs if a[0] - a[1] != b[0] - b[1]
+    ]
+
+    def found(p: float) -> tuple[float, float, float, str]:
+        costs = {name: (1 - p) * pair[0] + p * pair[1] for name, pair in others.items()}
+        winner = min(costs, key=costs.__getitem__)
+        return p, (1 - p) * own[0] + p * own[1], costs[winner], winner
+
+    return min((found(p) for p in (0.0, 1.0, *crossings) if 0 <= p <= 1), key=lambda one: one[1] - one[2])
+
+
 def _smaller(budgets: Sequence[tuple[int, float]], limit: float) -> str:
     """Guess budgets under the limit, with a fifth of it left for reading features and writing the answer."""
     if len(budgets) == 1:
@@ -182,4 +234,11 @@ def _budget(stage: object) -> float | None:
     return getattr(stage, "budget_ms", None)
 
 
-RULES = (budgets_over_the_limit, no_fallback, more_than_it_carries, one_process, compressed_beyond_the_choice)
+RULES = (
+    budgets_over_the_limit,
+    no_fallback,
+    more_than_it_carries,
+    one_process,
+    compressed_beyond_the_choice,
+    action_without_use,
+)

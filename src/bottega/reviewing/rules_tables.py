@@ -91,8 +91,8 @@ def known_later(design: Design, seen: Seen | None) -> Iterator[Claim]:
 
     Fix. `created="ingested_at"`, or where nothing tells, `available_after="2h"`.
 
-    Source. Chronon and Feast keep an event time and a created time apart for this; see
-    https://docs.feast.dev/getting-started/concepts/point-in-time-joins
+    Source. S. Kaufman et al., Leakage in Data Mining: Formulation, Detection, and Avoidance, ACM Transactions on
+    Knowledge Discovery from Data 6(4), 2012 (nothing may be learnt from that was not known at the time).
     """
     for table in design.data.tables:
         found = seen.tables.get(table.name) if seen is not None else None

@@ -103,7 +103,7 @@ def test_what_was_measured_stands_on_the_edges() -> None:
         "145,572 rows",
         "123,456 examples",
         "6 features",
-        "found after 250.0 ms",
+        "found after 250 ms",
     ):
         assert f'"{words}"' in told
     assert "★ BoostedTrees, champion" in told

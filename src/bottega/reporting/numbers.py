@@ -21,6 +21,7 @@ _TITLES = {
     "hit_rate": "hit rate",
 }
 _PLACES = {"log_loss": 4, "normalized_entropy": 4, "roc_auc": 4, "pr_auc": 4, "predicted_over_observed": 3, "ece": 5}
+_FINE = 99.95  # milliseconds from which on a tenth says nothing
 _ROUNDING = 1e-9  # of a value: an interval narrower than that is none
 _LOPSIDED = 1.25  # one arm of an interval over the other, from which on ± would hide which way it leans
 
@@ -179,19 +180,20 @@ def share_interval(value: float | None, low: float | None, high: float | None) -
 
 
 def milliseconds(value: float | None, interval: Sequence[float | None] | None = None, unit: bool = True) -> str:
-    """Write a latency.
+    """Write a latency, from 100 ms on without decimals.
 
     interval: its two ends; the half width is written where they are known. unit: whether `ms` stands after it.
 
-    >>> milliseconds(6.31, [5.4, 7.2]), milliseconds(2.1), milliseconds(0.02), milliseconds(None)
-    ('6.3 ± 0.9 ms', '2.1 ms', 'under 0.1 ms', '–')
+    >>> milliseconds(6.31, [5.4, 7.2]), milliseconds(136.2), milliseconds(0.02), milliseconds(None)
+    ('6.3 ± 0.9 ms', '136 ms', 'under 0.1 ms', '–')
     """
     if value is None:
         return NONE
-    told = "under 0.1" if 0 < value < 0.05 else _fixed(value, 1)
+    decimals = 1 if value < _FINE else 0
+    told = "under 0.1" if 0 < value < 0.05 else _fixed(value, decimals)
     low, high = interval if interval is not None and len(interval) == 2 else (None, None)
     if low is not None and high is not None:
-        told += f" ± {_fixed((high - low) / 2, 1)}"
+        told += f" ± {_fixed((high - low) / 2, decimals)}"
     return f"{told} ms" if unit else told
 
 

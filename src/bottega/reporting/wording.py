@@ -5,7 +5,7 @@ from __future__ import annotations
 from bottega.design.data import GivenSplit, GroupSplit, Label, RandomSplit, TimeSplit
 from bottega.design.evaluation import Goal
 from bottega.design.examples import Each, FromPositives, Judged, Logged, Retrieved, SameValue
-from bottega.design.tables import Allowed, Pattern, Range, Table
+from bottega.design.tables import Allowed, MonotoneTime, Pattern, Range, Table
 from bottega.reporting import numbers
 
 AT_ONCE = "0s"
@@ -17,6 +17,8 @@ def table(part: Table) -> str:
 
     >>> table(Table("orders", time="paid_at", available_after="1h"))
     'a row an event, at its paid_at, known 1h later; nothing is checked but its types'
+    >>> table(Table("orders", checks=[MonotoneTime(), Range("price", above=0), Range("pieces", above=0)]))
+    'as it stands, without a time; refused where it fails MonotoneTime or Range of price and pieces'
     """
     told = f"a row an event, at its {part.time}" if part.time is not None else "as it stands, without a time"
     if part.key is not None:
@@ -28,9 +30,12 @@ def table(part: Table) -> str:
         told += ", and may be missing"
     checked: dict[str, list[str]] = {}
     for each in part.checks:
-        columns = [each.column] if isinstance(each, (Range, Allowed, Pattern)) else each.columns
-        checked.setdefault(type(each).__name__, []).extend(columns)
-    names = [f"{name} of {numbers.enumerated(dict.fromkeys(of))}" for name, of in checked.items()]
+        columns = checked.setdefault(type(each).__name__, [])
+        if isinstance(each, (Range, Allowed, Pattern)):
+            columns.append(each.column)
+        else:
+            columns += each.by if isinstance(each, MonotoneTime) else each.columns
+    names = [f"{name}{f' of {numbers.enumerated(dict.fromkeys(of))}' if of else ''}" for name, of in checked.items()]
     told += (
         f"; refused where it fails {numbers.enumerated(names, 'or')}" if names else "; nothing is checked but its types"
     )

@@ -33,8 +33,8 @@ def models(design: Design, card: Scorecard) -> Section:
     """Show each ladder: every rung's metrics over all candidates and under each view, the champion marked."""
     blocks: list[Block] = [*rungs(design, card)]
     if not card.models:
-        told = [Paragraph("No model was judged.", quiet=True)] if card.ran else []
-        return Section("models", "Models", [*blocks, *told, *made(card)], 4)
+        blocks += [Paragraph("No model was judged.", quiet=True)] if card.ran else []
+        return Section("models", "Models", [*blocks, *made(card)], 4)
     asked = asked_metrics(design, card)
     ladders = card.judged
     for place, ladder in enumerate(ladders):

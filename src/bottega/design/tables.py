@@ -73,6 +73,8 @@ class MonotoneTime(Choice, frozen=True):
     """Judge the order within each value of these columns; none: over the whole table."""
 
 
+TOLD = re.compile(r"\b(min|max|avg)\(((?:[^()]|\([^()]*\))*)\)")
+"""What a constant may be made of: an aggregate, and what it goes over."""
 Check = NotNull | Unique | Range | Allowed | Pattern | MonotoneTime
 
 
@@ -110,6 +112,10 @@ class Table(Part, frozen=True):
     columns: Mapping[str, str] = {}
     """Names to use for columns of the source, `{ours: theirs}`; of several of theirs, parted by `|`, the first that is
     there; where their list ends in `|` there may be no such column. Columns not named keep theirs."""
+    constants: Mapping[str, str] = {}
+    """Numbers that hang on the whole table, such as where a scale of points is high, `{"good": "0.8 * max(rating)"}`:
+    a formula of `min`, `max` and `avg` of its columns. They are read once, from all rows, and stand by their names in
+    the windows over the table and in the conditions on its rows."""
     checks: Sequence[Check] = ()
     """What a row must meet; a row that does not is kept in quarantine with its reason."""
     optional: bool = False
@@ -122,5 +128,10 @@ class Table(Part, frozen=True):
 
     def check(self) -> None:
         self.check_span("available_after")
+        for name, text in self.constants.items():
+            if not re.fullmatch(r"[A-Za-z_]\w*", name) or name in self.columns:
+                raise self.refuse("constants", f"the name {name!r}", "letters, digits and _, and no column's name")
+            if not TOLD.search(text):
+                raise self.refuse("constants", f"{text!r}", "min, max or avg of a column", '"0.8 * max(rating)"')
         if not re.fullmatch(r"[A-Za-z_]\w*", self.name):
             raise self.refuse("name", f"{self.name!r}", "letters, digits and _, not beginning with a digit")

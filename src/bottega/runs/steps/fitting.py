@@ -22,25 +22,27 @@ from bottega.design.scorers import MultiTask
 from bottega.design.serving import Candidates, Retrieve
 from bottega.errors import DataError
 from bottega.features.batch import names, needs, parsed_once, score_name
+from bottega.runs.steps.constants import with_constants
 from bottega.serving.reranking.conditions import needed_columns
 
 
 def to_tables(design: Design, logs: Mapping[str, Log]) -> tuple[Design, list[str]]:
     """Name what a design leaves open by the table of its examples; gives the design, and what is to be told.
 
-    `Given()` takes every column of numbers that nothing else names; a position that is optional goes where there is no
-    such column; a further label goes, with its objective, where no row meets its condition; the spans of a split that
-    may shrink do so on a short log. Errors: `DataError` where no column is left, and for a condition that the columns
-    do not carry.
+    Constants of tables become numbers. `Given()` takes every column of numbers that nothing else names; a position
+    that is optional goes where there is no such column; a further label goes, with its objective, where no row meets
+    its condition; the spans of a split that may shrink do so on a short log. Errors: `DataError` where no column is
+    left, and for a condition that the columns do not carry.
     """
+    design, told = with_constants(design, logs)
     examples = design.data.examples
     if isinstance(examples, FromPositives):
-        shorter, told = shortened(design, logs[examples.table])
+        shorter, few = shortened(design, logs[examples.table])
         found, empty = _without_empty(shorter, logs[examples.table])
-        return found, [*told, *empty]
+        return found, [*told, *few, *empty]
     if not isinstance(examples, Logged):
-        return design, []
-    rows, told = logs[examples.table].rows, []
+        return design, told
+    rows = logs[examples.table].rows
     features: list[Feature] = []
     for part in design.features:
         if isinstance(part, Given) and not part.columns:

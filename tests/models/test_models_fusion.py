@@ -13,9 +13,12 @@ from hypothesis import strategies as st
 
 from bottega.design.scorers import Fusion
 from bottega.errors import DataError, DesignError
+from bottega.models.calibrators import fit_calibrator
+from bottega.models.contributions import contributions
 from bottega.models.fusion import FusionModel, places
 from bottega.models.inputs import Inputs
 from bottega.models.making import make_scorer
+from bottega.models.probability import Corrected, Probability
 from bottega.testing.model_checks import SCORER_CHECKS, check_learns, check_rows_alone
 
 NUMBERS = st.sampled_from([0.0, -1.0, 1.0, 2.0, 2.5, 7.0, math.nan, math.inf, -math.inf, 1e-30])
@@ -129,3 +132,29 @@ def test_refusals(tmp_path: Path) -> None:
         Fusion(over=["words"], weights=[0.0])
     with pytest.raises(DesignError, match="over"):
         Fusion(over=[])
+
+
+@given(ROWS.filter(bool), st.sampled_from([None, "platt", "isotonic"]), st.randoms(use_true_random=False))
+@quick
+def test_what_each_order_gives_adds_up_to_the_score(
+    rows: list[tuple[int, float, float]], kind: Any, random: Any
+) -> None:
+    """Of any rows of the list, wherever they stand in it: what it does not read has no part in it."""
+    numbers = np.array([(*row[1:], place) for place, row in enumerate(rows)], np.float32)
+    whole = Inputs(["words", "taste", "noise"], ["number"] * 3, numbers, group=np.zeros(len(rows), np.int32))
+    model = FusionModel(Fusion(over=["words", "taste"], weights=[2, 0.5], calibrate=kind))
+    model.fit(whole.take(np.zeros(2, np.int64)), [1, 0])
+    said = np.array([0.0, 0.01, 0.02, 0.04], np.float32)
+    calibrator = None if kind is None else fit_calibrator(kind, said, np.array([0, 1, 0, 1]), probabilities=False)
+    scorer = Corrected(model, Probability(calibrator=calibrator))
+    wanted = np.array(random.sample(range(len(rows)), random.randint(1, len(rows))))
+    found = contributions(scorer, whole, whole.take(np.zeros(0, np.int64)), wanted=wanted)
+    score = scorer.score(whole).astype(np.float64)[wanted]
+    cut = np.clip(score, 1e-7, 1 - 1e-7)
+    assert list(found.names) == ["words", "taste", "noise"]
+    assert found.unit == ("score" if kind is None else "log-odds")
+    assert not found.values[:, 2].any()
+    right = score if kind is None else np.log(cut) - np.log1p(-cut)
+    np.testing.assert_allclose(found.base + found.values.sum(axis=1), right, rtol=1e-5, atol=1e-6)
+    if kind is None:
+        np.testing.assert_allclose(found.base, 0)

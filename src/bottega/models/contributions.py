@@ -14,8 +14,9 @@ import pyarrow as pa
 
 from bottega.errors import DataError, DesignError
 from bottega.files import write_json
+from bottega.models.fusion import FusionModel
 from bottega.models.inputs import Inputs
-from bottega.models.probability import probable
+from bottega.models.probability import Corrected, probable
 from bottega.models.protocols import Scorer
 from bottega.models.storage import new_folder, read_array, read_facts, read_texts, write_arrays, write_texts
 
@@ -41,7 +42,12 @@ class Contributions:
 
 
 def contributions(
-    scorer: Scorer, rows: Inputs, background: Inputs, permutations: int = 8, seed: int = 0
+    scorer: Scorer,
+    rows: Inputs,
+    background: Inputs,
+    permutations: int = 8,
+    seed: int = 0,
+    wanted: Places | None = None,
 ) -> Contributions:
     """Share the score of each row out among its features, by Shapley values.
 
@@ -54,10 +60,14 @@ def contributions(
     own `pred_contrib` weighs by the rows that reached each node of a tree instead of by a background: it agrees in
     direction and order for strong features, not in value.
 
-    scorer: any model; it is only asked for scores. rows: (n, f). background: some training rows with the same columns,
-    say 16; more is steadier and slower. permutations: orders, an even number from 2; larger is steadier and slower: a
-    row costs permutations × features × background rows to score. seed: of the orders. Raises `DesignError` for another
-    number of orders, `DataError` where the background is empty or has other columns.
+    A fusion of places is shared out as it is: each order has what it gives, from 0 for a row without a place, and a
+    feature that is no order of it has nothing. Where a calibrator reads the sum, each order has its part of the change.
+
+    scorer: any model; it is only asked for scores. rows: (n, f); of a fusion all that stand in one list. background:
+    some training rows with the same columns, say 16; more is steadier and slower. permutations: orders, an even number
+    from 2; larger is steadier and slower: a row costs permutations × features × background rows to score. seed: of the
+    orders. wanted: (m,) the rows to be shared out; nothing: all. Raises `DesignError` for another number of orders,
+    `DataError` where the background is empty or has other columns.
 
     >>> from bottega.design.scorers import HistoricalRate
     >>> from bottega.models.historical_rate import HistoricalRateModel
@@ -72,6 +82,10 @@ def contributions(
     Source: E. Štrumbelj and I. Kononenko, Explaining prediction models (2014); R. Mitchell et al., Sampling
     permutations for Shapley value estimation (2022).
     """
+    fused = scorer.scorer if isinstance(scorer, Corrected) else scorer
+    if isinstance(fused, FusionModel):
+        return _of_places(scorer, fused, rows, slice(None) if wanted is None else wanted)
+    rows = rows if wanted is None else Inputs(rows.names, rows.kinds, rows.values, rows.ids).take(wanted)
     background.expect(rows.names, rows.kinds)
     if not len(background) or set(background.ids) != set(rows.ids):
         found = f"{len(background)} rows, ids {sorted(background.ids)}"
@@ -126,6 +140,23 @@ def load_background(folder: Path) -> Inputs:
     facts = read_facts(folder, "background")
     ids = {name: read_texts(folder, f"ids_{place}") for place, name in enumerate(facts["ids"])}
     return Inputs(facts["names"], facts["kinds"], read_array(folder, "values"), ids)
+
+
+def _of_places(scorer: Scorer, fused: FusionModel, rows: Inputs, wanted: Places | slice) -> Contributions:
+    """What each order gives to the rows that are wanted, of a list of which all rows are there."""
+    names, shares = list(dict.fromkeys([*rows.names, *rows.ids])), fused.shares(rows)[wanted]
+    base, odds = np.zeros(len(shares)), isinstance(scorer, Corrected) and probable(scorer.setting)
+    if isinstance(scorer, Corrected) and odds:
+        own, nothing = (
+            _log_odds(scorer.probability.of(each).astype(np.float64)) for each in (shares.sum(axis=1), base)
+        )
+        total = shares.sum(axis=1, keepdims=True)
+        shares = shares * np.divide((own - nothing)[:, None], total, out=np.zeros_like(total), where=total > 0)
+        base = nothing
+    values = np.zeros((len(shares), len(names)))
+    for order, name in enumerate(fused.setting.over):
+        values[:, names.index(name)] += shares[:, order]
+    return Contributions(names, base, values, "log-odds" if odds else "score")
 
 
 def _log_odds(probability: Array) -> Array:

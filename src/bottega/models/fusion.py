@@ -65,15 +65,19 @@ class FusionModel:
 
     def score(self, inputs: Inputs) -> Scores:
         """The sum over the orders, (n,) float32; 0 for a candidate without a place."""
+        return self.shares(inputs).sum(axis=1).astype(np.float32)
+
+    def shares(self, inputs: Inputs) -> npt.NDArray[np.float64]:
+        """What each order gives to each candidate, (n, orders): weight ÷ (constant + place), 0 without a place."""
         inputs.expect(self.names, self.kinds)
         group = np.zeros(len(inputs), np.int32) if inputs.group is None else inputs.group
-        found = np.zeros(len(inputs))
         weights = self.setting.weights or [1.0] * len(self.setting.over)
-        for name, weight in zip(self.setting.over, weights, strict=True):
+        found = np.zeros((len(inputs), len(weights)))
+        for order, (name, weight) in enumerate(zip(self.setting.over, weights, strict=True)):
             column = inputs.values[:, self.names.index(name)]
             rows = np.flatnonzero(column > 0)  # NaN is not above 0
-            found[rows] += weight / (self.setting.constant + places(group[rows], column[rows]))
-        return found.astype(np.float32)
+            found[rows, order] = weight / (self.setting.constant + places(group[rows], column[rows]))
+        return found
 
     def save(self, folder: Path) -> None:
         """Write the columns that it was fitted on as `fusion.json`."""

@@ -18,7 +18,6 @@ from bottega.features.expressions import evaluate, parse
 from bottega.features.frame import Column, Frame, Values, dictionary, objects
 from bottega.features.stores.memory import MemoryStore
 from bottega.models.contributions import contributions, load_background
-from bottega.models.inputs import Inputs
 from bottega.serving.arrivals import Arriving
 from bottega.serving.asking import Asked, read_request
 from bottega.serving.bundle import Bundle
@@ -287,8 +286,7 @@ class Path:
                 continue
             scorer = self.bundle.champions[ladder].scorer
             inputs = self._reading.inputs(self.bundle.champions[ladder], frame, found.values)
-            alone = Inputs(inputs.names, inputs.kinds, inputs.values, inputs.ids).take(shown)
-            parts = contributions(scorer, alone, load_background(folder))
+            parts = contributions(scorer, inputs, load_background(folder), wanted=shown)
             told[self._titles[ladder]] = [
                 Moved(base, dict(zip(parts.names, values, strict=True)), parts.unit)
                 for base, values in zip(parts.base.tolist(), parts.values.tolist(), strict=True)

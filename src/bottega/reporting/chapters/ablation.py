@@ -33,8 +33,12 @@ def ablation(card: Scorecard) -> list[Block]:
     caption = "Each source and stage taken out once, on the test"
     head = ["path", "part", "result", numbers.title(name), "difference"]
     blocks.append(Grid(caption, head, rows, 3, frozenset({0} if whole is not None else ())))
-    told = "The models were trained with the part, and nothing fills the places that a source leaves free: a part of "
-    return [*blocks, Paragraph(f"{told}little difference may still stand in for another.", quiet=True)]
+    told = (
+        "A source that is taken out brings no candidates and scores none, as one that gives no answer in serving. The "
+        "models were trained with the part, and nothing fills the places that it leaves free: a part of little "
+        "difference may still stand in for another."
+    )
+    return [*blocks, Paragraph(told, quiet=True)]
 
 
 def _earns(row: Removed) -> Words:

@@ -26,8 +26,7 @@ from bottega.models.compression.distill import distill
 from bottega.models.compression.prune import prune
 from bottega.models.compression.quantize import EXAMPLES, quantize
 from bottega.models.inputs import Inputs
-from bottega.models.making import scorer_class
-from bottega.models.probability import Corrected, Probability, gives_chances
+from bottega.models.probability import Corrected, gives_chances
 from bottega.runs.step import Result
 from bottega.runs.steps.examples import Examples, read_examples
 from bottega.runs.steps.features import load
@@ -36,7 +35,17 @@ from bottega.runs.steps.judging import label_of, outcome, rungs_of, told_goals
 from bottega.runs.steps.ladders import Ladder
 from bottega.runs.steps.lessons import CHOICE, FINAL, FITS, Lesson, lesson_of
 from bottega.runs.steps.tabling import WORDS, Table, model_table
-from bottega.runs.steps.training import Trained, among_all, as_shown, calibrated, for_network, save, step_of, unread
+from bottega.runs.steps.training import (
+    Trained,
+    among_all,
+    as_shown,
+    calibrated,
+    for_network,
+    learnt_model,
+    save,
+    step_of,
+    unread,
+)
 from bottega.serving.bundle import read_words
 
 COMPRESSION = "compression.json"
@@ -258,8 +267,7 @@ class _Trial:
         known = read_words(folder / WORDS)  # a warm champion has those of the release it began from
         whole = model_table(self.job, self.made, self.scores, self.features[fit], rows, learnt, known)
         table = whole.without(unread(self.setting))
-        scorer = scorer_class(self.setting).load(folder / "model", self.setting)
-        model = Corrected(scorer, Probability.load(folder / "model"))
+        model = learnt_model(self.setting, folder)
         judged, scores = table.take(lesson.judged), np.load(folder / "scores.npy")
         return Side(fit, self.setting, model, folder / "model", lesson, table, judged, scores)
 

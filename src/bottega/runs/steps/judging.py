@@ -29,6 +29,7 @@ from bottega.files import read_json, write_json
 from bottega.models.probability import probable
 from bottega.runs.step import Result
 from bottega.runs.steps import counting
+from bottega.runs.steps.blind import Blind
 from bottega.runs.steps.examples import Examples, read_examples
 from bottega.runs.steps.features import frame, load
 from bottega.runs.steps.job import Job
@@ -50,6 +51,7 @@ _CODE = (
     "bottega.features",
     "bottega.runs.steps.judging",
     "bottega.runs.steps.parting",
+    "bottega.runs.steps.blind",
     "bottega.runs.steps.path_parts",
     "bottega.runs.steps.reranked",
     "bottega.serving.reranking",
@@ -92,7 +94,8 @@ def evaluate_ladders(
             order = partial(
                 shown_by, rows=rows, chosen=first.rows, outcome=first.outcome, values=values, k=show.k, seed=job.seed
             )
-            served, parts = without(job, first.outcome, champion, masks, order)
+            blind = Blind(job, first.ladder, champion, made, scores, trained, features, first.rows)
+            served, parts = without(job, first.outcome, champion, masks, order, blind)
             found["ablation"] = ablation(first.outcome, served, parts, job.design.evaluation.primary, job.seed)
         found |= {"labels": counting.labels(job, rows, lessons), "position": counting.position(job, rows, lessons)}
         found["categories"] = counting.categories(job, rows, values)

@@ -25,11 +25,13 @@ def without(
     champion: str,
     masks: Mapping[str, np.ndarray],
     order: Callable[..., Rung],
+    blind: Callable[[str], Rung | None] = lambda _: None,
 ) -> tuple[Rung, list[Without]]:
     """Give the order in which the path shows candidates, and what it would be without each source and stage.
 
     masks: source to (m,) rows of the outcome that it finds. order: from stages of re-ranking and a rung to what is
-    shown, of this outcome or another one.
+    shown, of this outcome or another one. blind: gives the champion's scores where a source gives none, as when it is
+    left out of a request; nothing: its scores are no input of the champion.
     """
     stages = [stage for stage in job.design.serving.path if isinstance(stage, get_args(Reranking))]
     ranked = outcome.rung(champion)
@@ -37,8 +39,8 @@ def without(
     parts = []
     for name in masks if len(masks) > 1 else ():
         others = np.any([mask for other, mask in masks.items() if other != name], axis=0)
-        left = replace(outcome, path=outcome.path & others)
-        parts.append(Without("source", name, order(stages, rung=ranked, outcome=left) if stages else served, others))
+        left, rung = replace(outcome, path=outcome.path & others), blind(name) or ranked
+        parts.append(Without("source", name, order(stages, rung=rung, outcome=left) if stages else rung, others))
     if masks:
         plain = as_retrieved(outcome)
         parts.append(Without("stage", f"rank ({champion})", order(stages, rung=plain) if stages else plain))

@@ -22,7 +22,7 @@ from bottega.files import read_json, write_json
 from bottega.models.calibrators import fit_calibrator
 from bottega.models.contributions import drawn, save_background
 from bottega.models.inputs import Inputs
-from bottega.models.making import make_scorer
+from bottega.models.making import make_scorer, scorer_class
 from bottega.models.networks.multi_task_network import MultiTaskModel
 from bottega.models.probability import Corrected, Probability, gives_chances
 from bottega.models.protocols import Scorer
@@ -259,6 +259,11 @@ def save(model: Corrected, folder: Path) -> None:
     """Write a model, and beside its files how its score becomes a probability."""
     model.scorer.save(folder / "model")
     model.probability.save(folder / "model")
+
+
+def learnt_model(setting: Model, folder: Path) -> Corrected:
+    """Read the model of a rung from the folder of its step."""
+    return Corrected(scorer_class(setting).load(folder / "model", setting), Probability.load(folder / "model"))
 
 
 def scoring_ms(model: Scorer, judged: Inputs, candidates: int | None) -> float:

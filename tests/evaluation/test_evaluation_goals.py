@@ -87,10 +87,15 @@ def test_values_and_differences_under_each_view():
         assert {key: row[key] for key in ("value", "low", "high", "n")} == found["ndcg@5"]
     assert [row["view"] for row in rows] == [None, "new items", "new items", None, None]
     assert [row["limit"] for row in rows] == ["at least 0.2", "at least 0.2", "above Rate", "below Rate", "above Trees"]
-    assert [row["met"] for row in rows] == [True, True, True, False, False]
+    assert [row["met"] for row in rows] == [True, True, True, False, None]
     assert 0 < rows[2]["low"] <= rows[2]["value"] <= rows[2]["high"]
-    assert rows[4]["value"] == 0.0
-    assert "itself" in rows[4]["reason"]
+    assert rows[4]["value"] is None
+    assert rows[4]["reason"] == "Trees is the champion itself"
+
+
+def test_nothing_has_gained_on_a_baseline_that_is_served():
+    (row,) = goals(worlds.lists({"Rate": 2.0, "Trees": 0.3}), "Rate", Goal("ndcg@5", above="Rate"))
+    assert (row["met"], row["value"], row["reason"]) == (False, 0.0, "Rate is the champion itself")
 
 
 def test_a_small_difference_is_not_above():

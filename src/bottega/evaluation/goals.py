@@ -25,7 +25,9 @@ def judge_goals(outcome: Outcome, evaluation: Evaluation, champion: Rung | str, 
     `above` and `below` by the interval of the paired difference to the other rung, which is the value then. `clear`
     says whether the whole interval says the same as the value, and is None where the interval decides. `met` is
     false where the metric has no value, as the promise is not shown to hold, and None where a slice or view has no
-    request or no row at all, or too few, so that there is nothing to judge.
+    request or no row at all, or too few, so that there is nothing to judge. A goal against the champion itself is
+    missed where that is the first rung of its ladder, as nothing has gained on the baseline, and is not judged where
+    it is a later one: what is served has nobody to be held against.
 
     outcome: of the test, with a slice for each that a goal names. champion: the rung that is served. seed: of the
     resamples. Raises `DesignError` for an unknown metric, rung, view or slice, with its place in the design.
@@ -54,7 +56,9 @@ def judge_goals(outcome: Outcome, evaluation: Evaluation, champion: Rung | str, 
 def _row(
     outcome: Outcome, rung: Rung, other: Rung | None, goal: Goal, name: str | None, mask: Mask | None, seed: int
 ) -> dict[str, Any]:
-    by = metric(goal.metric)
+    by, itself = metric(goal.metric), f"{rung.name} is the champion itself"
+    if other is rung and next(one for one in outcome.rungs if one.stage == rung.stage) is not rung:
+        return _unjudged(goal, name, itself)
     try:
         if other is None:
             found = estimate(outcome, rung, by, goal.view, mask, seed)
@@ -65,7 +69,7 @@ def _row(
         return {**_unjudged(goal, name, empty or reason(error)), "met": None if empty else False}
     said = {"metric": goal.metric, "slice": name, "view": goal.view}
     row = {**said, **found.to_dict(), "limit": limit_of(goal), "met": met(goal, found), "clear": clear(goal, found)}
-    return row if other is not rung else {**row, "reason": f"{rung.name} is the champion itself"}
+    return row if other is not rung else {**row, "reason": itself}
 
 
 def _unjudged(goal: Goal, name: str | None, why: str) -> dict[str, Any]:

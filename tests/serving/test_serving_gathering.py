@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from threading import Event
+from threading import Barrier, Event, current_thread
+from time import perf_counter
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bottega.errors import ServeError
 from bottega.serving.gathering import Gatherer, in_turn
@@ -62,3 +65,47 @@ def test_a_source_that_fails_is_left_out_and_the_rest_answers(ask: Any, caplog: 
     assert found == {"a": 1, "b": 2}
     assert late == {"away": "left out, index: is not there", "broken": "left out, it failed: ValueError"}
     assert [(one.message, one.exc_info is not None) for one in caplog.records] == [("broken failed", True)]
+
+
+def test_quick_sources_share_a_thread_and_slow_ones_get_their_own(hold: Event) -> None:
+    """Two that wait for each other both answer, from the second request on without a loss of time; quick ones do not
+    take the processor from each other."""
+    gatherer, met = Gatherer(), Barrier(2)
+    names = {name: lambda: current_thread().name for name in "abcd"}
+    assert len(set(gatherer.gather(names, LONG)[0].values())) == 1
+
+    def together() -> int:
+        return met.wait(30) * 0 + 1
+
+    begin = perf_counter()
+    assert gatherer.gather({"left": together, "right": together}, 200) == ({"left": 1, "right": 1}, {})
+    assert gatherer.gather({"left": together, "right": together, "slow": lambda: int(hold.wait())}, 400)[0] == {
+        "left": 1, "right": 1,
+    }  # fmt: skip
+    assert perf_counter() - begin < 20
+
+
+@given(st.lists(st.sampled_from(["quick", "fails", "hangs"]), max_size=6), st.integers(1, 3))
+@settings(max_examples=25, deadline=None)
+def test_who_can_answer_does_and_everybody_is_told_of(kinds: list[str], times: int) -> None:
+    hold, gatherer = Event(), Gatherer()
+
+    def hangs() -> str:
+        hold.wait()
+        return "late"
+
+    def fails() -> str:
+        raise ServeError("index", "is not there", "an index", "look for it")
+
+    jobs = {
+        f"{kind} {place}": {"quick": lambda: "yes", "fails": fails, "hangs": hangs}[kind]
+        for place, kind in enumerate(kinds)
+    }
+    try:
+        for _ in range(times):
+            found, late = gatherer.gather(jobs, 100 if "hangs" in kinds else LONG)
+            assert list(found) == [name for name in jobs if name.startswith("quick")]
+            assert late.keys() == jobs.keys() - found.keys()
+            assert all("is not there" in late[name] for name in late if name.startswith("fails"))
+    finally:
+        hold.set()

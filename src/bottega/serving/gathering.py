@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from functools import partial
-from threading import Lock
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event, Lock
 from time import perf_counter
-from typing import Any, TypeVar
+from typing import Generic, TypeVar
 
 from bottega.errors import ServeError
 
 log = logging.getLogger("bottega.service")
 
 T = TypeVar("T")
-_AT_ONCE = 4  # calls of one source that run at a time: further ones wait for a thread of its own
+_AT_ONCE = 4  # calls of one source that are late at a time: it is not asked then
+_PATIENCE = 4  # a source that takes this part of the time is one that others do not wait behind
+_THREADS = 128  # at most; each source may keep some
 
 
 def in_turn(jobs: Mapping[str, Callable[[], T]]) -> tuple[dict[str, T], dict[str, str]]:
@@ -43,14 +44,17 @@ def _answer(name: str, ask: Callable[[], T], found: dict[str, T], late: dict[str
 
 
 class Gatherer:
-    """Asks sources side by side, each in threads of its own, so that one that hangs holds up no other.
+    """Asks sources within a time; one that hangs holds up neither the others nor who comes next.
 
-    Threads may share it. A call cannot be stopped: one that is late goes on, its answer is thrown away, and a source
-    whose threads are all taken by late ones is not asked until one comes back.
+    Sources are asked one after the other by one thread, since those of this process would only take the processor from
+    each other; who is slow, or was the last time, gets a thread beside it. Threads may share a gatherer. A call cannot
+    be stopped: one that is late goes on, its answer is thrown away, and a source of which several calls are late is not
+    asked until one comes back.
     """
 
     def __init__(self) -> None:
-        self._pools: dict[str, ThreadPoolExecutor] = {}
+        self._threads = ThreadPoolExecutor(_THREADS, "source")
+        self._took: dict[str, float] = {}
         self._late: Counter[str] = Counter()
         self._lock = Lock()
 
@@ -63,36 +67,52 @@ class Gatherer:
         >>> found, late
         ({'a': 1, 'b': 2}, {})
         """
-        begin = perf_counter()
-        asked: dict[str, Future[T]] = {}
-        late: dict[str, str] = {}
-        for name, job in jobs.items():
-            if (pool := self._free(name)) is not None:
-                asked[name] = pool.submit(job)
-            else:
-                late[name] = f"left out, {_AT_ONCE} earlier requests still wait for it"
-        wait(asked.values(), max(0.0, budget_ms / 1e3 - (perf_counter() - begin)))
-        found: dict[str, T] = {}
-        for name, call in asked.items():
-            if not call.done():
-                late[name] = f"left out, not there after {budget_ms:g} ms"
-                if not call.cancel():  # it runs, and goes on
-                    with self._lock:
-                        self._late[name] += 1
-                    call.add_done_callback(partial(self._back, name))
-                continue
-            _answer(name, call.result, found, late)
-        return found, late
-
-    def _free(self, name: str) -> ThreadPoolExecutor | None:
-        """Give the threads of a source; nothing where late calls have taken them all."""
+        end, patience = perf_counter() + budget_ms / 1e3, budget_ms / 1e3 / _PATIENCE
         with self._lock:
-            if self._late[name] >= _AT_ONCE:
-                return None
-            if name not in self._pools:
-                self._pools[name] = ThreadPoolExecutor(_AT_ONCE, "source")
-            return self._pools[name]
-
-    def _back(self, name: str, _: Future[Any]) -> None:
+            full = [name for name in jobs if self._late[name] >= _AT_ONCE]
+        asked = _Round[T]({name: job for name, job in jobs.items() if name not in full})
+        slow = sum(self._took.get(name, 0.0) > patience for name in asked.waiting)
+        for _ in range(min(1 + slow, len(asked.waiting))):
+            self._threads.submit(self._work, asked)
+        while asked.jobs and not asked.done.wait(min(patience, left := max(0.0, end - perf_counter()))) and left:
+            if asked.waiting:
+                self._threads.submit(self._work, asked)
         with self._lock:
-            self._late[name] -= 1
+            asked.open = False
+            self._late.update(asked.running)
+            self._took.update(dict.fromkeys(asked.running, budget_ms))
+        late = dict.fromkeys(full, f"left out, {_AT_ONCE} earlier requests still wait for it")
+        late |= (
+            dict.fromkeys([*asked.running, *asked.waiting], f"left out, not there after {budget_ms:g} ms") | asked.late
+        )
+        return {name: asked.found[name] for name in jobs if name in asked.found}, late
+
+    def _work(self, asked: _Round[T]) -> None:
+        """Ask one source after the other, while there are some and time is left."""
+        while True:
+            with self._lock:
+                if not asked.open or not asked.waiting:
+                    return
+                name = asked.waiting.popleft()
+                asked.running.append(name)
+            begin, found, late = perf_counter(), dict[str, T](), dict[str, str]()
+            _answer(name, asked.jobs[name], found, late)
+            with self._lock:
+                self._took[name] = perf_counter() - begin
+                if not asked.open:  # nobody waits for it any more
+                    self._late[name] -= 1
+                    return
+                asked.running.remove(name)
+                asked.found |= found
+                asked.late |= late
+                if not asked.waiting and not asked.running:
+                    asked.done.set()
+
+
+class _Round(Generic[T]):
+    """One gathering: which sources wait to be asked, which run, and what they said."""
+
+    def __init__(self, jobs: Mapping[str, Callable[[], T]]) -> None:
+        self.jobs, self.waiting, self.running = jobs, deque(jobs), list[str]()
+        self.found, self.late = dict[str, T](), dict[str, str]()
+        self.open, self.done = True, Event()

@@ -72,7 +72,8 @@ design = bt.Design(
             bt.Dense(query="text", over=["title", "text"], k=100),
         ],
         "rank": [
-            bt.Fusion(over=["bm25_score"], name="Words"),
+            # meaning orders what shares no word with the question, and moves nothing that does
+            bt.Fusion(over=["bm25_score", "dense_score"], weights=[1, 0.001], name="Words"),
             bt.Fusion(over=["bm25_score", "dense_score"], weights=[3, 1]),
             bt.Logistic(),
             bt.BoostedTrees(objective="lambdarank", trees=60, leaves=7, min_leaf=50, learning_rate=0.05),

@@ -3,7 +3,8 @@
 A table of ratings of one's own, as CSV or Parquet: who, what, how many points, and when, in the columns of MovieLens
 (`ratings.csv`: userId, movieId, rating, timestamp in seconds) or named user, item, rating and time; and if there is one
 a table of films (`movies` or `films`) with titles and genres. Name their folder with `--data`; without it the design
-runs on the films world. At least 4 points, of 5, is what counts as liked: on another scale change `where`.
+runs on the films world. Four fifths of the highest rating and more is what counts as liked: 4 of 5 stars, 8 of 10
+points, each like where there are likes alone.
 """
 
 import bottega as bt
@@ -39,6 +40,7 @@ design = bt.Design(
                 time="time",
                 time_format="%s",
                 columns=RATINGS,
+                constants={"good": "0.8 * max(rating)"},
                 checks=[bt.NotNull(["user", "item", "rating"]), bt.Range("rating", at_least=0)],
                 licence="Your own; MovieLens: for research, not to be passed on; people are numbers",
             ),
@@ -52,7 +54,7 @@ design = bt.Design(
             requests=bt.Cuts(slices=4),
             catalogue="films",
             newcomers=True,
-            where="rating >= 4",
+            where="rating >= good",
         ),
         labels=[bt.Label("liked", matures_after="30d")],
         split=bt.TimeSplit(test="30d", validate="30d", at_most=0.5),
@@ -66,8 +68,8 @@ design = bt.Design(
             by="item",
             values={
                 "points": "avg(rating)",
-                "liked": "avg(case when rating >= 4 then 1 else 0 end)",
-                "lately": "decayed_sum(case when rating >= 4 then 1 else 0 end, '14d')",
+                "liked": "avg(case when rating >= good then 1 else 0 end)",
+                "lately": "decayed_sum(case when rating >= good then 1 else 0 end, '14d')",
                 "first": "min(time)",
                 "last": "last(time)",
             },
@@ -78,7 +80,7 @@ design = bt.Design(
             by="user",
             values={
                 "points": "avg(rating)",
-                "liked": "avg(case when rating >= 4 then 1 else 0 end)",
+                "liked": "avg(case when rating >= good then 1 else 0 end)",
                 "first": "min(time)",
                 "last": "last(time)",
             },
@@ -92,7 +94,7 @@ design = bt.Design(
                 "days_away": "(epoch(request_time) - epoch(user_last_all)) / 86400",
                 "rising": "item_people_7d / (item_people_30d + 1)",
                 "fading": "item_people_30d / (item_people_90d + 1)",
-                "sure_points": "(item_points_all * item_people_all + 5 * 3.5) / (item_people_all + 5)",
+                "sure_points": "(item_points_all * item_people_all + 5 * user_points_all) / (item_people_all + 5)",
                 "points_for_user": "item_points_all - user_points_all",
             }
         ),
@@ -115,7 +117,11 @@ design = bt.Design(
             ),
         ],
         "rank": [
-            bt.Fusion(over=["als_score", "ease_score"], name="Factors"),
+            bt.Fusion(
+                over=["als_score", "ease_score", "popularity_score"],
+                weights=[1, 1, 0.05],  # popularity orders what the factors cannot tell apart: all, for a newcomer
+                name="Factors",
+            ),
             bt.Logistic(),
             bt.BoostedTrees(objective="lambdarank", trees=100, min_leaf=100, reg=5.0, column_share=0.5),
         ],
@@ -134,7 +140,7 @@ design = bt.Design(
     ),
     serving=bt.Serving(
         path=[
-            bt.Retrieve(k=300, where="coalesce(user_item_ratings_all, 0) = 0"),
+            bt.Retrieve(k=300, where="coalesce(user_item_ratings_all, 0) = 0", budget_ms=25),
             bt.Rank(budget_ms=25),
             bt.Diversify(by=["item_genres"], weight=0.05, first=10),
             bt.Quota(where="coalesce(item_people_all, 0) < 10", at_least=1, first=10, name="a new film"),

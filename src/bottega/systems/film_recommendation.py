@@ -10,12 +10,7 @@ points, each like where there are likes alone.
 import bottega as bt
 
 ITEM = "movieId|item|item_id|product"
-RATINGS = {
-    "user": "userId|user|user_id",
-    "item": ITEM,
-    "rating": "rating",
-    "time": "timestamp|time",
-}
+RATINGS = {"user": "userId|user|user_id", "item": ITEM, "rating": "rating", "time": "timestamp|time"}
 FILMS = {"item": ITEM, "genres": "genres|genre|"}
 
 design = bt.Design(
@@ -117,11 +112,8 @@ design = bt.Design(
             ),
         ],
         "rank": [
-            bt.Fusion(
-                over=["als_score", "ease_score", "popularity_score"],
-                weights=[1, 1, 0.05],  # popularity orders what the factors cannot tell apart: all, for a newcomer
-                name="Factors",
-            ),
+            # popularity orders what the factors cannot tell apart: all films, for a newcomer
+            bt.Fusion(over=["als_score", "ease_score", "popularity_score"], weights=[1, 1, 0.05], name="Factors"),
             bt.Logistic(),
             bt.BoostedTrees(objective="lambdarank", trees=100, min_leaf=100, reg=5.0, column_share=0.5),
         ],

@@ -55,6 +55,11 @@ def test_what_it_prints_is_kept(tmp_path: Path, capfd: pytest.CaptureFixture[str
         ("import bottega as bt\ndesign = bt.Window()", "my_design.py:2", "nothing"),
         ("1 / 0", "my_design.py:1: ZeroDivisionError", "division by zero"),
         ("x = 1", "my_design.py", "no `design`"),
+        ("from bottega.systems import find\na = find('news-feed')\nb = a", "my_design.py", "no `design`, and a and b"),
+        ("\0", "my_design.py", "null bytes"),
+        ("design = None", "my_design.py", "an object of type NoneType"),
+        ("raise KeyboardInterrupt", "my_design.py", "its process ended with"),
+        ("input()", "my_design.py:1: EOFError", "EOF when reading a line"),
         ("design = 7", "my_design.py", "an object of type int"),
         ("import sys\nsys.exit(5)", "my_design.py", "its process ended with 5, without a design"),
         ("import os\nos._exit(0)", "my_design.py", "its process ended with 0, without a design"),
@@ -67,6 +72,36 @@ def test_a_file_that_fails_says_where(tmp_path: Path, source: str, where: str, f
         load_within(written(tmp_path, source))
     assert where in caught.value.where
     assert found in str(caught.value.found)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "found"),
+    [
+        ("d.yaml", b"", "nothing in the file"),
+        ("d.yaml", b"\x97\xff", "unacceptable character"),
+        ("d.yaml", b"a: &a [*a]", "Design has no such field"),
+        ("d.json", b"\xff\xfe", "no UTF-8 at byte 0"),
+        ("d.json", b"[1,2", "Expecting ',' delimiter"),
+        ("d.txt", b"design: 1", "a file ending in '.txt'"),
+        ("d.py", b"\xe9 = 1", "can't decode byte 0xe9"),
+    ],
+)
+def test_what_is_no_text_or_no_design_is_told_by_its_file(
+    tmp_path: Path, name: str, content: bytes, found: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DesignError) as caught:
+        load_within(tmp_path / name)
+    assert caught.value.where.startswith(str(tmp_path / name))
+    assert found in str(caught.value.found)
+    assert "None" not in caught.value.where
+
+
+def test_a_link_to_nothing_is_not_what_was_meant(tmp_path: Path) -> None:
+    (tmp_path / "d.py").symlink_to("gone.py")
+    with pytest.raises(DesignError, match="no such file") as caught:
+        load_within(tmp_path / "d.py")
+    assert caught.value.fix == ""
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,10 @@ def load(path: str | Path) -> Design:
         return _decode(value, str(path))
     if path.suffix in (".yaml", ".yml"):
         try:
-            return _decode(msgspec.yaml.decode(path.read_bytes()), str(path))
+            value = msgspec.yaml.decode(path.read_bytes())
+            if value is None:
+                raise DesignError(str(path), "nothing in the file", "YAML with the fields of a design")
+            return _decode(value, str(path))
         except msgspec.DecodeError as error:
             raise DesignError(str(path), _one_line(error), "YAML with the fields of a design") from None
         except Exception as error:
@@ -106,7 +109,10 @@ def _from_python(path: Path) -> object:
     finally:
         sys.path.pop(0)
     if not hasattr(module, "design"):
-        raise DesignError(str(path), "no `design`", "a file with `design = bt.Design(…)`")
+        others = [name for name, value in vars(module).items() if isinstance(value, Design)]
+        found = f"no `design`, and {' and '.join(others)} beside it" if others else "no `design`"
+        fix = f"design = {others[-1]}" if others else ""
+        raise DesignError(str(path), found, "a file with `design = bt.Design(…)`", fix)
     return module.design
 
 
@@ -164,4 +170,4 @@ def _allowed(message: str) -> str:
 
 def _beside(path: Path) -> str:
     folder = path.parent if path.parent.is_dir() else Path()
-    return nearest(path.name, [item.name for item in folder.iterdir()])
+    return nearest(path.name, [item.name for item in folder.iterdir() if item.exists()])

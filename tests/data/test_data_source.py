@@ -184,7 +184,11 @@ def test_no_row_at_all(tmp_path: Path) -> None:
     [
         ({"time": "invoice_date"}, "data.tables[orders].time", "did you mean 'InvoiceDate'?"),
         ({"created": "Quantiti"}, "data.tables[orders].created", "did you mean 'Quantity'?"),
-        ({"key": ["Quantity", "x"]}, "data.tables[orders].key", ""),
+        (
+            {"key": ["Quantity", "x"]},
+            "data.tables[orders].key",
+            "name yours in columns=…, or begin from this table: bottega new NAME --from orders.parquet",
+        ),
         ({"columns": {"at": "InvoiceDat"}}, "data.tables[orders].columns[at]", "did you mean 'InvoiceDate'?"),
         (
             {"columns": {"at": "InvoiceDate"}, "time": "InvoiceDate"},

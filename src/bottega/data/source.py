@@ -290,6 +290,8 @@ def no_column(
         guess = f"it is renamed here: {theirs[name][0]!r}"
     elif len(names) == 1 and any(mark in names[0] for mark in ";\t|"):
         guess = "the values seem to be separated otherwise: write the file with commas"
+    if not guess and Path(origin).suffix:
+        guess = f"name yours in columns=…, or begin from this table: bottega new NAME --from {origin}"
     return DataError(where, f"column {name!r} is not in {origin}", f"one of {few}", guess)
 
 

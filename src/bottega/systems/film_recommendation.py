@@ -1,16 +1,16 @@
 """Film recommendation: which ten films will this person like that they have not seen yet?
 
 A table of ratings of one's own, as CSV or Parquet: who, what, how many points, and when, in the columns of MovieLens
-(`ratings.csv`: userId, movieId, rating, timestamp in seconds) or named user, item, rating and time; and if there is one
-a table of films (`movies` or `films`) with titles and genres. Name their folder with `--data`; without it the design
-runs on the films world. Four fifths of the highest rating and more is what counts as liked: 4 of 5 stars, 8 of 10
-points, each like where there are likes alone.
+(`ratings.csv`: userId, movieId, rating, timestamp in seconds) or under the names below; and if there is one a table of
+films (`movies` or `films`) with genres. Name their folder with `--data`; without it the design runs on the films world.
+Liked is what has four fifths of the highest rating: 4 of 5 stars, 8 of 10 points, each like where there are no others.
 """
 
 import bottega as bt
 
-ITEM = "movieId|item|item_id|product"
-RATINGS = {"user": "userId|user|user_id", "item": ITEM, "rating": "rating", "time": "timestamp|time"}
+ITEM = "movieId|movie_id|film|item|item_id|product|product_id"
+RATINGS = {"user": "userId|user|user_id|person|customer|customer_id", "item": ITEM}
+RATINGS |= {"rating": "rating|stars|score|points", "time": "timestamp|time|date|rated_at"}
 FILMS = {"item": ITEM, "genres": "genres|genre|"}
 
 design = bt.Design(

@@ -316,3 +316,10 @@ def test_keys_that_are_repeated_are_counted_and_told(fields: dict, expected: int
     assert read_ingested(tmp_path / "in") == found
     assert ("repeated (the last row counts)" in found.told()) == (expected > 0)
     assert found.told().startswith(f"7 offered   {found.accepted} accepted   {found.quarantined} quarantined")
+
+
+def test_lists_and_structures_are_left_in_the_source(tmp_path: Path) -> None:
+    """No part of a design reads them, and no event holds them: a stream of such rows would stand still."""
+    pq.write_table(pa.table({"x": [1, 2], "tags": [["a"], []], "meta": [{"k": 1}, None]}), tmp_path / "t.parquet")
+    assert ingest(bt.Table("t", "t.parquet"), Place(tmp_path), tmp_path / "out").accepted == 2
+    assert pq.read_table(tmp_path / "out" / "accepted.parquet").column_names == ["x"]

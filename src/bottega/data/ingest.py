@@ -78,9 +78,10 @@ def ingest(
     several counts under the first, and its `reason` names all, joined by `; `. Another float that is not finite is null
     in what is accepted, and the text column of a `Range` in numbers becomes numbers there.
 
-    `folder/accepted.parquet`: our columns in the order of arrival, the columns of `time` and `created` as
-    timestamp[us, UTC]. `folder/quarantined.parquet`: the columns as the source has them, and `reason` (`_reason`
-    where the source has one). `folder/ingested.json`: the counts. The same data give the same bytes.
+    `folder/accepted.parquet`: our columns in the order of arrival, but for lists and structures, which no part of a
+    design reads and no event holds; the columns of `time` and `created` as timestamp[us, UTC].
+    `folder/quarantined.parquet`: the columns as the source has them, and `reason` (`_reason` where the source has one).
+    `folder/ingested.json`: the counts. The same data give the same bytes.
 
     table: as the design has it; place: where its source is; text: columns of ids, which CSV must keep as text; so are
     ids that are whole numbers which no float64 holds. labels: columns that may not be infinite, where they are there,
@@ -114,7 +115,7 @@ def ingest(
         bad = rows.slice(0, 0)
     name = "reason" if "reason" not in bad.column_names else "_reason"
     _write(bad.append_column(name, _reasons(refused, ~good)), folder / QUARANTINED)
-    _write(_labelled(_typed(table, rows, times, good), labels), folder / ACCEPTED)
+    _write(_labelled(_flat(_typed(table, rows, times, good)), labels), folder / ACCEPTED)
     result = Ingested(len(good), accepted, len(good) - accepted, reasons, _repeated(table, rows))
     write_json(folder / INGESTED, asdict(result))
     return result
@@ -198,6 +199,10 @@ def _typed(table: Table, rows: pa.Table, times: dict[str, Times], good: NDArray[
             continue
         rows = rows.set_column(place, field.name, new)
     return rows
+
+
+def _flat(rows: pa.Table) -> pa.Table:
+    return rows.select([field.name for field in rows.schema if not pa.types.is_nested(field.type)])
 
 
 def _labelled(rows: pa.Table, labels: Mapping[str, str | None]) -> pa.Table:

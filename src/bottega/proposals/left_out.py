@@ -47,7 +47,7 @@ def _left_out(seen: Seen, used: Collection[str], words: str) -> str:
     if seen.roles.clocks:
         clocks = _listed(seen.roles.clocks)
         parts.append(f"Left out as telling the time once more, and no day comes again: {clocks}.")
-    known.update(used, seen.later[:1], seen.roles.clocks, seen.of_itself, (str(seen.roles.label),))
+    known.update(used, [str(seen.later[0])], seen.roles.clocks, seen.of_itself, (str(seen.roles.label),))
     reasons: dict[str, list[str]] = {}
     for name, column in seen.columns.items():
         if name not in known:

@@ -26,10 +26,14 @@ def new(
             autocompletion=completing.systems,
         ),
     ] = None,
-    time: Annotated[str | None, typer.Option("--time", metavar="COLUMN", help="The time of a row.")] = None,
+    time: Annotated[
+        str | None, typer.Option("--time", metavar="COLUMN", help="The time of a row: dates, or numbers since 1970.")
+    ] = None,
     person: Annotated[str | None, typer.Option("--person", metavar="COLUMN", help="Who asks, or takes.")] = None,
     item: Annotated[str | None, typer.Option("--item", metavar="COLUMN", help="What is shown, taken, judged.")] = None,
-    label: Annotated[str | None, typer.Option("--label", metavar="COLUMN", help="What is to be predicted.")] = None,
+    label: Annotated[
+        str | None, typer.Option("--label", metavar="COLUMN", help="What is to be predicted; COLUMN=VALUE: 1 is VALUE.")
+    ] = None,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where to write it.")] = Path(),
     as_json: Json = False,
     quiet: Quiet = False,

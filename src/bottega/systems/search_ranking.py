@@ -73,7 +73,6 @@ design = bt.Design(
         metrics=["ndcg@5", "mrr"],
         unit="request",
         goals=[
-            bt.Goal("ndcg@10", above="Logistic"),
             bt.Goal("ndcg@10", at_least=0.72),
         ],
         experiment=bt.Experiment("searches that are not typed again", unit="query", minimum_effect=0.01),

@@ -45,7 +45,6 @@ design = bt.Design(
         slices=["label"],
         goals=[
             bt.Goal("map@100", above="RawPixels"),
-            bt.Goal("precision@1", above="RawPixels"),
             bt.Goal("precision@1", at_least=0.8),
             bt.Goal("map@100", at_least=0.7),
         ],

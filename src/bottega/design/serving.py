@@ -32,7 +32,8 @@ class Retrieve(Choice, frozen=True):
     k: int = 400
     """Candidates kept at most, at least 1; larger loses less here and costs more in ranking."""
     budget_ms: float | None = None
-    """Milliseconds that it may take; a retriever that has not answered by then is left out, by name."""
+    """Milliseconds that it may take, above 0; a retriever that has not answered by then is left out, by name. Larger
+    waits longer for slow ones; nothing: one that hangs holds the answer for as long as it likes."""
     merge: Literal["turns", "rrf"] = "turns"
     """How lists become one: `turns` takes the first of each, then the second of each; `rrf` orders by reciprocal rank
     fusion, Σ 1 ÷ (60 + place), so that what several find comes first."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
+from bottega.errors import several as several  # one helper for all rooms, found here among its kind
+
 NONE = "–"
 _TITLES = {
     "ndcg": "NDCG",
@@ -229,15 +231,6 @@ def size(value: float | None) -> str:
         if value >= unit:
             return f"{_fixed(value / unit, 1 if value / unit < 9.95 else 0)} {name}"
     return f"{value:,.0f} bytes"
-
-
-def several(number: float, one: str, many: str = "") -> str:
-    """Write a number with its noun.
-
-    >>> several(1, "goal"), several(2, "entry", "entries")
-    ('1 goal', '2 entries')
-    """
-    return f"{count(number)} {one if number == 1 else many or one + 's'}"
 
 
 def enumerated(names: Iterable[str], last: str = "and") -> str:

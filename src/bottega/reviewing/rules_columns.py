@@ -33,7 +33,8 @@ def longer_than_history(design: Design, seen: Seen | None) -> Iterator[Claim]:
 
     Fix. Windows no longer than the history before the test, or a rate instead of a count.
 
-    Source. E. Breck et al., The ML Test Score: A Rubric for ML Production Readiness, IEEE Big Data 2017.
+    Source. E. Breck et al., The ML Test Score: A Rubric for ML Production Readiness and Technical Debt Reduction, IEEE
+    Big Data 2017, test Monitor 2 (data invariants hold in training and serving inputs).
     """
     for place, feature in enumerate(design.features):
         found = seen.tables.get(feature.table) if seen is not None and isinstance(feature, Window) else None

@@ -74,7 +74,8 @@ def no_quality_goal(design: Design, _: Seen | None) -> Iterator[Claim]:
 
     Fix. `bt.Goal("ndcg@10", above="Popularity")`, which holds the champion against a baseline, or a limit.
 
-    Source. E. Breck et al., The ML Test Score: A Rubric for ML Production Readiness, IEEE Big Data 2017.
+    Source. E. Breck et al., The ML Test Score: A Rubric for ML Production Readiness and Technical Debt Reduction, IEEE
+    Big Data 2017, test Infra 4 (model quality is validated before attempting to serve it).
     """
     asked = [goal.metric.partition("@")[0] for _, goal in goals(design)]
     if all(metric in ("predicted_over_observed", "ece", "ece_plain", "coverage", "gini") for metric in asked):

@@ -34,8 +34,9 @@ def goal_without_watch(design: Design, _: Seen | None) -> Iterator[Claim]:
 
     Fix. `bt.Watch("predicted_over_observed", within=(0.9, 1.1))`
 
-    Source. E. Breck et al., The ML Test Score: A Rubric for ML Production Readiness, IEEE Big Data 2017 (monitoring
-    tests); D. Sculley et al., Hidden Technical Debt in Machine Learning Systems, NeurIPS 2015.
+    Source. E. Breck et al., The ML Test Score: A Rubric for ML Production Readiness and Technical Debt Reduction, IEEE
+    Big Data 2017 (monitoring tests); D. Sculley et al., Hidden Technical Debt in Machine Learning Systems, NeurIPS
+    2015.
     """
     watched = {found.reads for watch in design.monitoring.watches if (found := family(watch.metric)) is not None}
     told: set[str] = set()
@@ -95,7 +96,8 @@ def older_than_tested(design: Design, _: Seen | None) -> Iterator[Claim]:
 
     Fix. Learn again at least as often as the test is long, or test for as long as models serve.
 
-    Source. J. Gama et al., A Survey on Concept Drift Adaptation, ACM Computing Surveys 46(4), 2014.
+    Source. E. Breck et al., The ML Test Score: A Rubric for ML Production Readiness and Technical Debt Reduction, IEEE
+    Big Data 2017, test Model 4 (the impact of model staleness is known).
     """
     retrain, split = design.monitoring.retrain, design.data.split
     if retrain is None or not isinstance(split, TimeSplit) or split.test[4:5] == "-":

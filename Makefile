@@ -3,10 +3,11 @@ PYTHON ?= python3
 VENV ?= .venv
 JOBS ?= 2
 EXTRAS ?= dev,deep
+DATA ?= $(BOTTEGA_DATA)
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal
 
-.PHONY: run test check format docs clean
+.PHONY: run test check format docs readme clean
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "bottega needs Python 3.11 or newer, and $(PYTHON) is " + sys.version.split()[0] + ": make PYTHON=python3.11 …")'
@@ -32,6 +33,9 @@ format: $(VENV)/.ready  ## mend what the style checker can mend by itself
 
 docs: $(VENV)/.ready  ## build the documentation into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+readme: $(VENV)/.ready  ## run the main job on DATA, and put what it prints and draws into the README
+	$(BIN)/python tools/readme_output.py --data '$(DATA)'
 
 clean:  ## remove the environment, the workspace and the built documentation
 	rm -rf $(VENV) .bottega site

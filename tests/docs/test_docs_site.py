@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
 import subprocess
 import sys
@@ -51,3 +52,12 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     assert "&gt;&gt;&gt;" not in re.sub(r"<pre>.*?</pre>", "", serving, flags=re.DOTALL)  # examples are code
     assert "<code>benchmarks/RESULTS.md</code>" in (tmp_path / "site/catalogues.html").read_text()
     assert not (tmp_path / "site/_hooks.py").exists()
+    index = json.loads((tmp_path / "site/search/search_index.json").read_text())["docs"]
+    assert {f"rules/{rule.code}.html" for rule in RULES} <= {entry["location"] for entry in index}
+    assert any("champion" in entry["text"] for entry in index if entry["location"].startswith("semantics.html"))
+    for path in (tmp_path / "site").rglob("*.html"):
+        text = path.read_text()
+        assert len(re.findall(r"<input [^>]*data-md-color-media", text)) == 3  # light, dark, and as the system has it
+        assert not re.search(
+            r"""(?:<script[^>]* src|<link [^>]*rel="(?:stylesheet|preconnect)"[^>]* href)="?https?:""", text
+        )

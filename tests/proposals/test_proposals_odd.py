@@ -76,7 +76,7 @@ def test_ids_that_look_like_times_are_none() -> None:
 
 
 def test_a_column_is_the_time_because_a_person_says_so(tmp_path: Path) -> None:
-    once = pa.array([1_000 * at for at in EPOCH[:3]] * 200)  # neither its name nor its spread speaks of a time
+    once = pa.array([1_000 * at for at in EPOCH[::200]] * 200)  # neither its name nor its spread speaks of a time
     table = shown(b=once)
     assert propose("mine", _written(tmp_path, table)).design.data.tables[0].time is None
     found = propose("mine", tmp_path / "rows.parquet", Roles(time="b")).design.data.tables[0]
@@ -196,6 +196,7 @@ ODD = {
     "scripts": {"价格": RNG.random(N), "цена €": RNG.random(N), 'it\'s "q"': RNG.random(N), "😀\n#": RNG.random(N)},
     "gaps": {f"n{place}": pa.array([1.5 * row if row % 30 == 0 else None for row in range(N)]) for place in range(9)},
     "truth": {"flagged": RNG.random(N) < 0.5, "said": RNG.choice(["Yes", "No"], N)},
+    "halves": {"x": RNG.random(N).astype(np.float16), "": RNG.random(N)},
     "no end": {"until": pa.array(["9999-12-31"] * N)},
 }
 
@@ -232,3 +233,23 @@ def test_a_row_that_is_known_later_counts_from_then_on(tmp_path: Path) -> None:
     holes = [at if place % 50 else None for place, at in enumerate(stored)]
     table = made(tmp_path, shown(time=times(N, 120), stored=holes)).design.data.tables[0]
     assert (table.created, table.available_after) == (None, "180min")
+
+
+def test_a_time_that_spans_too_little_is_left_out(tmp_path: Path) -> None:
+    """A snapshot has one moment for all rows: it is no log."""
+    table = shown(stored=[times(1)[0]] * N)
+    design = made(tmp_path, table).design
+    assert design.data.tables[0].time is None
+    assert not isinstance(design.data.split, bt.TimeSplit)
+    with pytest.raises(DataError, match=r"(?s)--time stored: 'stored' spans 0.0 hours.*a day at least"):
+        propose("mine", tmp_path / "rows.parquet", Roles(time="stored"))
+    far = pa.array([at.replace(year=2150) for at in times(N)])
+    with pytest.raises(DataError, match="'stored' has no time from 1900 to 2099"):
+        propose("mine", _written(tmp_path, shown(stored=far)))
+
+
+def test_equal_rows_are_events_of_their_own_and_it_says_so(tmp_path: Path) -> None:
+    rows = pa.table({"day": DAYS, "plan": ["a", "b"] * (N // 2), "email": ["x", "y"] * (N // 2), "clicked": LABEL})
+    pq.write_table(rows, tmp_path / "rows.parquet")
+    assert list(propose("mine", tmp_path / "rows.parquet").design.silenced) == ["R214"]
+    assert propose("mine", _written(tmp_path, shown(time=times(N, 120)))).design.silenced == {}

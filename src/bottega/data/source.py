@@ -235,7 +235,10 @@ def _file(path: Path, table: Table, as_text: Collection[str]) -> pa.Table:
 
 
 def _plain_types(table: pa.Table) -> pa.Table:
-    """Give categories their values, and all text one type, as long as 2 GiB hold it."""
+    """Give categories their values, all text one type, as long as 2 GiB hold it, and halves of floats, which engines
+    of SQL do not know, the next larger one; a column without a name is called by its place."""
+    if "" in table.column_names:
+        table = table.rename_columns([name or f"column_{place + 1}" for place, name in enumerate(table.column_names)])
     for place, field in enumerate(table.schema):
         column = table.column(place)
         if pa.types.is_dictionary(field.type):
@@ -243,6 +246,8 @@ def _plain_types(table: pa.Table) -> pa.Table:
         large = pa.types.is_large_string(column.type) and column.nbytes < 2**31
         if large or pa.types.is_string_view(column.type):
             column = column.cast(pa.string())
+        if pa.types.is_float16(column.type):
+            column = column.cast(pa.float32())
         if column.type != field.type:
             table = table.set_column(place, field.name, column)
     return table

@@ -23,6 +23,8 @@ class Log:
     peak: float
     gap: float | None
     daily: bool = False
+    span: float = 0.0
+    """Days between the first and the last event, unrounded."""
 
 
 def facts_of(time: NDArray[np.int64], person: NDArray[np.int64] | None) -> Log:
@@ -49,6 +51,7 @@ def facts_of(time: NDArray[np.int64], person: NDArray[np.int64] | None) -> Log:
         requests=round(max(1.0, len(moments) / max(len(pairs), 1)), 1),
         peak=round(max(1.0, float(counts.max() / counts.mean())), 1),
         daily=daily,
+        span=float(np.ptp(time)) / DAY,
         gap=float(np.median(gaps)) if len(gaps) and person is not None else None,
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from bottega.data.keys import combined
-from bottega.design.data import Data, Downsample, Label, PositionFeature
+from bottega.design.data import Data, Downsample, Label, PositionFeature, TimeSplit
 from bottega.design.design import Design
 from bottega.design.evaluation import Evaluation, Goal
 from bottega.design.examples import Logged
@@ -20,12 +20,12 @@ from bottega.design.serving import Candidates, Rank, Serving, Show
 from bottega.design.tables import Allowed, NotNull
 from bottega.errors import DataError
 from bottega.proposals.columns import Column
-from bottega.proposals.facts import DAY, HOUR, span
+from bottega.proposals.facts import DAY, HOUR, Log, span
 from bottega.proposals.left_out import about_table
 from bottega.proposals.logged_features import features_of
 from bottega.proposals.proposal import Proposal, Seen
 from bottega.proposals.scale import experiment_of, traffic_of
-from bottega.proposals.splitting import split_of, tested
+from bottega.proposals.splitting import Split, split_of, tested
 
 MOST = 40  # columns of the request: of a table of a thousand those that tell most alone
 _RARE, _VERY_RARE, _LONG = 0.05, 0.02, 300_000  # shares of positives, and rows
@@ -124,7 +124,7 @@ def logged(seen: Seen, name: str, context: Sequence[str]) -> Proposal:
                 Watch("predicted_over_observed", within=within),
                 Watch(primary, at_least=round(rate, 4)) if rare else Watch(primary, at_most=1.0),
             ],
-            retrain=Retrain(every="7d" if log is None or log.days > 60 else "1d", rollout=[Shadow(), Canary(0.05)]),
+            retrain=Retrain(_again(log, split), rollout=[Shadow(), Canary(0.05)]),
         ),
     )
     return Proposal(design, notes, _told(seen, request))
@@ -178,6 +178,13 @@ def _matures(seen: Seen, label: Column) -> str:
     if microseconds(usual) <= room:
         return usual
     return span(room / DAY) if room >= HOUR else f"{max(1, round(room * 60 / HOUR))}min"
+
+
+def _again(log: Log | None, split: Split) -> str:
+    """Learn anew each week from a long log, each day from a short one, and as often as the test has shown a model to
+    last."""
+    usual = "7d" if log is None or log.days > 60 else "1d"
+    return min(usual, split.test, key=microseconds) if isinstance(split, TimeSplit) else usual
 
 
 def _about_label(seen: Seen, matures: str) -> str:

@@ -70,7 +70,7 @@ class Seen:
     @cached_property
     def log(self) -> Log | None:
         """What its times tell of its traffic; nothing where it has none."""
-        if self.roles.time is None:
+        if self.roles.time is None or not len(self.known):
             return None
         person = self.roles.person
         codes = None if person is None else self.columns[person].codes[self.known]

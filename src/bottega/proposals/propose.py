@@ -8,7 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from msgspec import structs
 
+from bottega.data.keys import combined
 from bottega.data.source import Place, read
 from bottega.design.tables import Table
 from bottega.errors import DataError, several
@@ -24,7 +26,10 @@ from bottega.proposals.roles import Roles, hints, roles_of
 from bottega.reviewing.seen import TELLS
 
 _FEWEST = 50  # rows
+_ROOM = 1.0  # days
+_CELLS = 50_000_000  # of which rows are compared
 _FEW_WORDS = 20  # of a column that is called as a label is
+_REPEATED = {"R214": "Rows that are equal count as events of their own: name event_id where the source repeats them."}
 _UNREAD = ("empty", "other", "bytes")
 
 
@@ -46,14 +51,17 @@ def propose(name: str, path: Path, said: Roles | None = None, say: Callable[[str
     if said is not None and said.time in columns:
         columns[said.time] = as_time(columns[said.time])
     roles = roles_of(list(columns.values()), said)
-    seen = Seen(source.name, path.name, columns, roles)
+    seen = _with_room(Seen(source.name, path.name, columns, roles), said, say)
+    roles = seen.roles
     if roles.label is not None:
         marked = mark(columns[roles.label], roles.positive, str(path))
         seen = replace(seen, columns={**columns, roles.label: marked.column}, marked=marked)
     for line in (*_said(seen), *_no_label(seen)):
         say(line)
     if roles.label is not None:
-        return _labelled(name, seen, say)
+        made = _labelled(name, seen, say)
+        repeated = roles.time is not None and roles.event_id is None and _repeats(table)
+        return replace(made, design=structs.replace(made.design, silenced=_REPEATED)) if repeated else made
     for one in _called_label(seen):
         if one.kind == "text" and one.distinct <= _FEW_WORDS:  # rows of all its words would count as taken
             mark(one, None, str(path))
@@ -61,6 +69,40 @@ def propose(name: str, path: Path, said: Roles | None = None, say: Callable[[str
         return positives(seen, name)
     empty = [column.name for column in columns.values() if column.kind == "empty"]
     raise DataError(str(path), _lacking(roles, empty), "a label, or a time with who took what", _how(roles))
+
+
+def _with_room(seen: Seen, said: Roles | None, say: Callable[[str], None]) -> Seen:
+    """Leave a time out that spans too little to part a log in time, where there is a label: a snapshot has one.
+
+    Errors: `DataError` where a person has named it, and where all of its times are refused.
+    """
+    roles = seen.roles
+    if roles.time is None:
+        return seen
+    column = seen.columns[roles.time]
+    if seen.log is None:
+        found = f"{column.name!r} has no time from 1900 to 2099"
+        raise DataError(seen.source, found, "times of which half at least lie in these years", "--time COLUMN")
+    if seen.log.span >= _ROOM or roles.label is None:
+        return seen
+    found = f"{column.name!r} spans {24 * seen.log.span:.1f} hours"
+    if said is not None and said.time is not None:
+        allowed = "a day at least: to learn from what came before, and to test on what came after"
+        raise DataError(f"--time {said.time}", found, allowed, "a longer table, or no --time")
+    say(f"no time   {found}, too little to part it in time: read without")
+    return replace(seen, roles=replace(roles, time=None, clocks=(), others=(*roles.others, column.name, *roles.clocks)))
+
+
+def _repeats(table: pa.Table) -> bool:
+    """Say whether rows are equal in all columns."""
+    flat = [field.name for field in table.schema if not pa.types.is_nested(field.type)]
+    if table.num_rows * len(flat) > _CELLS:
+        return False
+    whole = [column.combine_chunks().dictionary_encode() for column in table.select(flat).columns]
+    parts = [part if isinstance(part, pa.DictionaryArray) else part.chunk(0) for part in whole]
+    codes = combined((part.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32) + 1,
+                      len(part.dictionary) + 1) for part in parts)  # fmt: skip
+    return len(np.unique(codes)) < table.num_rows
 
 
 def _labelled(name: str, seen: Seen, say: Callable[[str], None]) -> Proposal:

@@ -170,9 +170,9 @@ def _repeated(rows: pa.Table) -> int:
 
     flat = [field.name for field in rows.schema if not pa.types.is_nested(field.type)]
     with duckdb.connect(config={"threads": 2, "autoinstall_known_extensions": "false"}) as engine:
-        engine.register("events", rows.select(flat))
-        names = ", ".join('"' + name.replace('"', '""') + '"' for name in flat)
-        told = engine.sql(f"SELECT count(DISTINCT hash({names})) FROM events").fetchone()
+        names = [f"c{place}" for place in range(len(flat))]  # which SQL takes whatever the columns are called
+        engine.register("events", rows.select(flat).rename_columns(names))
+        told = engine.sql(f"SELECT count(DISTINCT hash({', '.join(names)})) FROM events").fetchone()
     return rows.num_rows - int(told[0]) if told else 0
 
 

@@ -135,7 +135,7 @@ def check_unit(column: pa.ChunkedArray, times: Times, where: str, form: str | No
     column: (n,) as the source has it; times: what was read by `form`. Raises `DataError`, with the form that fits.
     """
     numbers = form in EPOCHS
-    fits = _unit_of(column) if form is None or numbers else None
+    fits = unit_of_column(column) if form is None or numbers else None
     read = times.values[times.valid]
     middle = int(np.median(read)) if len(read) else None
     other = numbers and fits not in (None, form)
@@ -156,8 +156,8 @@ def check_unit(column: pa.ChunkedArray, times: Times, where: str, form: str | No
     )
 
 
-def _unit_of(column: pa.ChunkedArray) -> str | None:
-    """Give the form by which numbers, or texts of digits, lie in our days; nothing: none does."""
+def unit_of_column(column: pa.ChunkedArray) -> str | None:
+    """Give the form by which all numbers (n,), or texts of digits, lie in our days; nothing: none does."""
     kind = column.type
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         found = guess_format(pc.unique(column.drop_null().slice(0, 10_000)).to_pylist()[:2000])
@@ -191,7 +191,7 @@ def year(at: int) -> int:
 
 
 def _form_of_numbers(column: pa.ChunkedArray) -> str:
-    form = _unit_of(column)
+    form = unit_of_column(column)
     if form is not None:
         return f"time_format={form!r}"
     return "time_format='%s' where the numbers are seconds since 1970, 'epoch_ms' for milliseconds"

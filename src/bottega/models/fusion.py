@@ -65,7 +65,8 @@ class FusionModel:
 
     def score(self, inputs: Inputs) -> Scores:
         """The sum over the orders, (n,) float32; 0 for a candidate without a place."""
-        return self.shares(inputs).sum(axis=1).astype(np.float32)
+        found: Scores = self.shares(inputs).sum(axis=1).astype(np.float32)
+        return found
 
     def shares(self, inputs: Inputs) -> npt.NDArray[np.float64]:
         """What each order gives to each candidate, (n, orders): weight ÷ (constant + place), 0 without a place."""

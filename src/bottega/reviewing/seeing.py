@@ -24,6 +24,7 @@ from bottega.runs.runner import Runner
 from bottega.runs.steps.fitting import to_tables, without_missing
 from bottega.runs.steps.job import Job
 from bottega.runs.steps.tables import ingest_tables
+from bottega.runs.steps.units import with_units
 
 SEEN = "seen.json"
 _CODE = ("seeing", "seeing_columns", "seeing_labels", "seeing_splits", "seen", "looking")
@@ -38,6 +39,7 @@ def look(runner: Runner, job: Job, served: Path) -> Seen:
     cannot be read.
     """
     job.design, _ = without_missing(job.design, job.place)
+    job.design, _ = with_units(job.design, job.place)
     ingest_tables(job)
     watched = {"primary": job.design.evaluation.primary, "goals": [goal.metric for goal in job.design.evaluation.goals]}
 

@@ -33,7 +33,7 @@ design = bt.Design(
                 "ratings",
                 "ratings|interactions|events",
                 time="time",
-                time_format="%s",
+                time_format="epoch",
                 columns=RATINGS,
                 constants={"good": "0.8 * max(rating)"},
                 checks=[bt.NotNull(["user", "item", "rating"]), bt.Range("rating", at_least=0)],

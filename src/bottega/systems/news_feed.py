@@ -14,6 +14,7 @@ EVENTS = {
     "content": "contentId|content_id",
     "person": "personId|person_id",
 }
+SIZE = "epoch"  # seconds or milliseconds: the size of the numbers tells
 CONTENTS = {"content": "content_id|contentId", "author": "author|authorPersonId|", "topic": "topic|"}
 CONTENTS |= {"language": "language|lang|", "published_at": "published_at|timestamp|"}
 
@@ -37,12 +38,12 @@ design = bt.Design(
                 "events",
                 "users_interactions|deskdrop/users_interactions|events",
                 time="time",
-                time_format="%s",
+                time_format=SIZE,
                 columns=EVENTS,
                 checks=[bt.NotNull(["person", "content"])],
                 licence="Deskdrop: believed ODbL, people are numbers; the world is our own",
             ),
-            bt.Table("contents", key="content", time="published_at", time_format="%s", columns=CONTENTS, optional=True),
+            bt.Table("contents", key="content", time="published_at", time_format=SIZE, columns=CONTENTS, optional=True),
         ],
         examples=bt.FromPositives(
             "events",

@@ -46,6 +46,7 @@ from bottega.runs.steps.replaying import replay
 from bottega.runs.steps.retrieving import as_inputs, retrieve, score
 from bottega.runs.steps.tables import ingest_tables
 from bottega.runs.steps.training import train
+from bottega.runs.steps.units import with_units
 from bottega.runs.steps.warming import beginnings, data_of, find_starts, warm_of
 from bottega.verbs.finding import check_models, check_seed, find_design, find_place, find_workspace
 from bottega.verbs.world import find_ceiling, gap, sample_place, stand_in, truth_of
@@ -114,7 +115,8 @@ def run(
             told.say(f"    on the tables in {masked(place.warehouse) if place.warehouse else place.folder}")
         found, missing = without_missing(found, place)
         found, uninstalled = without_uninstalled(found)
-        for line in [*missing, *uninstalled]:
+        found, units = with_units(found, place)
+        for line in [*missing, *uninstalled, *units]:
             told.say(f"    {line}")
         job = Job(found, place, runner, seed, models=tuple(models))
         for name, reason in left_out(job).items():

@@ -161,7 +161,7 @@ def test_a_random_split_keeps_requests_whole(make_design, shown: Log) -> None:
         ([bt.Label("bought")], bt.TimeSplit(test="90d"), "data.split", "no example in the training part"),
         ([bt.Label("bought")], bt.GivenSplit("part", test="never"), "data.split", "no example in the test part"),
         ([bt.Label("bought")], bt.GroupSplit(by="usr"), "data.split.by", "no column 'usr'"),
-        ([bt.Label("bought")], bt.GroupSplit(by="one"), "data.split.by", "1 groups"),
+        ([bt.Label("bought")], bt.GroupSplit(by="one"), "data.split.by", "1 group"),
     ],
 )
 def test_what_cannot_be_learnt_from_is_one_error(

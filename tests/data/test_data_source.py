@@ -3,6 +3,7 @@
 import gzip
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -282,3 +283,10 @@ def test_rows_are_numbered_where_nothing_names_them(tmp_path: Path) -> None:
     assert read(table, Place(tmp_path)).to_pylist() == [{"x": 6 + line, "line": line} for line in (1, 2, 3)]
     with pytest.raises(DataError, match=r"(?s)a column 'x' is there already.*a new name"):
         read(bt.Table("t", "*.parquet", row="x"), Place(tmp_path))
+
+
+def test_a_column_without_a_name_and_half_floats_are_read(tmp_path: Path) -> None:
+    halves = pa.array(np.arange(2).astype(np.float16))
+    pq.write_table(pa.table({"a": [1, 2], "": halves}), tmp_path / "t.parquet")
+    found = read(bt.Table("t", "t.parquet"), Place(tmp_path))
+    assert found.schema == pa.schema([("a", pa.int64()), ("column_2", pa.float32())])

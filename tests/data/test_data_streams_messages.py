@@ -269,6 +269,41 @@ def test_unknown_fields_are_ignored_and_counted_each_time() -> None:
         assert len(reader.decode(many, NOW).unknown) == 500
 
 
+def test_a_row_under_the_source_s_names_is_an_event_too() -> None:
+    """As the design and as the source calls its columns, or mixed: the same rows; both for one column: refused."""
+    columns = {"user": "userId|uid", "item": "movieId", "title": "movieId", "stars": "rating|", "time": "timestamp"}
+    table = bt.Table("t", time="time", time_format="%s", columns=columns)
+    kinds = {"user": pa.string(), "item": pa.string(), "title": pa.string(), "stars": pa.int64(), "time": US}
+    reader = decoder(table, **kinds)
+    row = {"user": "5", "item": "7", "title": "7", "stars": 4, "time": 1_000_000_000_000_000}
+    theirs = [
+        {"userId": 5, "movieId": 7, "rating": 4, "timestamp": 1_000_000_000},
+        {"uid": "5", "movieId": 7, "rating": 4.0, "timestamp": 1_000_000_000.0, "user": None, "more": 1},
+        {"user": 5, "movieId": "7", "stars": 4, "time": "2001-09-09T01:46:40Z", "timestamp": None},
+    ]
+    found = reader.decode(messages({"table": "t", **row}, *({"table": "t", **one} for one in theirs)), NOW)
+    assert not found.refused
+    assert found.unknown == Counter({("t", "more"): 1})
+    rows = found.tables["t"].rows.to_pylist()
+    assert rows == [rows[0]] * 4
+    assert found.tables["t"].time.tolist() == [10**15] * 4
+    twice = [{**row, "userId": 6}, {**row, "timestamp": 10**9}, {"userId": 1, "uid": 2}, {"rating": "much"}]
+    refused = reader.decode(messages(*({"table": "t", **one} for one in twice)), NOW).refused
+    assert [one.reason for one in refused] == [
+        "user: given twice, once as userId", "time: given twice, once as timestamp", "user: given twice, once as uid",
+        "stars: not a whole number of 64 bits",
+    ]  # fmt: skip
+
+
+def test_a_name_of_the_source_that_the_design_uses_means_what_it_means_there() -> None:
+    table = bt.Table("t", columns={"user": "id", "id": "row|", "other": "table"})
+    reader = decoder(table, user=pa.string(), id=pa.string(), other=pa.string())
+    rows = reader.decode(messages({"table": "t", "id": "a", "row": None}, {"table": "t", "row": "b"}), NOW).tables["t"]
+    assert rows.rows.to_pylist() == [
+        {"user": None, "id": "a", "other": None}, {"user": None, "id": "b", "other": None}
+    ]  # fmt: skip
+
+
 def test_tables_are_told_apart_and_keep_their_order() -> None:
     tables = [bt.Table("a"), bt.Table("b")]
     reader = Decoder(tables, {name: pa.schema([("x", pa.int64())]) for name in "ab"})

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pyarrow as pa
 
+from bottega.data.streams.shapes import by_source
 from bottega.data.time_text import EPOCHS
 from bottega.design.data import Label
 from bottega.design.part import microseconds
@@ -144,14 +145,18 @@ class Source:
         """Write the table, and the view of its rows: each event once, where events have ids."""
         table, field, name = self.table, self.place.field, quoted(f"source_{self.table.name}")
         fields = {"table": "STRING"} | ({"time": "STRING"} if table.time is not None else {})
-        fields |= {column: "STRING" if self._is_text(column) else _JSON[self._type(column)] for column in self.names}
+        fields |= {
+            name: "STRING" if self._is_text(column) else _JSON[self._type(column)]
+            for column in self.names
+            for name in self._called(column)
+        }
         columns = self.place.columns(fields)
         mine = f"{field('table')} = {literal(table.name)}"
         rows = f"{name}\nWHERE {mine}"
         if table.event_id is not None:
             columns.insert(-1, "`_read` AS PROCTIME()")
             # a row without an id is the first of its own
-            place = f"ROW_NUMBER() OVER (PARTITION BY COALESCE({field(table.event_id)}, UUID()) ORDER BY `_read`)"
+            place = f"ROW_NUMBER() OVER (PARTITION BY COALESCE({self._field(table.event_id)}, UUID()) ORDER BY `_read`)"
             rows = f"(\n  SELECT *, {place} AS `_copy`\n  FROM {name}\n  WHERE {mine}\n)\nWHERE `_copy` = 1"
         options = ",\n".join(f"  {literal(key)} = {literal(value)}" for key, value in self.place.options().items())
         given = {quoted(column): self._read(column) for column in self.names}
@@ -163,12 +168,20 @@ class Source:
             f"CREATE TEMPORARY VIEW {quoted(self.name)} AS\nSELECT\n{listed},\n  `_arrived`\nFROM {rows}",
         ]
 
+    def _called(self, name: str) -> list[str]:
+        """Give the names that a column's field may have: ours, and its source's."""
+        return [name, *(their for their, ours in by_source(self.table, self.schema.names).items() if name in ours)]
+
+    def _field(self, name: str) -> str:
+        fields = [self.place.field(one) for one in self._called(name)]
+        return f"COALESCE({', '.join(fields)})" if len(fields) > 1 else fields[0]
+
     def _is_text(self, name: str) -> bool:
         """Tell whether JSON gives a column as text, whatever it means."""
         return name in self.keys or name in self.shared or name == self.table.event_id
 
     def _read(self, name: str) -> str:
-        kind, value = self._type(name), self.place.field(name)
+        kind, value = self._type(name), self._field(name)
         if kind == "time":
             return self._time(name)
         if kind == "truth":
@@ -178,12 +191,12 @@ class Source:
         return value
 
     def _id(self, name: str) -> str:
-        value = self.place.field(name)
+        value = self._field(name)
         return f"REGEXP_REPLACE({value}, '[.]0+$', '')" if self._type(name) == "number" else value
 
     def _time(self, name: str) -> str:
         """Read a time: whole microseconds since 1970, or ISO 8601 in UTC; whatever else stops the job."""
-        value = self.place.field(name)
+        value = self._field(name)
         if name == self.table.time:
             form = self.table.time_format or ""
             if EPOCHS.get(form, "us") != "us":

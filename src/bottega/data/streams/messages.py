@@ -78,12 +78,13 @@ class _Nobody(msgspec.Struct, tag_field="table", tag=""):
 class Decoder:
     """Turns messages into rows, with the same meaning as `ingest`.
 
-    An event is a JSON object with `table`, optionally `time`, and a field for each column that it fills; null and a
-    field that is not there are the same. Types are those of what the batch accepted: an id may be a number where the
-    column is text, a number that `Range` judges may be text, nothing else changes its type. `time` is text, read as
-    the table's times are, or whole microseconds since 1970 UTC; the column of the table's time may stand there
-    instead. An event without time, or without `created`, has that of its arrival. `Unique`, `MonotoneTime` and
-    repeated event ids need the rows before and are not judged here, nor is the text of times.
+    An event is a JSON object with `table`, optionally `time`, and a field for each column that it fills, by its name in
+    the design or in the table's source, not both; null and a field that is not there are the same. Types are those of
+    what the batch accepted: an id may be a number where the column is text, a number that `Range` judges may be text,
+    nothing else changes its type. `time` is text, read as the table's times are, or whole microseconds since 1970 UTC;
+    the column of the table's time may stand there instead. An event without time, or without `created`, has that of
+    its arrival. `Unique`, `MonotoneTime` and repeated event ids need the rows before and are not judged here, nor is
+    the text of times.
 
     tables: of the design; schemas: of what ingestion accepted of each; ahead: microseconds that a time may lie in
     the future, larger accepts worse clocks; ids: columns that name entities, in which a number may be text.
@@ -168,9 +169,10 @@ class Decoder:
         partition = np.array([message.partition for message in mine], np.int64)
         offset = np.array([message.offset for message in mine], np.int64)
         arrival = np.array([message.time for message in mine], np.int64)
+        twice = shape.renamed(events)
         times = shape.times(events, arrival)
         rows, seen, unfit = shape.columns(events, times)
-        faults = [Refusal("arrival: unknown", arrival == UNKNOWN), *self._late(times, now), *unfit]
+        faults = [Refusal("arrival: unknown", arrival == UNKNOWN), *self._late(times, now), *twice, *unfit]
         bad = _any(faults, len(mine))
         checks = [Refusal(found.reason, found.rows & ~_any(unfit, len(mine))) for found in shape.refusals(seen, times)]
         for at in np.flatnonzero(bad | _any(checks, len(mine))).tolist():

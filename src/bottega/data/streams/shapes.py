@@ -69,6 +69,12 @@ class Shape:
             self._places[str(table.created)] = ("created", moment, "created: not a time")
         for attribute, item in self._fields.items():
             self._places[item.name] = (attribute, item.may_be, item.refusal)
+        self._sources: dict[str, tuple[str, dict[str, str]]] = {}
+        """From the attribute of a source's name to that name, and which attributes stand for which of our columns."""
+        for their, ours in by_source(table, self._names).items():
+            attribute, (target, kind, refusal) = f"s{len(self._sources)}", self._places[ours[0]]
+            self._places[their] = (attribute, moment if target == "at" else kind, refusal)
+            self._sources[attribute] = their, {self._places[our][0]: our for our in ours}
         self.event = self._event()
         """The struct that the JSON decoder makes of an event."""
         none = np.zeros(0, np.int64)
@@ -94,6 +100,19 @@ class Shape:
             except UNREADABLE:
                 reasons.append(refusal)
         return (None if reasons else self.event(**kept)), reasons, others
+
+    def renamed(self, events: list[Any]) -> list[Refusal]:
+        """Bring what events (n,) hold under the source's names under ours; what comes under both does not fit."""
+        twice: dict[str, list[bool]] = {}
+        for attribute, (their, targets) in self._sources.items():
+            for target, our in targets.items():
+                found = twice[f"{our}: given twice, once as {their}"] = [False] * len(events)
+                for place, event in enumerate(events):
+                    if (value := getattr(event, attribute)) is None:
+                        continue
+                    found[place] = getattr(event, target) is not None
+                    setattr(event, target, value)
+        return [Refusal(reason, np.array(found, np.bool_)) for reason, found in twice.items() if any(found)]
 
     def times(self, events: list[Any], arrival: NDArray[np.int64]) -> dict[str, Times]:
         """Read `time` and `created` of events (n,): where there is none, that of the arrival."""
@@ -164,13 +183,30 @@ class Shape:
         try:
             return msgspec.json.decode(raw, type=kind)
         except msgspec.ValidationError:
-            if attribute not in self._fields or not pa.types.is_integer(self._fields[attribute].type):
+            target = next(iter(self._sources[attribute][1])) if attribute in self._sources else attribute
+            if target not in self._fields or not pa.types.is_integer(self._fields[target].type):
                 raise
         number = msgspec.json.decode(raw, type=float)  # 2.0 is a whole number
         return msgspec.convert(int(number) if number.is_integer() else number, kind)
 
     def _table(self, columns: Mapping[str, pa.Array]) -> pa.Table:
         return pa.table([columns[name] for name in self._names], self._names)
+
+
+def by_source(table: Table, names: Collection[str]) -> dict[str, list[str]]:
+    """Give the names that columns have in a table's source, and which of the design's (n,) each stands for.
+
+    A name that the design uses itself means what it means there.
+
+    >>> by_source(Table("t", columns={"user": "userId|uid", "item": "movieId|"}), ["user", "item", "uid"])
+    {'userId': ['user'], 'movieId': ['item']}
+    """
+    found: dict[str, list[str]] = {}
+    for our, theirs in table.columns.items():
+        for their in theirs.split("|") if our in names else ():
+            if their not in ("", "table", "time", *names) and not _ODD.search(their):
+                found.setdefault(their, []).append(our)
+    return found
 
 
 def _check_name(table: Table, name: str) -> None:

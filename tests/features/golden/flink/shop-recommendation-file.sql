@@ -14,7 +14,7 @@ SET 'restart-strategy.failure-rate.delay' = '5 s';
 
 CREATE TABLE `source_orders` (
   `time` BIGINT,
-  `event` ROW<`table` STRING, `time` STRING, `country` STRING, `customer` STRING, `invoice` STRING, `price` DOUBLE, `product` STRING, `quantity` DOUBLE>,
+  `event` ROW<`table` STRING, `time` STRING, `country` STRING, `Country` STRING, `customer` STRING, `CustomerID` STRING, `invoice` STRING, `InvoiceNo` STRING, `price` DOUBLE, `UnitPrice` DOUBLE, `product` STRING, `StockCode` STRING, `quantity` DOUBLE, `Quantity` DOUBLE, `InvoiceDate` STRING>,
   `_arrived` AS TO_TIMESTAMP_LTZ(`time` / 1000, 3),
   WATERMARK FOR `_arrived` AS TO_TIMESTAMP_LTZ(0, 3)
 ) WITH (
@@ -26,13 +26,13 @@ CREATE TABLE `source_orders` (
 
 CREATE TEMPORARY VIEW `events_orders` AS
 SELECT
-  `event`.`country` AS `country`,
-  `event`.`customer` AS `customer`,
-  `event`.`invoice` AS `invoice`,
-  CASE WHEN ABS(`event`.`price`) <= 1.7976931348623157E+308 THEN `event`.`price` END AS `price`,
-  `event`.`product` AS `product`,
-  CASE WHEN ABS(`event`.`quantity`) <= 1.7976931348623157E+308 THEN `event`.`quantity` END AS `quantity`,
-  COALESCE(CASE WHEN `event`.`time` LIKE '____-%' THEN EXTRACT(EPOCH FROM CAST(REPLACE(REGEXP_REPLACE(`event`.`time`, '(Z|[+]00:00)$', ''), 'T', ' ') AS TIMESTAMP(6))) * 1000000 + EXTRACT(MICROSECOND FROM CAST(REPLACE(REGEXP_REPLACE(`event`.`time`, '(Z|[+]00:00)$', ''), 'T', ' ') AS TIMESTAMP(6))) ELSE CAST(`event`.`time` AS BIGINT) END, `time`) AS `time`,
+  COALESCE(`event`.`country`, `event`.`Country`) AS `country`,
+  COALESCE(`event`.`customer`, `event`.`CustomerID`) AS `customer`,
+  COALESCE(`event`.`invoice`, `event`.`InvoiceNo`) AS `invoice`,
+  CASE WHEN ABS(COALESCE(`event`.`price`, `event`.`UnitPrice`)) <= 1.7976931348623157E+308 THEN COALESCE(`event`.`price`, `event`.`UnitPrice`) END AS `price`,
+  COALESCE(`event`.`product`, `event`.`StockCode`) AS `product`,
+  CASE WHEN ABS(COALESCE(`event`.`quantity`, `event`.`Quantity`)) <= 1.7976931348623157E+308 THEN COALESCE(`event`.`quantity`, `event`.`Quantity`) END AS `quantity`,
+  COALESCE(CASE WHEN COALESCE(`event`.`time`, `event`.`InvoiceDate`) LIKE '____-%' THEN EXTRACT(EPOCH FROM CAST(REPLACE(REGEXP_REPLACE(COALESCE(`event`.`time`, `event`.`InvoiceDate`), '(Z|[+]00:00)$', ''), 'T', ' ') AS TIMESTAMP(6))) * 1000000 + EXTRACT(MICROSECOND FROM CAST(REPLACE(REGEXP_REPLACE(COALESCE(`event`.`time`, `event`.`InvoiceDate`), '(Z|[+]00:00)$', ''), 'T', ' ') AS TIMESTAMP(6))) ELSE CAST(COALESCE(`event`.`time`, `event`.`InvoiceDate`) AS BIGINT) END, `time`) AS `time`,
   `time` AS `_arrival`,
   `_arrived`
 FROM `source_orders`

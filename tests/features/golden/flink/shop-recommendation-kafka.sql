@@ -18,11 +18,18 @@ CREATE TABLE `source_orders` (
   `table` STRING,
   `time` STRING,
   `country` STRING,
+  `Country` STRING,
   `customer` STRING,
+  `CustomerID` STRING,
   `invoice` STRING,
+  `InvoiceNo` STRING,
   `price` DOUBLE,
+  `UnitPrice` DOUBLE,
   `product` STRING,
+  `StockCode` STRING,
   `quantity` DOUBLE,
+  `Quantity` DOUBLE,
+  `InvoiceDate` STRING,
   `_arrived` TIMESTAMP_LTZ(3) METADATA FROM 'timestamp',
   WATERMARK FOR `_arrived` AS `_arrived` - INTERVAL '0 00:00:10.001' DAY TO SECOND(3)
 ) WITH (
@@ -36,13 +43,13 @@ CREATE TABLE `source_orders` (
 
 CREATE TEMPORARY VIEW `events_orders` AS
 SELECT
-  `country` AS `country`,
-  `customer` AS `customer`,
-  `invoice` AS `invoice`,
-  CASE WHEN ABS(`price`) <= 1.7976931348623157E+308 THEN `price` END AS `price`,
-  `product` AS `product`,
-  CASE WHEN ABS(`quantity`) <= 1.7976931348623157E+308 THEN `quantity` END AS `quantity`,
-  COALESCE(CASE WHEN `time` LIKE '____-%' THEN EXTRACT(EPOCH FROM CAST(REPLACE(REGEXP_REPLACE(`time`, '(Z|[+]00:00)$', ''), 'T', ' ') AS TIMESTAMP(6))) * 1000000 + EXTRACT(MICROSECOND FROM CAST(REPLACE(REGEXP_REPLACE(`time`, '(Z|[+]00:00)$', ''), 'T', ' ') AS TIMESTAMP(6))) ELSE CAST(`time` AS BIGINT) END, (EXTRACT(EPOCH FROM CAST(`_arrived` AS TIMESTAMP(3))) * 1000000 + EXTRACT(MICROSECOND FROM CAST(`_arrived` AS TIMESTAMP(3))))) AS `time`,
+  COALESCE(`country`, `Country`) AS `country`,
+  COALESCE(`customer`, `CustomerID`) AS `customer`,
+  COALESCE(`invoice`, `InvoiceNo`) AS `invoice`,
+  CASE WHEN ABS(COALESCE(`price`, `UnitPrice`)) <= 1.7976931348623157E+308 THEN COALESCE(`price`, `UnitPrice`) END AS `price`,
+  COALESCE(`product`, `StockCode`) AS `product`,
+  CASE WHEN ABS(COALESCE(`quantity`, `Quantity`)) <= 1.7976931348623157E+308 THEN COALESCE(`quantity`, `Quantity`) END AS `quantity`,
+  COALESCE(CASE WHEN COALESCE(`time`, `InvoiceDate`) LIKE '____-%' THEN EXTRACT(EPOCH FROM CAST(REPLACE(REGEXP_REPLACE(COALESCE(`time`, `InvoiceDate`), '(Z|[+]00:00)$', ''), 'T', ' ') AS TIMESTAMP(6))) * 1000000 + EXTRACT(MICROSECOND FROM CAST(REPLACE(REGEXP_REPLACE(COALESCE(`time`, `InvoiceDate`), '(Z|[+]00:00)$', ''), 'T', ' ') AS TIMESTAMP(6))) ELSE CAST(COALESCE(`time`, `InvoiceDate`) AS BIGINT) END, (EXTRACT(EPOCH FROM CAST(`_arrived` AS TIMESTAMP(3))) * 1000000 + EXTRACT(MICROSECOND FROM CAST(`_arrived` AS TIMESTAMP(3))))) AS `time`,
   (EXTRACT(EPOCH FROM CAST(`_arrived` AS TIMESTAMP(3))) * 1000000 + EXTRACT(MICROSECOND FROM CAST(`_arrived` AS TIMESTAMP(3)))) AS `_arrival`,
   `_arrived`
 FROM `source_orders`

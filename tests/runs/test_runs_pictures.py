@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,11 +23,15 @@ from bottega.errors import BuildError, DataError, DesignError
 from bottega.files import read_json, sha256
 from bottega.metrics import metric
 from bottega.models.images.decoding import decode_one
+from bottega.models.indexes.building import build_index
+from bottega.reporting.chapters.search import held
+from bottega.reporting.search_parts import Search
 from bottega.runs.runner import Runner
 from bottega.runs.steps.job import Job
 from bottega.runs.steps.lessons import CHOICE, FINAL
 from bottega.runs.steps.pictures.asking import asked_by
 from bottega.runs.steps.pictures.encoding import encode_pictures
+from bottega.runs.steps.pictures.indexing import EXACT, called, index_like, make_index
 from bottega.runs.steps.pictures.items import decode_pictures, part_pictures, read_items, refused, with_refused
 from bottega.runs.steps.pictures.judging import evaluate_pictures
 from bottega.runs.steps.pictures.searching import Lists, depth_of, outcome_of, search_all
@@ -170,6 +175,66 @@ def test_the_scorecard_is_what_brute_force_finds(home: Path, tmp_path: Path) -> 
     table = pq.read_table(folder / "predictions.parquet")
     assert set(table.column("question").to_pylist()) == {name for name, row in sound.items() if row["part"] == "test"}
     assert table.column("image").null_count == table.num_rows - 80
+
+
+def test_what_is_served_holds_what_was_held_out_to_judge_with(home: Path, tmp_path: Path) -> None:
+    """Parts drawn by chance: the figures are those of the training's pictures, and the service searches all."""
+    drawn = shapes_world.with_data(shapes_world.design(), split=bt.GivenSplit("fold", otherwise=0.2))
+    kept = bt.SameValue("pictures", column="shape", gallery="training")
+    found, told = [], []
+    for name, one in {"a": drawn, "b": shapes_world.with_data(drawn, examples=kept)}.items():
+        _, card, folder = evaluated(one, home, tmp_path / name)
+        gallery = load_gallery(folder / "gallery", _version(folder))
+        assert len(gallery) == card["search"]["served_items"]
+        found.append([gallery.name(number) for number in range(len(gallery))])
+        told.append(card)
+    assert told[0]["models"][0]["metrics"] == told[1]["models"][0]["metrics"]
+    sound = sorted([*shapes_world.pictures(), "q-nothing"])
+    assert found[0] == sound
+    chance = {name: int.from_bytes(hashlib.sha256(name.encode()).digest()[:7], "big") / 2**56 for name in sound}
+    assert found[1] == [name for name in sound if chance[name] >= 0.2]
+    out = len(sound) - len(found[1])
+    search = [{key: card["search"][key] for key in ("items", "held_out", "left_out")} for card in told]
+    assert search == [
+        {"items": len(found[1]), "held_out": out, "left_out": 0},
+        {"items": len(found[1]), "held_out": 0, "left_out": out},
+    ]
+
+
+def test_the_table_s_own_test_is_not_served_and_what_has_no_part_is(tmp_path: Path) -> None:
+    rows = pq.read_table(_written(tmp_path) / "pictures.parquet").to_pylist()
+    for row in rows:
+        row["part"] = {"p001": None, "p002": "elsewhere"}.get(row["id"] or "", row["part"])
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "pictures.parquet")
+    _, card, folder = evaluated(shapes_world.design(), tmp_path, tmp_path / "w")
+    gallery = load_gallery(folder / "gallery", _version(folder))
+    assert [gallery.number(name) >= 0 for name in ("p000", "p001", "p002", "p004")] == [False, True, False, True]
+    search = card["search"]
+    assert [search[name] for name in ("items", "served_items", "held_out", "left_out")] == [159, 160, 1, 80]
+
+
+def test_an_index_over_more_items_is_of_the_kind_that_was_judged() -> None:
+    vectors = np.random.default_rng(0).normal(size=(1200, 8)).astype(np.float32)
+    stage = bt.Nearest(index=bt.Index(kind="auto"))
+    judged = build_index(bt.Index(kind="hnsw"), np.arange(1000, dtype=np.int32), vectors[:1000])
+    assert called(judged) == "hnsw"
+    assert called(index_like(judged, stage, vectors, vectors[:50], 0)) == "hnsw"
+    few = make_index(bt.Nearest(index=bt.Index(kind="hnsw")), vectors[:90], vectors[:50], 0)
+    assert called(few) == called(index_like(few, bt.Nearest(index=bt.Index(kind="hnsw")), vectors, vectors, 0)) == EXACT
+
+
+@pytest.mark.parametrize(
+    ("counts", "said"),
+    [
+        ({"items": 477}, "477 items searched"),
+        ({"items": 477, "served_items": 592, "held_out": 115},
+         "592 items searched, 115 of them held out when it was judged"),
+        ({"items": 477, "served_items": 477, "left_out": 115},
+         "477 items searched, without the 115 of the test, which are questions alone"),
+    ],
+)  # fmt: skip
+def test_the_report_says_how_many_are_searched(counts: dict[str, int], said: str) -> None:
+    assert held(Search(**counts)) == said
 
 
 def test_codes_are_held_against_all_vectors(home: Path, tmp_path: Path) -> None:

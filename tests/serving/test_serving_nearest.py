@@ -119,6 +119,21 @@ def test_parity_of_the_bundle(floats: tuple[Path, dict[str, Any]], codes: tuple[
         assert parity["mismatches"] == 0
 
 
+@pytest.mark.parametrize("path_", [[bt.Nearest(k=5)], CODES], ids=["floats", "codes"])
+def test_pictures_that_were_held_out_by_chance_are_found_in_the_service(path_: list[Any], tmp_path: Path) -> None:
+    made = shapes_world.design(serving=bt.Serving(path=path_))
+    drawn = shapes_world.with_data(made, split=bt.GivenSplit("fold", otherwise=0.2))  # the table has no such column
+    folder, parity = build(drawn, tmp_path)
+    path = NearestPath(load_pictures(folder, "memory:"))
+    every = shapes_world.pictures()
+    for name in every:
+        answer = path.answer(Request(id=name, k=300))
+        assert answer.degradations == ["k: 240 of 300 found"]
+        assert {item.id for item in answer.items} == {*every, "q-nothing"} - {name}
+    assert parity["compared"] > 145 * 20
+    assert parity["mismatches"] == 0
+
+
 def test_a_known_item_is_left_out_of_its_own_answer(path: NearestPath) -> None:
     for name in list(gallery_of())[:20]:
         assert name not in [item.id for item in path.answer(Request(id=name, k=300)).items]

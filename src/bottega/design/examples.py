@@ -155,4 +155,5 @@ class SameValue(Choice, frozen=True):
     gallery: Literal["auto", "training", "all"] = "auto"
     """What is searched, when it is judged and when it serves: `training` are the items that are learnt from, and the
     others are questions only; `all` is every item but the one that asks, as it must be where parts share no value.
-    `auto`: `training` for a GivenSplit, else `all`."""
+    `auto`: judged by `training` for a GivenSplit, else by `all`; served with all but the test that the table gives,
+    since parts that were drawn are there to judge with alone."""

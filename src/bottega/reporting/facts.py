@@ -8,7 +8,7 @@ from bottega.reporting.chapters.calibration import wrong_slices
 from bottega.reporting.chapters.compression import served
 from bottega.reporting.chapters.models import best_gap
 from bottega.reporting.chapters.rungs import beginnings
-from bottega.reporting.chapters.search import lost
+from bottega.reporting.chapters.search import held, lost
 from bottega.reporting.chapters.search import served as served_by
 from bottega.reporting.chapters.serving import arrived
 from bottega.reporting.doubts import doubts
@@ -102,7 +102,7 @@ def _search(card: Scorecard) -> list[Phrase]:
     found = card.search
     if found is None:
         return []
-    told = [f"{numbers.count(found.items)} items", served_by(found), *lost(found)]
+    told = [held(found), served_by(found), *lost(found)]
     return [(phrase, "" if found.accepted else "bad") for phrase in told if phrase]
 
 

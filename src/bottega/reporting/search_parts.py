@@ -45,7 +45,13 @@ class Search(msgspec.Struct, frozen=True):
     difference: Measured | None = None
     """Of the primary metric on validation, the way that is asked for less comparing all vectors, paired."""
     items: int | None = None
-    """Of the gallery."""
+    """Of the gallery that was judged."""
+    served_items: int | None = None
+    """Of the gallery that is served; nothing: the same."""
+    held_out: int = 0
+    """Of those that are served, how many were not among those that were searched when it was judged."""
+    left_out: int = 0
+    """Of the test, how many are questions alone and are not served."""
     questions: int | None = None
     """Of the test."""
     recall: Measured | None = None

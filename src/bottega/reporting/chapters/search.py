@@ -16,6 +16,7 @@ def search(card: Scorecard) -> list[Block]:
     blocks: list[Block] = [Heading("What the search loses")]
     if told := served(found):
         blocks.append(Notice(found.accepted, f"{numbers.begun(told)}."))
+    blocks.append(Paragraph(f"{numbers.begun(held(found))}.", quiet=True))
     rows: list[list[Words]] = []
     for metric in dict.fromkeys(loss.metric for loss in found.losses):
         for place, loss in enumerate(each for each in found.losses if each.metric == metric):
@@ -29,6 +30,16 @@ def search(card: Scorecard) -> list[Block]:
         told = numbers.share_interval(found.recall.value, found.recall.low, found.recall.high)
         blocks.append(Paragraph(f"The index finds {told} of what comparing all vectors finds."))
     return blocks
+
+
+def held(found: Search) -> str:
+    """Say how many items the service searches, and how many were held out when it was judged."""
+    told = f"{numbers.several(found.items if found.served_items is None else found.served_items, 'item')} searched"
+    if found.held_out:
+        told += f", {numbers.count(found.held_out)} of them held out when it was judged"
+    if found.left_out:
+        told += f", without the {numbers.count(found.left_out)} of the test, which are questions alone"
+    return told
 
 
 def served(found: Search) -> str:

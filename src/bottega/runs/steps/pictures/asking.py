@@ -71,6 +71,24 @@ def judged_lists(job: Job, items: Items, asked: Asked, ways: Ways) -> Outcome:
     return outcome_of(ways, *alike, asked.relevant, entity, slices)
 
 
+def served_by(job: Job, items: Items) -> Places:
+    """Give the places of the items that are searched once the test is read (n,), ascending: those that were searched
+    for it, and all whose part nobody gave, since they were held out to be judged with and for nothing else.
+
+    Parts that the table gives stay as they are: who names a test in a table says which pictures are questions alone, as
+    benchmarks do, and what is served is then what was judged. So does `SameValue(…, gallery="training")`.
+    """
+    spec, split = same_value(job.design), job.design.data.split
+    judged = _searched(job.design, items, TEST)
+    if spec.gallery != "auto":
+        return judged
+    rows = job.log(spec.table).rows
+    if not isinstance(split, GivenSplit) or split.column not in rows.column_names:
+        return np.arange(len(items))
+    without = rows.column(split.column).is_null().to_numpy()[items.row]
+    return np.union1d(judged, np.flatnonzero(without))
+
+
 def _searched(design: Design, items: Items, judged: int) -> Places:
     mode = same_value(design).gallery
     if mode == "auto":

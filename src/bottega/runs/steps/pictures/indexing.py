@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from bottega.design.evaluation import Evaluation
@@ -45,6 +46,19 @@ def make_index(stage: Nearest, vectors: Vectors, queries: Vectors, seed: int) ->
 def exact_index(vectors: Vectors) -> Index:
     """Build an index that compares all vectors (n, d)."""
     return build_index(Setting(kind="exact"), np.arange(len(vectors), dtype=np.int32), vectors)
+
+
+def index_like(judged: Index, stage: Nearest, vectors: Vectors, queries: Vectors, seed: int) -> Index:
+    """Build an index of the kind of one that was judged, over more vectors (n, d): no other kind was held against
+    comparing all."""
+    if (kind := called(judged)) == EXACT:
+        return exact_index(vectors)
+    return make_index(stage if stage.binary else _of_kind(stage, kind), vectors, queries, seed)
+
+
+def _of_kind(stage: Nearest, kind: str) -> Nearest:
+    index = msgspec.structs.replace(stage.index, kind=kind)
+    return msgspec.structs.replace(stage, index=index)
 
 
 def called(index: Index) -> str:

@@ -6,6 +6,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from bottega.data.examples import TEST
 from bottega.data.keys import as_text
 from bottega.design.evaluation import Evaluation
 from bottega.design.models import rung_name
@@ -23,7 +26,7 @@ from bottega.runs.steps.job import Job
 from bottega.runs.steps.judging import plan_of, told_goals
 from bottega.runs.steps.ladders import Ladder
 from bottega.runs.steps.lessons import CHOICE, FINAL, FITS
-from bottega.runs.steps.pictures.asking import Asked, asked_by, judged_lists
+from bottega.runs.steps.pictures.asking import Asked, asked_by, judged_lists, served_by
 from bottega.runs.steps.pictures.encoding import MODEL, Encoded, read_vectors, within_budget
 from bottega.runs.steps.pictures.indexing import (
     EXACT,
@@ -32,12 +35,13 @@ from bottega.runs.steps.pictures.indexing import (
     called,
     contract,
     exact_index,
+    index_like,
     make_index,
     search,
 )
-from bottega.runs.steps.pictures.items import Items, read_items, same_value
+from bottega.runs.steps.pictures.items import Items, of_parts, read_items, same_value
 from bottega.runs.steps.pictures.predictions import write_predictions
-from bottega.runs.steps.pictures.searching import Lists, Vectors, depth_of, perfect, search_all
+from bottega.runs.steps.pictures.searching import Lists, Places, Vectors, depth_of, perfect, search_all
 from bottega.runs.steps.training import TRAINING
 from bottega.serving.gallery import save_gallery, version_of
 from bottega.serving.nearest import GALLERY
@@ -103,7 +107,8 @@ class _Judging:
         if not verdict.accepted:
             index = exact_index(self._vectors(champion.name, FINAL).searched)
         served = champion.name if called(index) == EXACT else way
-        self._save(folder, champion.name, index)
+        among = served_by(job, self.items)
+        self._save(folder, champion.name, index, among)
         write_predictions(job, self.items, self.trials[FINAL].asked, test, folder / "predictions.parquet")
         losses = _losses(test, plan, [champion.name, way] if way != EXACT else [champion.name], self.depth, job.seed)
         return {
@@ -118,8 +123,7 @@ class _Judging:
                 "asked": way,
                 "served": called(index),
                 **asdict(verdict),
-                "items": len(self.trials[FINAL].asked.searched),
-                "questions": len(self.trials[FINAL].asked.queries),
+                **_counts(self.items, self.trials[FINAL].asked, among),
                 "recall": index.facts.get("recall"),
                 "losses": losses,
             },
@@ -164,19 +168,18 @@ class _Judging:
             ways[called(index)] = SEARCH, 0.0, search(index, queries, self.depth, trial.asked.own)
         return judged_lists(self.job, self.items, trial.asked, ways)
 
-    def _save(self, folder: Path, champion: str, index: Index) -> None:
-        held, searched = self.encoded[champion, FINAL], self.trials[FINAL].asked.searched
+    def _save(self, folder: Path, champion: str, index: Index, among: Places) -> None:
+        """Write the gallery that is served. index: as it was judged, and as it is served where no item came since."""
+        held, asked = self.encoded[champion, FINAL], self.trials[FINAL].asked
+        vectors = read_vectors(self.items, held, FINAL, among)
+        if len(among) > len(asked.searched):
+            queries = read_vectors(self.items, held, FINAL, asked.queries)
+            index = index_like(index, self.stage, vectors, queries, self.job.seed)
         spec = same_value(self.job.design)
-        values = as_text(self.job.log(spec.table).column(spec.column)).take(self.items.row[searched])
+        values = as_text(self.job.log(spec.table).column(spec.column)).take(self.items.row[among])
         (folder / GALLERY).mkdir()
-        save_gallery(
-            folder / GALLERY,
-            self.items.ids.take(searched),
-            values,
-            read_vectors(self.items, held, FINAL, searched),
-            index,
-            version_of(held.folder / MODEL),
-        )
+        version = version_of(held.folder / MODEL)
+        save_gallery(folder / GALLERY, self.items.ids.take(among), values, vectors, index, version)
 
     def _training(self) -> dict[str, Any]:
         told = {}
@@ -191,6 +194,18 @@ class _Judging:
 class _Pair:
     queries: Vectors
     searched: Vectors
+
+
+def _counts(items: Items, asked: Asked, among: Places) -> dict[str, int]:
+    """Count the questions, what they search, what is served, what of it was held out then, and what is a question
+    alone."""
+    return {
+        "questions": len(asked.queries),
+        "items": len(asked.searched),
+        "served_items": len(among),
+        "held_out": len(np.setdiff1d(among, asked.searched)),
+        "left_out": len(np.setdiff1d(of_parts(items, TEST), among)),
+    }
 
 
 def _losses(test: Outcome, plan: Evaluation, ways: list[str], depth: int, seed: int) -> list[dict[str, Any]]:

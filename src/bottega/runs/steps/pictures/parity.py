@@ -50,9 +50,8 @@ def check_pictures_parity(
 def _compare(job: Job, decoded: Result, parted: Result, encoded: Encoded, judged: Result, bundle: Result) -> Parity:
     items = read_items(job, decoded, parted)
     (champion,) = read_json(judged.folder / "evaluation.json")["champions"].values()
-    asked = asked_by(job.design, items, FINAL)
-    some = np.unique(np.linspace(0, len(asked.queries) - 1, QUESTIONS).astype(np.int64))
-    queries, own = asked.queries[some], asked.own[some]
+    every = asked_by(job.design, items, FINAL).queries
+    queries = every[np.unique(np.linspace(0, len(every) - 1, QUESTIONS).astype(np.int64))]
     wanted = read_vectors(items, encoded[champion, FINAL], FINAL, queries)
     path = NearestPath(load_pictures(bundle.folder / BUNDLE, "memory:"))
     images = job.log(same_value(job.design).table).column(picture_of(job.design).column)
@@ -65,8 +64,9 @@ def _compare(job: Job, decoded: Result, parted: Result, encoded: Encoded, judged
         counts["vector"] += apart > _TOLERANCE
         if apart > _TOLERANCE:
             worst.append(Mismatch("vector", {"id": name}, None, 0.0, apart))
-        number, score = path.bundle.gallery.find(wanted[row], 1, int(own[row]))
-        request = Request(image=text, k=1) if own[row] < 0 else Request(id=name, k=1)
+        own = path.bundle.gallery.number(name)  # the served gallery may hold what was held out when it was judged
+        number, score = path.bundle.gallery.find(wanted[row], 1, own)
+        request = Request(image=text, k=1) if own < 0 else Request(id=name, k=1)
         item = next(iter(path.answer(request).items), None)
         if item is None or abs(float(item.score or 0) - score[0]) > _TOLERANCE:
             counts["item"] += 1

@@ -97,6 +97,18 @@ def test_scores_are_products_and_what_is_below_is_no_evidence(tmp_path: Path) ->
 
 
 @needs_texts
+def test_what_rounding_leaves_of_nothing_is_no_evidence() -> None:
+    """Texts without a word in common with the request, nor with those that have one, are not brought."""
+    for seed in range(20):
+        draw = np.random.default_rng(seed)
+        words = [["cat", "dog", "sun", "moon"], ["tree", "fish", "bird", "stone"]]
+        model = fitted([" ".join(draw.choice(words[place % 2], 4)) for place in range(5)])
+        evidence = model.ask("", {"text": "cat dog sun moon"})
+        assert set(evidence.best(5).tolist()) <= {0, 2, 4}
+        assert evidence.of(np.array([1, 3], np.int32)).tolist() == [0, 0]
+        assert (evidence.of(np.array([0, 2, 4], np.int32)) > 0).any()
+
+
 def test_prompts_are_the_folders_unless_the_design_says_others(tmp_path: Path) -> None:
     said = {"prompts": {"query": "the dogs ", "document": "in the park: "}}
     graph_folder(tmp_path / "e", files={"config_sentence_transformers.json": said})

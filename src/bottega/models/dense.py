@@ -32,7 +32,10 @@ _MEASURED_ON, _FEWEST = 512, 100  # requests that an index is measured on; with 
 
 
 class NearTexts:
-    """Evidence that is the product of a vector with each item's; 0 or less is none.
+    """Evidence that is the product of a vector with each item's; 0 or less is none, as is what rounding leaves of 0.
+
+    Of two texts that have nothing in common the product is not 0 but what 32-bit numbers leave of it: up to
+    size · 2⁻²³ · |vector|², an item's vector being about as long as the request's. What is smaller is 0.
 
     number: (items,) the code of each item in the index. place: (items,) the item of each code there. vector: (size,) of
     the request; zeros: there is no evidence.
@@ -40,6 +43,7 @@ class NearTexts:
 
     def __init__(self, index: VectorIndex, number: Codes, place: Codes, vector: Vectors) -> None:
         self._index, self._number, self._place, self._vector = index, number, place, vector
+        self._least = len(vector) * float(np.finfo(np.float32).eps) * float(vector @ vector)
 
     def best(self, k: int, leave_out: Codes | None = None) -> Codes:
         """The codes of the k items with the largest products above 0, best first, as far as the index finds them."""
@@ -47,7 +51,8 @@ class NearTexts:
             return np.zeros(0, np.int32)
         out = None if leave_out is None else self._number[leave_out]
         found, products = best_known(self._index, self._vector, k, len(self._number), out)
-        codes, products = self._place[found[products > 0]], products[products > 0]
+        there = self._certain(products) > 0
+        codes, products = self._place[found[there]], products[there]
         best: Codes = codes[np.lexsort((codes, -products))]
         return best
 
@@ -55,8 +60,11 @@ class NearTexts:
         """The product with each item, (n,); 0 for −1."""
         known = np.flatnonzero(codes >= 0)
         found = np.zeros(len(codes), np.float32)
-        found[known] = self._index.products(self._vector, self._number[codes[known]])
+        found[known] = self._certain(self._index.products(self._vector, self._number[codes[known]]))
         return found
+
+    def _certain(self, products: Scores) -> Scores:
+        return np.where(np.abs(products) < self._least, np.float32(0), products)
 
 
 class DenseModel:

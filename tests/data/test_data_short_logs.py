@@ -19,7 +19,7 @@ from bottega.data.examples import TEST, TRAIN, UNUSED, VALIDATE
 from bottega.data.ingest import ingest, read_log
 from bottega.data.log import Log
 from bottega.data.source import Place
-from bottega.errors import DesignError
+from bottega.errors import DataError, DesignError
 from bottega.systems import document_search, film_recommendation, news_feed, shop_recommendation
 from bottega.worlds.feed import FeedWorld
 
@@ -29,9 +29,9 @@ MAY = 0.5
 """The share of the log that the feed's split may take."""
 
 
-def hourly(days: float, begin: int = 0) -> Log:
-    """A log in which somebody new reads something every hour."""
-    time = begin + np.arange(0, round(days * DAY), HOUR)
+def hourly(days: float, begin: int = 0, every: int = HOUR) -> Log:
+    """A log in which somebody new reads something every hour, or as often as is said."""
+    time = begin + np.arange(0, round(days * DAY), every)
     rows = pa.table({"person": [f"p{at}" for at in time.tolist()], "content": ["c"] * len(time)})
     return Log("events", rows, time, time)
 
@@ -85,6 +85,39 @@ def test_films_of_any_length_have_a_slice_to_learn_from(days: float, begin: int)
     assert any(cut.part == TRAIN for cut in found)
     assert all(one.until <= other.at for one, other in pairwise(found[-3:]))
     assert found[-1].until <= last_midnight(log)
+
+
+@settings(max_examples=30)
+@given(hours=st.integers(1, 80), begin=st.integers(0, 23))
+def test_a_log_of_few_hours_has_a_split_that_fits_or_says_how_long_it_must_be(hours: int, begin: int) -> None:
+    """Two dates are enough, wherever in them the log begins; one is not, since the test takes a whole day."""
+    log = hourly(hours / 24, 20_000 * DAY + begin * HOUR, HOUR // 60)
+    ratings = Log("ratings", log.rows.rename_columns(["user", "item"]), log.time, log.known)
+    if begin + hours <= 24:
+        for design, one in ((film_recommendation.design, ratings), (news_feed.design, log)):
+            with pytest.raises(DataError, match="a log of 2d or more") as caught:
+                shortened(design, one)
+            assert caught.value.where == "data.split"
+        return
+    films, told = shortened(film_recommendation.design, ratings)
+    assert f"horizon {films.data.examples.horizon}" in told[0]  # type: ignore[union-attr]
+    assert {cut.part for cut in cuts(films, ratings)} == {TRAIN, VALIDATE, TEST}
+    part = each(shortened(news_feed.design, log)[0], log).part
+    assert set(part.tolist()) >= {TRAIN, VALIDATE, TEST}
+
+
+def test_what_cannot_shrink_counts_in_the_length_that_is_asked_for() -> None:
+    data = film_recommendation.design.data
+    split = msgspec.structs.replace(data.split, embargo="4d")
+    design = msgspec.structs.replace(film_recommendation.design, data=msgspec.structs.replace(data, split=split))
+    for days, fits in ((9, False), (10, True)):
+        log = hourly(days)
+        log = Log("ratings", log.rows.rename_columns(["user", "item"]), log.time, log.known)
+        if fits:
+            assert cuts(shortened(design, log)[0], log)[0].part == TRAIN
+        else:
+            with pytest.raises(DataError, match="a log of 10d or more"):
+                shortened(design, log)
 
 
 def test_an_embargo_does_not_shrink_and_what_calibrates_does() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -10,7 +11,7 @@ import numpy as np
 from bottega.data.examples import TEST, TRAIN, VALIDATE
 from bottega.data.log import Log
 from bottega.data.times import iso, moment
-from bottega.design.data import TimeSplit
+from bottega.design.data import Label, TimeSplit
 from bottega.design.design import Design
 from bottega.design.examples import Cuts, Each, FromPositives
 from bottega.design.part import microseconds
@@ -54,27 +55,54 @@ def shortened(design: Design, log: Log) -> tuple[Design, list[str]]:
 
     With L the days of the log, its first and last one counted whole, and s = at_most · L ÷ (test + validate): where
     s < 1, the test, in whole days and at least one, validation, what calibrators learn on, and the warm-up of `Each`
-    become s times as long; so does the horizon of examples at `Cuts`, with the labels that are final when it ends. An
-    embargo stays, since labels mature no faster. It is wrong for a log under three days, of which the test takes one
-    whole, and where few days are of one kind: validation may be a weekend; a shorter horizon finds fewer positives.
+    become s times as long; so does the horizon of examples at `Cuts`, with the labels that are final when it ends. All
+    but the test are halved on until events stand before the end of what is learnt from and in validation, as the
+    test's whole day may be half of a log; at last the test is one day. An embargo stays, since labels mature no faster.
+    It is wrong where few days are of one kind: validation may be a weekend; a shorter horizon finds fewer positives.
 
-    log: of the examples' table.
+    log: of the examples' table. Raises `DataError` where no length fits, and says how long the log must be.
     """
-    split, examples = design.data.split, design.data.examples
+    split = design.data.split
     if not isinstance(split, TimeSplit) or split.at_most is None or split.validate is None or log.time is None:
         return design, []
     length = last_midnight(log) - int(log.time.min()) // DAY * DAY
     share = split.at_most * length / (microseconds(split.test) + microseconds(split.validate))
     if share >= 1:
         return design, []
+    test = max(int(share * microseconds(split.test) // DAY), 1) * DAY
+    days = f"{log.name}: {length // DAY} {'days are' if length > DAY else 'day is'} few for the split, it is shortened"
+    least = 0
+    for span in dict.fromkeys((test, DAY)):
+        for halved in range(_HALVED):
+            shorter, told = _scaled(design, split, share / 2**halved, _days(span))
+            if (needed := _needed(shorter, log)) is None:
+                return shorter, [f"{days}: {told}"]
+            least, begin, end = needed
+            if log.usable(least).any() and ((log.time >= begin) & (log.time < end)).any():
+                return shorter, [f"{days}: {told}"]
+    whole = _days(-((least - 1 - last_midnight(log)) // DAY) * DAY)
+    raise DataError(
+        "data.split",
+        f"{log.name} has events from {iso(int(log.time.min()))} to {iso(log.end() - 1)}: the test takes the part from "
+        f"{iso(last_midnight(log) - DAY)}, and too little is left before it, however short the split is made",
+        f"events before {iso(least)} and from then to the test: a log of {whole} or more, its first day counted whole",
+        "a longer log",
+    )
+
+
+_HALVED = 8  # times, the shortest spans being some minutes
+
+
+def _scaled(design: Design, split: TimeSplit, share: float, test: str) -> tuple[Design, str]:
+    """Give the design with the spans of its split `share` times as long, but for the test; and say what they are."""
 
     def less(span: str) -> str:
-        return _days(round(share * microseconds(span) / DAY, 3) * DAY)
+        scaled = round(share * microseconds(span) / DAY, 3)
+        return _days((scaled or (0.001 if microseconds(span) else 0)) * DAY)
 
-    test = _days(max(int(share * microseconds(split.test) // DAY), 1) * DAY)
+    examples, replace = design.data.examples, msgspec.structs.replace
     calibrate = None if split.calibrate is None else less(split.calibrate)
-    replace = msgspec.structs.replace
-    shorter = replace(split, test=test, validate=less(split.validate), calibrate=calibrate)
+    shorter = replace(split, test=test, validate=less(str(split.validate)), calibrate=calibrate)
     told = f"test {shorter.test}, validate {shorter.validate}"
     if isinstance(examples, FromPositives) and isinstance(examples.requests, Each):
         requests = replace(examples.requests, warm_up=less(examples.requests.warm_up))
@@ -89,10 +117,33 @@ def shortened(design: Design, log: Log) -> tuple[Design, list[str]]:
         ]
         examples = replace(examples, horizon=horizon, requests=replace(examples.requests, every=every))
         shorter = replace(shorter, validate=max(shorter.validate or horizon, horizon, key=microseconds))
-        told += f", horizon {horizon}"
-    data = replace(design.data, split=shorter, examples=examples, labels=labels)
-    days = f"{log.name}: {length // DAY} days are few for the split, it is shortened"
-    return replace(design, data=data), [f"{days}: {told}"]
+        told = f"test {shorter.test}, validate {shorter.validate}, horizon {horizon}"
+    return replace(design, data=replace(design.data, split=shorter, examples=examples, labels=labels)), told
+
+
+def _needed(design: Design, log: Log) -> tuple[int, int, int] | None:
+    """Give the moment before which there must be events, of the newest training slice or of the end of training without
+    its warm-up, and between which two there must be some for validation; nothing where examples are made otherwise."""
+    split, examples = design.data.split, design.data.examples
+    if not isinstance(split, TimeSplit) or not isinstance(examples, FromPositives):
+        return None
+    test, length = begin_of_test(split, log), microseconds(split.validate or examples.horizon)
+    if isinstance(examples.requests, Each):
+        _, gap = waits(design, split, examples, design.data.labels[:1])
+        validate = test - gap - length
+        return validate - gap - microseconds(examples.requests.warm_up), validate, test - gap
+    _, gap = waits(design, split, examples, design.data.labels)
+    validate = test - max(length, gap)
+    return validate - gap, validate, validate + microseconds(examples.horizon)
+
+
+def waits(design: Design, split: TimeSplit, examples: FromPositives, labels: Sequence[Label]) -> tuple[int, int]:
+    """Give how long after a request its labels are final, and the gap between two parts, in microseconds."""
+    horizon = microseconds(examples.horizon)
+    maturity = max(horizon, *(microseconds(label.matures_after) for label in labels))
+    table = next(table for table in design.data.tables if table.name == examples.table)
+    late = maturity + microseconds(table.available_after)
+    return maturity, max(horizon, late if split.embargo is None else microseconds(split.embargo))
 
 
 def cuts(design: Design, log: Log) -> list[Cut]:
@@ -119,10 +170,7 @@ def cuts(design: Design, log: Log) -> list[Cut]:
             "FromPositives at Cuts, and TimeSplit",
         )
     horizon = microseconds(examples.horizon)
-    maturity = max(horizon, *(microseconds(label.matures_after) for label in design.data.labels))
-    table = next(table for table in design.data.tables if table.name == examples.table)
-    late = maturity + microseconds(table.available_after)
-    gap = max(horizon, late if split.embargo is None else microseconds(split.embargo))
+    maturity, gap = waits(design, split, examples, design.data.labels)
     test = begin_of_test(split, log)
     whole = last_midnight(log)
     if test + maturity > whole:

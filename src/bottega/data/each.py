@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from bottega.data.cuts import FOREVER, begin_of_test
+from bottega.data.cuts import FOREVER, begin_of_test, waits
 from bottega.data.examples import TEST, TRAIN, UNUSED, VALIDATE, Requests
 from bottega.data.keys import as_text, encode, identifiers
 from bottega.data.log import Log
@@ -52,7 +52,8 @@ def each(design: Design, log: Log) -> Requests:
     row = order[np.sort(np.unique(pair, return_index=True)[1])]  # the first of each pair
     time, known = log.time[row], (log.time if log.known is None else log.known)[row]
     horizon = microseconds(examples.horizon)
-    part, borders = _parts(examples.requests, split, design, log, time, horizon)
+    gaps = waits(design, split, examples, design.data.labels[:1])  # of further labels some are not known
+    part, borders = _parts(examples.requests, split, log, time, gaps)
     known_by = np.array([*borders, FOREVER, FOREVER])[part]
     asks = (part != UNUSED) & (known <= known_by)
     if not examples.newcomers:
@@ -84,13 +85,10 @@ def _since(log: Log, person: NDArray[np.int32], item: NDArray[np.int32]) -> NDAr
 
 
 def _parts(
-    requests: Each, split: TimeSplit, design: Design, log: Log, time: NDArray[np.int64], horizon: int
+    requests: Each, split: TimeSplit, log: Log, time: NDArray[np.int64], gaps: tuple[int, int]
 ) -> tuple[NDArray[np.int8], tuple[int, int]]:
-    """Give the part of each row (n,), and when validation and the test begin."""
-    maturity = max(horizon, microseconds(design.data.labels[0].matures_after))  # of further labels some are not known
-    table = next(table for table in design.data.tables if table.name == log.name)
-    late = maturity + microseconds(table.available_after)
-    gap = max(horizon, late if split.embargo is None else microseconds(split.embargo))
+    """Give the part of each row (n,), and when validation and the test begin. gaps: what `waits` gives."""
+    maturity, gap = gaps
     test = begin_of_test(split, log)
     length = log.end() - test if split.validate is None else microseconds(split.validate)
     validate = test - gap - length

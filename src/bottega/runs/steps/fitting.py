@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from importlib.util import find_spec
 
 import msgspec
@@ -20,6 +20,7 @@ from bottega.design.models import Model, rung_name, texts_read
 from bottega.design.retrievers import TwoTower
 from bottega.design.scorers import MultiTask
 from bottega.design.serving import Candidates, Retrieve
+from bottega.design.tables import Table
 from bottega.errors import DataError
 from bottega.features.batch import names, needs, parsed_once, score_name
 from bottega.runs.steps.constants import with_constants
@@ -130,9 +131,7 @@ def without_missing(design: Design, place: Place) -> tuple[Design, list[str]]:
     if isinstance(examples, FromPositives) and examples.catalogue in missing:
         examples = replace(examples, catalogue=None)
     tables = [
-        replace(table, time=None if table.time in lacking.get(table.name, ()) else table.time)
-        for table in design.data.tables
-        if table.name not in missing
+        _without_times(table, lacking.get(table.name, ())) for table in design.data.tables if table.name not in missing
     ]
     found = replace(
         design,
@@ -154,14 +153,17 @@ def _lacking(design: Design, place: Place, missing: Sequence[str]) -> dict[str, 
     found: dict[str, set[str]] = {}
     for table in design.data.tables:
         may = {our for our, theirs in table.columns.items() if theirs.endswith("|")}
-        if (
-            table.optional
-            and may
-            and table.name not in missing
-            and (lost := may - set(read(table, place).column_names))
-        ):
+        if not (table.optional and may) or table.name in missing:
+            continue
+        if lost := may - set(read(_without_times(table, may), place).column_names):
             found[table.name] = lost
     return found
+
+
+def _without_times(table: Table, lost: Collection[str]) -> Table:
+    """Give a table whose times are none of these columns."""
+    kept = {name: None if getattr(table, name) in lost else getattr(table, name) for name in ("time", "created")}
+    return msgspec.structs.replace(table, **kept)
 
 
 def _without_texts(

@@ -104,6 +104,40 @@ def test_categories_become_plain_columns(tmp_path: Path) -> None:
         assert read(orders(), Place(tmp_path)).schema.field("x").type == pa.string()
 
 
+def test_a_folder_of_pictures_has_a_folder_for_each_label(tmp_path: Path) -> None:
+    held = {"shoe/1.png": b"a", "shoe/2.JPG": b"", "bag/1.png": b"not a picture", "shoe/notes.txt": b"x"}
+    held |= {"shoe/.hidden.png": b"x", "_old/1.png": b"x", ".git/1.png": b"x", "empty/notes.txt": b"x"}
+    for name, body in held.items():
+        (tmp_path / "pictures" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "pictures" / name).write_bytes(body)
+    rows = [
+        {"id": "bag/1.png", "image": b"not a picture", "kind": "bag"},
+        {"id": "shoe/1.png", "image": b"a", "kind": "shoe"},
+        {"id": "shoe/2.JPG", "image": b"", "kind": "shoe"},
+    ]
+    table = bt.Table("pictures", columns={"kind": "label"}, key="id")
+    before = fingerprint(table, Place(tmp_path))
+    for source in ("pictures", "none|pictures", "pictures/[bs]*/[0-9]*"):
+        named = bt.Table("pictures", source, columns={"kind": "label"}, key="id")
+        assert read(named, Place(tmp_path)).to_pylist() == rows
+    (tmp_path / "pictures" / "beside.gif").write_bytes(b"b")
+    assert {"id": "beside.gif", "image": b"b", "kind": None} in read(table, Place(tmp_path)).to_pylist()
+    assert fingerprint(table, Place(tmp_path)) != before
+    pq.write_table(pa.table({"id": ["t"], "label": ["x"]}), tmp_path / "pictures" / "table.parquet")
+    assert read(table, Place(tmp_path)).to_pylist() == [{"id": "t", "kind": "x"}]  # a table there goes before pictures
+
+
+def test_a_folder_of_pictures_without_labels_is_named_with_the_way_out(tmp_path: Path) -> None:
+    (tmp_path / "pictures").mkdir()
+    for name in ("1.png", "2.png", "notes.txt"):
+        (tmp_path / "pictures" / name).write_bytes(b"x")
+    error = refused(tmp_path, bt.Table("pictures", "pictures|fashion_mnist"))
+    assert "'pictures'" in error.found
+    assert "holds 2 .png and 1 .txt" in error.found
+    assert "pictures/LABEL/NAME.png" in error.allowed
+    assert "a folder for each label, or their bytes into a column of Parquet" in error.fix
+
+
 def test_a_missing_file_is_guessed(tmp_path: Path) -> None:
     (tmp_path / "shop").mkdir()
     (tmp_path / "shop/orders.csv").write_text(CSV)

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from bottega.data import idx, svmlight
 from bottega.data.csv_files import read_csv
 from bottega.data.lines import read_json_lines, read_tsv
+from bottega.data.picture_files import ENDINGS, pictures_in, read_pictures, told_of
 from bottega.data.warehouse import read_warehouse
 from bottega.design.tables import Pattern, Table
 from bottega.errors import DataError, nearest
@@ -28,6 +29,7 @@ _ENDINGS = {
     "idx": ("-idx3-ubyte", "-idx3-ubyte.gz", ".idx3-ubyte", ".idx3-ubyte.gz"),
 }
 _KINDS = tuple(ending for endings in _ENDINGS.values() for ending in endings)
+_PICTURES = "pictures"
 _LINES = {"tsv": read_tsv, "jsonl": read_json_lines}
 _SHOWN = 12  # names in a message
 
@@ -51,7 +53,8 @@ def read(table: Table, place: Place, text: Collection[str] = ()) -> pa.Table:
     the others are inferred (see `read_csv`), over all files together: where files disagree, numbers become floats and
     all else text. Times of CSV files stay text until ingestion reads them. Parquet keeps its types. `read_json_lines`
     and `read_tsv` say how collections of documents are read, `read_svmlight` and `read_idx` which columns ranking sets
-    and pictures have. A name of a table's columns that ends in `|` may be missing: there is no such column then.
+    and pictures have, `read_pictures` those of a folder of pictures. A name of a table's columns that ends in `|` may
+    be missing: there is no such column then.
 
     text: further columns, by our names, that CSV must not turn into numbers.
     Gives (n,) rows with all columns of the source, and `row` where the table asks for it. Raises `DataError`: no such
@@ -111,7 +114,8 @@ def files(table: Table, place: Place) -> list[Path]:
     """Give the files of a table, sorted by name: of a file, a folder, a glob, or a name without its suffix.
 
     A name without suffix takes the first that is there of `.parquet`, `.pq`, `.csv`, `.csv.gz` and the others. A folder
-    gives its files of these kinds, but none that begins with `_` or a dot. Of several sources, parted by `|`, the first
+    gives its files of these kinds, but none that begins with `_` or a dot; one without any, in which folders hold
+    pictures, gives these. Of several sources, parted by `|`, the first
     counts that has a file. Files that tell something about the rows of another, such as labels of pictures, are none of
     a table's own.
     """
@@ -141,8 +145,12 @@ def _there(source: str, folder: Path, table: Table) -> list[Path]:
     if path.is_file():
         return [path]
     if path.is_dir():
-        held = [item for item in path.iterdir() if _kind(item) and item.is_file() and item.name[0] not in "._"]
-        return [item for item in held if _kind(item) == table.format] or held
+        held = [
+            item
+            for item in path.iterdir()
+            if _kind(item) not in (None, _PICTURES) and item.is_file() and item.name[0] not in "._"
+        ]
+        return [item for item in held if _kind(item) == table.format] or held or pictures_in(path)
     for kind in _KINDS:
         if (beside := path.with_name(path.name + kind)).is_file():
             return [beside]
@@ -152,6 +160,13 @@ def _there(source: str, folder: Path, table: Table) -> list[Path]:
 
 
 def _missing(where: str, source: str, folder: Path, path: Path) -> DataError:
+    if path.is_dir():
+        return DataError(
+            where,
+            f"the folder {source!r} in {folder} holds {told_of(path)}, and no table",
+            f"files that end in {', '.join(_KINDS)}; or pictures, a folder for each label: {source}/LABEL/NAME.png",
+            "put pictures into a folder for each label, or their bytes into a column of Parquet",
+        )
     parent = path.parent
     while not parent.is_dir() and parent not in (folder, parent.parent):
         parent = parent.parent
@@ -170,6 +185,8 @@ def _missing(where: str, source: str, folder: Path, path: Path) -> DataError:
 def _kind(path: Path, table: Table | None = None) -> str | None:
     """Give how a file is written: as its name says, else as the table does."""
     name, otherwise = path.name.lower(), None if table is None else table.format
+    if name.endswith(ENDINGS):
+        return _PICTURES
     return next((kind for kind, endings in _ENDINGS.items() if name.endswith(endings)), otherwise)
 
 
@@ -189,6 +206,8 @@ def _concat(paths: list[Path], table: Table, text: Collection[str]) -> pa.Table:
         return svmlight.read_svmlight(paths)
     if kinds == {"idx"}:
         return idx.read_idx(paths)
+    if kinds == {_PICTURES}:
+        return read_pictures(paths)
     if not kinds <= {"parquet", "csv", *_LINES}:
         found, allowed = f"{_origin(paths)}: files of {' and '.join(sorted(kinds))}", "files of one kind"
         raise DataError(f"data.tables[{table.name}].source", found, allowed, "name those of one kind")

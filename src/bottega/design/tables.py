@@ -85,8 +85,9 @@ class Table(Part, frozen=True):
     """The name by which the design speaks of it."""
     source: str = ""
     """A file, folder or glob below the data folder (`orders/*.parquet`, `.csv`, `.csv.gz`, `.tsv`, `.jsonl`, `.svm`,
-    `…-idx3-ubyte.gz`), or the name of a table of the warehouse; nothing: the table's own name in the warehouse. Of
-    several, parted by `|`, the first that is there."""
+    `…-idx3-ubyte.gz`; a folder of pictures, `label/name.png`, has the columns id, image and label), or the name of a
+    table of the warehouse; nothing: the table's own name in the warehouse. Of several, parted by `|`, the first that is
+    there."""
     time: str | None = None
     """The column with the event's time; nothing: the table is static."""
     key: str | Sequence[str] | None = None

@@ -1,9 +1,11 @@
 """Visual search: which pictures show the same kind of thing as this one?
 
 The pictures are Fashion-MNIST (Xiao, Rasul and Vollgraf 2017, MIT, https://github.com/zalandoresearch/fashion-mnist).
-Put its original files into a folder `fashion_mnist`, or your own pictures into a table `pictures` (id, image, label),
-and name the folder above it with `--data`. Without it the design runs on the sample that the package carries: 600
-pictures of each class.
+Put its original files into a folder `fashion_mnist`, or your own pictures into a folder `pictures` with a folder for
+each label (`pictures/shoe/17.png`), or into a table `pictures` of Parquet (id, image, label), the image being the bytes
+of a file; and name the folder above it with `--data`. Without it the design runs on the sample that the package
+carries: 600 pictures of each class. Every picture is read as 28 × 28 points of grey, as those are: where colours or
+small parts tell things apart, copy the design and give `bt.Image("image", size=(64, 64), channels=3)`.
 """
 
 import bottega as bt

@@ -16,7 +16,8 @@ def search(card: Scorecard) -> list[Block]:
     blocks: list[Block] = [Heading("What the search loses")]
     if told := served(found):
         blocks.append(Notice(found.accepted, f"{numbers.begun(told)}."))
-    blocks.append(Paragraph(f"{numbers.begun(held(found))}.", quiet=True))
+    if told := held(found):
+        blocks.append(Paragraph(f"{numbers.begun(told)}.", quiet=True))
     rows: list[list[Words]] = []
     for metric in dict.fromkeys(loss.metric for loss in found.losses):
         for place, loss in enumerate(each for each in found.losses if each.metric == metric):
@@ -34,7 +35,10 @@ def search(card: Scorecard) -> list[Block]:
 
 def held(found: Search) -> str:
     """Say how many items the service searches, and how many were held out when it was judged."""
-    told = f"{numbers.several(found.items if found.served_items is None else found.served_items, 'item')} searched"
+    items = found.items if found.served_items is None else found.served_items
+    if items is None:
+        return ""
+    told = f"{numbers.several(items, 'item')} searched"
     if found.held_out:
         told += f", {numbers.count(found.held_out)} of them held out when it was judged"
     if found.left_out:

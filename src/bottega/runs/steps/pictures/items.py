@@ -100,7 +100,8 @@ def decode_pictures(job: Job) -> Result:
         refused = {"row": row[~good], "reason": [reason for reason in reasons if reason is not None]}
         pq.write_table(pa.table({"id": ids.take(pa.array(row[~good])), **refused}), folder / "quarantined.parquet")
         write_json(folder / _COUNTS, dict(counts))
-        told = f"{int(good.sum()):,} of {picture.size[0]} × {picture.size[1]}"
+        colour = "colour" if picture.channels > 2 else "grey"
+        told = f"{int(good.sum()):,} read as {picture.size[0]} × {picture.size[1]} in {colour}"
         return told + "".join(f"; {count:,} {reason}" for reason, count in counts.items())
 
     return job.runner.step(

@@ -102,7 +102,7 @@ def _repeats(table: pa.Table) -> bool:
     parts = [part if isinstance(part, pa.DictionaryArray) else part.chunk(0) for part in whole]
     codes = combined((part.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32) + 1,
                       len(part.dictionary) + 1) for part in parts)  # fmt: skip
-    return len(np.unique(codes)) < table.num_rows
+    return bool(len(np.unique(codes)) < table.num_rows)
 
 
 def _labelled(name: str, seen: Seen, say: Callable[[str], None]) -> Proposal:

@@ -32,7 +32,13 @@ VERBS: dict[str, list[str]] = {
     "new": ["begun", "--like", "shop-recommendation", "--out", "new"],
 }
 LINES = [[verb, *words] for verb, words in VERBS.items()]
-LINES += [["review", "bad.py"], ["rule", "R201"], [], ["--help"], *([verb, "--help"] for verb in (*VERBS, *ELSEWHERE))]
+LINES += [
+    ["review", "bad.py"],
+    ["rule", "R201"],
+    [],
+    ["--help"],
+    *([verb, "--help"] for verb in sorted({*VERBS, *ELSEWHERE})),
+]
 BAD = """import msgspec
 import bottega as bt
 from bottega.systems.shop_recommendation import design as shop

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from bottega.data.time_text import guess_format
 from bottega.data.times import beyond, parse, unit_of
 from bottega.errors import DataError
+from bottega.proposals.words import names_something
 
 _SOME = 2_000  # values by which a text is held to be a time
 _FEW, _CODES = 12, 100_000  # values of a whole number that is a category, and of one that is not said to be an id
@@ -110,7 +111,7 @@ class Column:
         low = float(np.abs(filled).min())
         numbered = len(self.words) > 1 and self.words[-1] in _NUMBERED and low >= _LARGE
         named = self.words[-1:] != [] and (self.words[-1] in _IDS or numbered)
-        return named or (low >= _LONG and self.distinct < 0.5 * len(filled))
+        return named or names_something(self.name) or (low >= _LONG and self.distinct < 0.5 * len(filled))
 
     @cached_property
     def is_words(self) -> bool:

@@ -171,6 +171,10 @@ def _said(seen: Seen) -> list[str]:
                 more = f"{seen.log.days:,.0f} days"
             gaps = f"{column.gaps:,} without" if column.gaps else ""
             lines.append(f"{role:<9} {name}" + "".join(f", {part}" for part in (more, gaps) if part))
+    lacking = [role for role in ("person", "item") if getattr(roles, role) is None]
+    if roles.label is not None and roles.time is not None and lacking:
+        fix = " ".join(f"--{role} COLUMN" for role in lacking)
+        lines.append(f"no {' or '.join(lacking)}: no column is called so; {fix} where one is")
     return lines
 
 

@@ -13,27 +13,8 @@ import numpy as np
 from bottega.errors import DataError, nearest
 from bottega.proposals.columns import Column
 from bottega.proposals.marks import says_yes
+from bottega.proposals.words import HINTS, core, fold
 
-_WORDS = {
-    "time": "time date datetime timestamp day when at moment created occurred invoicedate",
-    "person": "user customer person visitor client member account reader player passenger patient buyer "
-    "employee subscriber household uid userid customerid personid kunde cliente utente usuario",
-    "somebody": "session card cc cookie ip iban deviceid",
-    "item": "item product content article movie film book song track ad creative campaign stock stockcode sku app game "
-    "terminal merchant document doc video listing hotel restaurant store movieid itemid productid "
-    "contentid adid banner post offer job course recipe artikel producto prodotto produit",
-    "label": "label target y click clicked isclick fraud isfraud fraudulent churn churned converted conversion bought "
-    "purchased default defaulted spam outcome response responded success liked opened returned cancelled cancel exited "
-    "left survived won accepted complaint installed subscribed relevant relevance grade attrition exited class "
-    "readmitted deposit died",
-    "rating": "rating stars score points rate grade note",
-    "position": "position rank slot place",
-    "propensity": "propensity pscore propensityscore",
-    "kind": "event action type kind activity eventtype behavior behaviour",
-    "part": "split part fold subset partition",
-    "query": "query qid queryid",
-}
-_HINTS = {role: frozenset(words.split()) for role, words in _WORDS.items()}
 _PARTS = {"train", "training", "test", "testing", "valid", "validation", "validate", "dev", "val"}
 _EMPTY = {"id", "ids", "is", "has", "the", "tx", "num", "no", "code", "key", "name", "nr"}  # say nothing of a role
 _COUNTS = {"num", "n", "number", "count", "counts", "total", "sum", "qty", "quantity", "avg", "mean", "max", "min"}
@@ -110,9 +91,10 @@ def roles_of(columns: Sequence[Column], said: Roles | None = None) -> Roles:
     found = replace(found, part=take(_part(free())), propensity=take(_propensity(free())))
     found = replace(found, position=take(_position(free())) if found.label is not None else None)
     found = replace(found, kind=take(_kind(free())) if found.label is None else None)
+    found = replace(found, event_id=take(_event_id(free())))  # before the clocks: ids are often given in order of time
     clocks = tuple(column.name for column in free() if time is not None and _is_clock(column, by_name[time]))
     taken += clocks
-    found = replace(found, event_id=take(_event_id(free())), clocks=clocks)
+    found = replace(found, clocks=clocks)
     found = replace(found, query=take(_query(free())) if found.label is not None else None)
     person = said.person or take(_entity(free(), "person", "item"))
     if person is None and found.label is not None:  # a card or a session stands for who asks where nothing else does
@@ -136,10 +118,11 @@ def _parted(said: Roles, names: Collection[str]) -> Roles:
 
 def hints(column: Column, role: str) -> float:
     """Say how much of a column's name speaks of a role, 0 to 1: `fraud` is more of a label than `fraud_scenario`."""
-    words = [word for word in column.words if word not in _EMPTY] or column.words
-    if "".join(words) in _HINTS[role]:
+    words = [fold(word) for word in column.words if word not in _EMPTY] or [fold(word) for word in column.words]
+    if "".join(words) in HINTS[role] or core(column.name) in HINTS[role]:
         return 1.0
-    return sum(word in _HINTS[role] or word.rstrip("s") in _HINTS[role] for word in words) / max(len(words), 1)
+    known = [word in HINTS[role] or word.rstrip("s") in HINTS[role] or core(word) in HINTS[role] for word in words]
+    return sum(known) / max(len(words), 1)
 
 
 def _time(columns: Sequence[Column]) -> str | None:

@@ -16,7 +16,9 @@ from bottega.design.scope import Limits, Objective, Scope
 from bottega.design.scorers import BoostedTrees, HistoricalRate, Logistic
 from bottega.design.serving import Candidates, Rank, Serving, Show
 from bottega.design.tables import NotNull
+from bottega.proposals.chance import by_chance
 from bottega.proposals.left_out import about_table
+from bottega.proposals.meaning import noun, nouns
 from bottega.proposals.proposal import Proposal, Seen
 from bottega.proposals.scale import experiment_of, traffic_of
 from bottega.proposals.splitting import split_of
@@ -62,12 +64,14 @@ def graded(seen: Seen, name: str, numbers: Sequence[str]) -> Proposal:
     k = int(max(1, min(10, each // 2)))
     if seen.row is not None:
         notes["data.examples"] += f" Nothing names what is judged: {seen.row} is the number of the row."
+    chance = by_chance(seen.columns[asked].codes[seen.known], values, k)
+    notes["monitoring.watches[1]"] = f"A random order has {chance:.3f} on this table: under it nothing is ranked."
     used = [asked, judged, str(roles.label), *seen.of_itself, *numbers]
     table = seen.table(used, [NotNull([query, item])])
     design = Design(
         name=name,
         scope=Scope(
-            question=f"In which order do we show {item} for this {query}?",
+            question=f"In which order do we show the {nouns(item)} of this {noun(query)}?",
             objective=Objective(f"{label} of what stands first"),
             traffic=traffic,
             limits=Limits(p99_ms=50),
@@ -94,7 +98,7 @@ def graded(seen: Seen, name: str, numbers: Sequence[str]) -> Proposal:
         ),
         serving=Serving(path=[Candidates(at_most=max(100, round(3 * each))), Rank(budget_ms=20), Show(k=k)]),
         monitoring=Monitoring(
-            watches=[Watch("drift", at_most=0.3), Watch(f"ndcg@{k}", at_least=0.1)],
+            watches=[Watch("drift", at_most=0.3), Watch(f"ndcg@{k}", at_least=max(0.001, round(chance, 3)))],
             retrain=Retrain(every="7d", rollout=[Shadow(), Canary(0.05)]),
         ),
     )

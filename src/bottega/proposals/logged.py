@@ -23,6 +23,7 @@ from bottega.proposals.columns import Column
 from bottega.proposals.facts import DAY, HOUR, Log, span
 from bottega.proposals.left_out import about_table
 from bottega.proposals.logged_features import features_of
+from bottega.proposals.meaning import direction, quantity_of, question_of
 from bottega.proposals.proposal import Proposal, Seen
 from bottega.proposals.scale import experiment_of, traffic_of
 from bottega.proposals.splitting import Split, split_of, tested
@@ -46,12 +47,12 @@ def logged(seen: Seen, name: str, context: Sequence[str]) -> Proposal:
     rate, each, who = float(np.nanmean(values > 0)), _rows_of_a_request(seen, request), seen.of("person")
     item, what = ours[candidate], ours[label.name]
     features = features_of(seen, request, candidate, notes := {**_NOTES})
-    split, notes["data.split"] = split_of(seen, values, roles.person)
-    held = tested(seen, split, values)
+    matures = _matures(seen, label)
+    split, notes["data.split"] = split_of(seen, values, roles.person, matures)
+    held = tested(seen, split, values, matures)
     wide = 0.1 if held > 1000 else 0.25 if held > 100 else 0.5
     within = (1 - wide, round(1 / (1 - wide), 2))
     notes["evaluation.goals[1]"] = f"About {held:,} positives in the test tell no less than ±{wide:.0%} apart."
-    matures = _matures(seen, label)
     if said := _about_label(seen, matures):
         notes["data.labels"] = said
     rare = rate < _RARE and each < 2
@@ -61,6 +62,9 @@ def logged(seen: Seen, name: str, context: Sequence[str]) -> Proposal:
         if rare
         else f"What is decided hangs on the probability itself; {rate:.1%} of the rows are positive."
     )
+    moved, better = quantity_of(what, seen.positive, item), direction(label.words, seen.positive)
+    if better is None:
+        notes["scope.objective"] = f"Whether more of {what} is better, its name does not tell: up is a guess."
     traffic = traffic_of(seen, each, notes)
     sampling = _sampling(rate, len(values), notes)
     few = [one for one in request if seen.columns[one].kind == "text" and seen.columns[one].distinct <= 8]
@@ -76,6 +80,8 @@ def logged(seen: Seen, name: str, context: Sequence[str]) -> Proposal:
         personal=seen.personal([*request, candidate]),
     )
     notes["data.tables[0]"] = about_table(seen, [*request, candidate])
+    if request[0] != roles.person:
+        notes["evaluation.unit"] = "Nobody is named who asks: each request stands for itself in the intervals."
     if request[0] != roles.person and not seen.columns[request[0]].is_category:
         notes["data.examples"] = f"Nobody is named: {ours[request[0]]} stands first, as an id, and is no feature."
     if seen.row is not None:
@@ -86,8 +92,8 @@ def logged(seen: Seen, name: str, context: Sequence[str]) -> Proposal:
     design = Design(
         name=name,
         scope=Scope(
-            question=f"How likely is {what} for this {item}?",
-            objective=Objective(f"{what} a request", "down" if matures in ("7d", "30d") else "up"),
+            question=question_of(what, seen.positive, item),
+            objective=Objective(moved, better or "up"),
             traffic=traffic,
             limits=Limits(p99_ms=50),
         ),
@@ -105,11 +111,12 @@ def logged(seen: Seen, name: str, context: Sequence[str]) -> Proposal:
             primary=primary,
             metrics=[one for one in ("roc_auc", "pr_auc", "log_loss", "normalized_entropy") if one != primary],
             slices=[*cold, *(ours[one] for one in few[:2])],
+            unit=None if request[0] == roles.person else "request",
             goals=[
                 Goal(primary, above="HistoricalRate") if rare else Goal(primary, below="HistoricalRate"),
                 Goal("predicted_over_observed", within=within),
             ],
-            experiment=experiment_of(f"{what} a request", who or "request", traffic, (1 - rate) / rate),
+            experiment=experiment_of(moved, who or "request", traffic, (1 - rate) / rate),
         ),
         serving=Serving(
             path=[
@@ -136,13 +143,14 @@ _NOTES = {"data.position": "Places differ in how often they are looked at: model
 def _asked(seen: Seen, context: Sequence[str]) -> tuple[Seen, str, list[str]]:
     """Give what is judged, and the columns of the request: the first names who asks, and is read as an id.
 
-    Judged is an item, else a person; else, in a log, what comes again most; else the row, by its id or its number.
+    Judged is an item; else the row, by its id; else, in a log that names nobody, what comes again most; else the row by
+    its number.
     """
     roles, known = seen.roles, list(context)
     names = [each for each in known if seen.columns[each].is_category]
     most = sorted(names, key=lambda each: -seen.columns[each].distinct)
-    candidate = roles.item or roles.person or (next(iter(most), None) if roles.time is not None else None)
-    candidate = candidate or roles.event_id
+    again = next(iter(most), None) if roles.time is not None and roles.person is None else None
+    candidate = roles.item or roles.event_id or again
     if candidate is None:
         seen = seen.numbered()
         candidate = str(seen.row)
@@ -165,7 +173,7 @@ def _rated_by(seen: Seen, candidate: str, request: Sequence[str]) -> str:
     if not seen.names_once(candidate):
         return candidate
     fit = [each for each in request if seen.columns[each].is_category and seen.columns[each].distinct <= seen.rows / 20]
-    return max(fit, key=lambda each: seen.tells.get(each, 0.5), default=candidate)
+    return max(fit, key=lambda each: seen.tells.get(each, 0.5), default=seen.roles.person or candidate)
 
 
 def _matures(seen: Seen, label: Column) -> str:

@@ -17,10 +17,12 @@ from bottega.design.scope import Limits, Objective, Scope
 from bottega.design.scorers import BoostedTrees, Fusion, HistoricalRate, Logistic
 from bottega.design.serving import Rank, Retrieve, Serving, Show
 from bottega.design.tables import NotNull, Range
-from bottega.errors import DataError
+from bottega.errors import DataError, several
+from bottega.proposals.chance import by_popularity
 from bottega.proposals.columns import Column
 from bottega.proposals.facts import DAY, span
 from bottega.proposals.left_out import about_table
+from bottega.proposals.meaning import noun, nouns
 from bottega.proposals.positives_features import features_of, sources_of
 from bottega.proposals.proposal import Proposal, Seen
 from bottega.proposals.scale import experiment_of, traffic_of
@@ -45,6 +47,7 @@ def positives(seen: Seen, name: str) -> Proposal:
     who, item = (str(seen.of(role)) for role in ("person", "item"))
     taken, notes = taken_of(seen), dict(_NOTES)
     where, label = _liked(seen, notes)
+    moved = f"{nouns(item)} {label} per {noun(who)}"
     listed = max(1, min(_LIST, seen.columns[str(roles.item)].distinct // 3))
     traffic = traffic_of(seen, listed, notes)
     k, first = (_SHOWN[0], "Newest") if taken.feed else (_SHOWN[1], "Popularity")
@@ -54,6 +57,10 @@ def positives(seen: Seen, name: str) -> Proposal:
     unseen = None if taken.repeats or taken.feed else f"coalesce({who}_{item}_times_all, 0) = 0"
     if unseen is not None:
         notes["serving.path[0]"] = f"Only {taken.again:.1%} of the rows take something again: it is not shown again."
+    least = _least(seen, split, k)
+    notes["monitoring.watches[1]"] = (
+        f"What was most popular before has {least:g} on this table: under it a path adds nothing."
+    )
     numbers = [one for one in roles.others if seen.columns[one].kind in ("number", "whole")]
     returned = [one for one in numbers if _has_returns(seen.columns[one])]
     more = [one for one in (taken.text, taken.trait) if one is not None]
@@ -67,8 +74,8 @@ def positives(seen: Seen, name: str) -> Proposal:
     design = Design(
         name=name,
         scope=Scope(
-            question=f"Which {k} of {item} do we show this {who} next?",
-            objective=Objective(f"{label} of {item} a {who}"),
+            question=f"Which {f'{k} {nouns(item)}' if k > 1 else noun(item)} do we show this {noun(who)} next?",
+            objective=Objective(moved),
             traffic=traffic,
             limits=Limits(p99_ms=50),
             assumptions=["What was shown and not taken is not in the table: others that were there stand for it."],
@@ -93,13 +100,13 @@ def positives(seen: Seen, name: str) -> Proposal:
             metrics=[f"recall@{k}", "mrr", f"coverage@{k}"],
             slices=["cold"],
             goals=[Goal(f"ndcg@{k}", above=first)],
-            experiment=experiment_of(f"{label} of {item} a {who}", who, traffic),
+            experiment=experiment_of(moved, who, traffic),
         ),
         serving=Serving(
             path=[Retrieve(k=listed, where=unseen), Rank(budget_ms=25), Explore(epsilon=0.01, pool=50), Show(k=k)]
         ),
         monitoring=Monitoring(
-            watches=[Watch("drift", at_most=0.3), Watch(f"ndcg@{k}", at_least=0.01, every="7d")],
+            watches=[Watch("drift", at_most=0.3), Watch(f"ndcg@{k}", at_least=least, every="7d")],
             retrain=Retrain("1d" if taken.feed else _again(split), rollout=[Shadow(), Canary(0.05)]),
         ),
     )
@@ -109,6 +116,16 @@ def positives(seen: Seen, name: str) -> Proposal:
 def _has_returns(column: Column) -> bool:
     """Say whether a column counts pieces, a few of them taken back."""
     return bool(_PIECES & set(column.words)) and 0 < float((column.numbers <= 0).mean()) < _RETURNED
+
+
+def _least(seen: Seen, split: TimeSplit, k: int) -> float:
+    """Give under which quality one list of what is popular would do as well."""
+    person, item, time = (seen.columns[str(getattr(seen.roles, role))] for role in ("person", "item", "time"))
+    days, rows = microseconds(split.test) / DAY, seen.known
+    if seen.roles.rating is not None:
+        points = seen.columns[seen.roles.rating]
+        rows = rows[points.numbers[rows] >= _liked_from(points)]
+    return max(0.001, round(by_popularity(person.codes[rows], item.codes[rows], time.time[rows], days, k), 3))
 
 
 def _again(split: TimeSplit) -> str:
@@ -132,7 +149,9 @@ def _examples(
         )
         return examples, TimeSplit(test=part, validate=part, at_most=0.5), "0s"
     horizon = span(min(max(1.0, 2 * (gap or 7.0)), days / 7, 30.0))
-    again = "nobody comes twice" if gap is None else f"who comes is there again after {gap:.0f} days in the median"
+    again = (
+        "nobody comes twice" if gap is None else f"who comes is there again after {several(gap, 'day')} in the median"
+    )
     notes["data.examples"] = f"{again.capitalize()}: what is taken within {horizon} counts."
     slices = int(max(1, min(4, days * DAY / microseconds(horizon) / 2 - 2)))
     return FromPositives(seen.name, [who], item, horizon, Cuts(slices=slices), where=where), TimeSplit(horizon), horizon
@@ -143,7 +162,7 @@ def _liked(seen: Seen, notes: dict[str, str]) -> tuple[str | None, str]:
     if seen.roles.rating is not None:
         column = seen.columns[seen.roles.rating]
         low, high = float(np.nanmin(column.numbers)), float(np.nanmax(column.numbers))
-        least = low + _LIKED * (high - low)
+        least = _liked_from(column)
         share = float(np.nanmean(column.numbers >= least))
         notes["data.labels"] = (
             f"Points go from {low:g} to {high:g}: from {least:g} on, {share:.0%} of the rows, it is liked."
@@ -156,6 +175,11 @@ def _liked(seen: Seen, notes: dict[str, str]) -> tuple[str | None, str]:
             f"bt.Label(name, when=\"{seen.of('kind')} = '{kinds[0]}'\")."
         )
     return None, "taken"
+
+
+def _liked_from(column: Column) -> float:
+    low, high = float(np.nanmin(column.numbers)), float(np.nanmax(column.numbers))
+    return low + _LIKED * (high - low)
 
 
 def _about(seen: Seen, used: Sequence[str]) -> str:

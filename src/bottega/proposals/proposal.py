@@ -19,7 +19,7 @@ from bottega.proposals.facts import Log, facts_of
 from bottega.proposals.leaks import Knows
 from bottega.proposals.marks import Marked
 from bottega.proposals.naming import plain_names
-from bottega.proposals.roles import Roles
+from bottega.proposals.roles import Roles, hints
 from bottega.reviewing.rules_tables import PERSONAL
 
 _NEVER = np.iinfo(np.int64).min
@@ -115,6 +115,10 @@ class Seen:
         """Say whether a column names each row once: nothing is known of it before, and nothing comes again."""
         return self.columns[name].distinct == self.rows
 
+    def names_people(self, name: str | None) -> bool:
+        """Say whether a column is called as one that names people is."""
+        return name is not None and hints(self.columns[name], "person") > hints(self.columns[name], "item")
+
     @property
     def of_itself(self) -> list[str]:
         """Their names of the columns that the table needs, whatever reads it: its time, its id, places and parts."""
@@ -124,7 +128,11 @@ class Seen:
 
     def personal(self, used: Sequence[str]) -> list[str]:
         """Name the columns that are about somebody, ours where they are used: who asks, and those that say so."""
-        named = [name for name in self.columns if PERSONAL.search(name) or name == self.roles.person]
+        roles = self.roles
+        named = [
+            name for name in self.columns
+            if PERSONAL.search(name) or name == roles.person or (name == roles.event_id and self.names_people(name))
+        ]  # fmt: skip
         return [self.ours[name] if name in {*used, *self.of_itself} else name for name in named]
 
     def table(self, used: Sequence[str], checks: Sequence[Check], **more: Any) -> Table:

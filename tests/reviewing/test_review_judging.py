@@ -103,7 +103,7 @@ def test_a_split_for_a_log_that_nobody_looked_at_says_how_long_it_must_be() -> N
     bad = load("R201.py")
     assert fitting_split(bad) == 'split=bt.TimeSplit(test="7d") on a log of 28d or more; less on a shorter one'
     late = replace(bad, data=replace(bad.data, labels=[bt.Label("clicked", matures_after="30d")]))
-    assert fitting_split(late).startswith('split=bt.TimeSplit(test="37d") on a log of 148d')
+    assert fitting_split(late).startswith('split=bt.TimeSplit(test="37d") on a log of 149d')
 
 
 def test_one_stage_is_told_as_one() -> None:

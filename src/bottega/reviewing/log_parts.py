@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from msgspec.structs import replace
+
 from bottega.design.data import TimeSplit
 from bottega.design.design import Design
 from bottega.design.examples import Each, FromPositives
@@ -12,6 +14,8 @@ from bottega.reviewing.looking import DAY, examples_table, maturity, spelled
 from bottega.reviewing.seen import Seen
 
 WEEK = 7 * DAY
+LEAST = 0.1
+"""Share of a log that must be left to learn from."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +70,7 @@ def fitting_split(design: Design, seen: Seen | None = None) -> str:
     if table is None or table.begin is None or table.end is None:
         test = max(WEEK, served, late) if from_positives else max(WEEK, served) + (late if late >= DAY else 0)
         whole = spelled(-(-test // DAY) * DAY)
-        long = spelled(4 * -(-test // DAY) * DAY)
-        return f'split=bt.TimeSplit(test="{whole}") on a log of {long} or more; less on a shorter one'
+        return f'split=bt.TimeSplit(test="{whole}") on a log of {_long(test, late)} or more; less on a shorter one'
     length = _length(table.begin, table.end)
     judged = round((length - 3 * late) / (4 * DAY)) * DAY
     if judged < DAY:
@@ -77,6 +80,29 @@ def fitting_split(design: Design, seen: Seen | None = None) -> str:
     test = validate if from_positives else judged + -(-late // DAY) * DAY if late >= DAY else judged
     more = f', validate="{spelled(validate)}"' if validate != test else ""
     return f'split=bt.TimeSplit(test="{spelled(test)}"{more})'
+
+
+def fitting_test(design: Design, seen: Seen | None, length: int) -> str:
+    """Write a test of that length, microseconds; nothing where it leaves too little of the log to learn from.
+
+    Of a log that was not looked at it says how long it has to be.
+    """
+    split, table = design.data.split, seen.tables.get(design.data.examples.table) if seen is not None else None
+    if not isinstance(split, TimeSplit):
+        return ""
+    wanted = f'test="{spelled(length)}"'
+    if table is None or table.begin is None or table.end is None:
+        return f"{wanted} on a log of {_long(length, maturity(design))} or more"
+    data = replace(design.data, split=replace(split, test=spelled(length)))
+    found = parts_of(replace(design, data=data), seen) if seen is not None else None
+    return wanted if found is None or found.learnt >= LEAST * found.length else ""
+
+
+def _long(test: int, late: int) -> str:
+    """Write how long a log must be that bears a test, a validation as long, and the gaps before them."""
+    whole = -(-test // DAY) * DAY
+    least = -(-round(2 * (whole + late) / (1 - LEAST)) // DAY) * DAY
+    return spelled(max(4 * whole, least))
 
 
 def _length(begin: int, end: int) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from bottega.design.data import TimeSplit
 from bottega.design.design import Design
@@ -10,6 +10,7 @@ from bottega.design.features import Categories, Cross, Lookup, Window
 from bottega.design.part import microseconds
 from bottega.errors import several
 from bottega.reviewing.finding import Claim
+from bottega.reviewing.log_parts import parts_of
 from bottega.reviewing.looking import DAY, about, examples_table, percent
 from bottega.reviewing.rule import rule
 from bottega.reviewing.seen import TELLS, ColumnSeen, Seen
@@ -36,6 +37,9 @@ def longer_than_history(design: Design, seen: Seen | None) -> Iterator[Claim]:
     Source. E. Breck et al., The ML Test Score: A Rubric for ML Production Readiness and Technical Debt Reduction, IEEE
     Big Data 2017, test Monitor 2 (data invariants hold in training and serving inputs).
     """
+    parts = parts_of(design, seen) if seen is not None else None
+    if parts is not None and parts.learnt <= 0:
+        return  # R219 says that the split does not fit the log: how far a window may look hangs on the one that does
     for place, feature in enumerate(design.features):
         found = seen.tables.get(feature.table) if seen is not None and isinstance(feature, Window) else None
         if not isinstance(feature, Window) or found is None or found.begin is None or found.end is None:
@@ -49,7 +53,7 @@ def longer_than_history(design: Design, seen: Seen | None) -> Iterator[Claim]:
                 f"a window of {longer[0]} over {feature.table!r}, which reaches {about(max(reach, 0))} back when the "
                 "test begins.",
                 "It is never full: its values grow with the log, and those of serving lie beyond all that was learnt.",
-                f'over=["{max(1, reach // (2 * DAY))}d"]',
+                _within_reach(feature.over, longer, reach),
             )
 
 
@@ -181,6 +185,20 @@ def says_nothing(design: Design, seen: Seen | None) -> Iterator[Claim]:
                 f"{percent(nulls)} of its rows are null" + (", and all others are equal." if name in same else "."),
                 f"leave {name!r} out, or mend the source",
             )
+
+
+def _within_reach(over: Sequence[str], longer: Sequence[str], reach: int) -> str:
+    """Write windows without those that are too long; one of half the reach stands for them.
+
+    >>> _within_reach(["7d", "90d", "all"], ["90d"], 21 * DAY), _within_reach(["1d"], ["1d"], DAY // 2)
+    ('over=["7d", "10d", "all"]', 'leave it out, or a longer log')
+    """
+    half = [f"{max(1, reach // (2 * DAY))}d"] if reach >= DAY else []
+    kept: list[str] = []
+    for span in over:
+        kept += half if span in longer else [span]
+    told = ", ".join(f'"{span}"' for span in dict.fromkeys(kept))
+    return f"over=[{told}]" if kept else "leave it out, or a longer log"
 
 
 def _is_named(column: ColumnSeen, rows: int) -> bool:

@@ -11,6 +11,7 @@ from bottega.design.part import microseconds
 from bottega.errors import DesignError, nearest
 from bottega.metrics.names import FAMILIES, metric
 from bottega.reviewing.finding import Claim
+from bottega.reviewing.log_parts import fitting_test
 from bottega.reviewing.looking import DAY, family, goals, limit_of, percent
 from bottega.reviewing.rule import rule
 from bottega.reviewing.seen import Seen
@@ -83,7 +84,7 @@ def unknown_watch(design: Design, _: Seen | None) -> Iterator[Claim]:
 
 
 @rule("R703", "warn")
-def older_than_tested(design: Design, _: Seen | None) -> Iterator[Claim]:
+def older_than_tested(design: Design, seen: Seen | None) -> Iterator[Claim]:
     """Models serve for longer than any test has looked.
 
     Why. A test of a week tells how good a model is up to a week after it learnt. One that serves for three months is
@@ -94,7 +95,8 @@ def older_than_tested(design: Design, _: Seen | None) -> Iterator[Claim]:
         split=bt.TimeSplit(test="7d")
         retrain=bt.Retrain(every="90d")
 
-    Fix. Learn again at least as often as the test is long, or test for as long as models serve.
+    Fix. Learn again at least as often as the test is long, or test for as long as models serve, where the log is long
+    enough for it.
 
     Source. E. Breck et al., The ML Test Score: A Rubric for ML Production Readiness and Technical Debt Reduction, IEEE
     Big Data 2017, test Model 4 (the impact of model staleness is known).
@@ -103,11 +105,12 @@ def older_than_tested(design: Design, _: Seen | None) -> Iterator[Claim]:
     if retrain is None or not isinstance(split, TimeSplit) or split.test[4:5] == "-":
         return
     if microseconds(retrain.every) > microseconds(split.test):
+        longer = fitting_test(design, seen, microseconds(retrain.every))
         yield Claim(
             "monitoring.retrain.every",
             f"models learn again every {retrain.every}, and the test is {split.test} long.",
             f"Whatever happens to them after {split.test} has never been measured.",
-            f'every="{split.test}", or test="{retrain.every}"',
+            f'every="{split.test}"' + (f", or {longer}" if longer else ""),
         )
 
 

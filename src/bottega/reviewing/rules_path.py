@@ -17,7 +17,7 @@ from bottega.reviewing.seen import Seen
 
 
 @rule("R603", "stop")
-def narrower_than_the_page(design: Design, _: Seen | None) -> Iterator[Claim]:
+def narrower_than_the_page(design: Design, seen: Seen | None) -> Iterator[Claim]:
     """Fewer candidates come than are shown.
 
     Why. The page is filled from what was retrieved, or from what a request may bring. With 10 candidates for 20 places,
@@ -27,20 +27,17 @@ def narrower_than_the_page(design: Design, _: Seen | None) -> Iterator[Claim]:
 
         path=[bt.Retrieve(k=10), bt.Rank(), bt.Show(k=20)]
 
-    Fix. `bt.Retrieve(k=300)`, and sources that find as many.
+    Fix. `bt.Retrieve(k=300)`, and sources that find as many; of a catalogue that was looked at half of it at most.
+    Where the page is larger than that, show less.
 
     Source. P. Covington, J. Adams and E. Sargin, Deep Neural Networks for YouTube Recommendations, RecSys 2016.
     """
-    last = _places(design)
+    last, catalogue = _places(design), _catalogue(seen)
     for place, stage in stages(design, Candidates):
         if last is not None and stage.at_most < last[1]:
-            empty = last[1] - stage.at_most
-            yield Claim(
-                f"{place}.at_most",
-                f"a request may bring {several(stage.at_most, 'candidate')}, for {several(last[1], 'place')}.",
-                f"Of {last[1]:,} places {empty:,} stay empty, and ranking has nothing to choose from.",
-                f"at_most={10 * last[1]}",
-            )
+            field, fix = _mend(f"{place}.at_most", design, catalogue)
+            told = f"a request may bring {several(stage.at_most, 'candidate')}, for {several(last[1], 'place')}."
+            yield Claim(field, told, _empty(last[1], stage.at_most), fix)
     for place, stage in stages(design, Show):
         if stage.k > stage.at_most:
             yield Claim(
@@ -50,41 +47,53 @@ def narrower_than_the_page(design: Design, _: Seen | None) -> Iterator[Claim]:
                 f"k={stage.at_most}",
             )
     for place, stage in stages(design, Retrieve):
-        found = sum(getattr(rung, "k", 0) + getattr(rung, "unseen", 0) for rung in design.models.get("retrieve", ()))
-        width = min(stage.k, found)
-        if last is not None and width < last[1]:
-            by = "the stage keeps" if stage.k <= found else "all sources together find"
-            yield Claim(
-                f"{place}.k",
-                f"{by} {several(width, 'candidate')}, for {several(last[1], 'place')}.",
-                f"Of {last[1]:,} places {last[1] - width:,} stay empty, and ranking has nothing to choose from.",
-                f"bt.Retrieve(k={10 * last[1]})",
-            )
+        found = sum(getattr(rung, "k", 0) + getattr(rung, "unseen", 0) for rung in _sources(design))
+        for where, by, width in (
+            (f"{place}.k", "the stage keeps", stage.k),
+            ("models.retrieve[0].k", "all sources together find", found),
+        ):
+            if last is not None and width < last[1]:
+                field, fix = _mend(where, design, catalogue)
+                told = f"{by} {several(width, 'candidate')}, for {several(last[1], 'place')}."
+                yield Claim(field, told, _empty(last[1], width), fix)
 
 
 @rule("R604", "warn", needs_data=True)
 def wider_than_the_catalogue(design: Design, seen: Seen | None) -> Iterator[Claim]:
-    """More candidates are asked for than there are.
+    """More candidates are asked for, or shown, than there are.
 
     Why. A retrieval that returns the whole catalogue retrieves nothing: recall is 1 whatever it does, and ranking pays
-    for every item. It is mostly a slip, or the data are a sample.
+    for every item. A page with more places than there are candidates is never full. It is mostly a slip, or the data
+    are a sample.
 
     Example.
 
         path=[bt.Retrieve(k=500), …]                   # of 300 items
 
-    Fix. A tenth of the catalogue or less; or `bt.Candidates()` where it is small enough to rank whole.
+    Fix. Ten candidates for each place, and half the catalogue at most; or `bt.Candidates()` where it is small enough to
+    rank whole.
 
     Source. P. Covington, J. Adams and E. Sargin, Deep Neural Networks for YouTube Recommendations, RecSys 2016.
     """
-    catalogue = seen.catalogue if seen is not None else None
+    catalogue = _catalogue(seen)
+    if catalogue is None:
+        return
+    last = _places(design)
+    if last is not None and _beyond(design, last[1], catalogue):
+        yield Claim(
+            last[0],
+            f"{several(last[1], 'place')} are shown, and the catalogue has {several(catalogue, 'candidate')}.",
+            "All of it is shown, and nothing is chosen." if last[1] <= catalogue else _empty(last[1], catalogue),
+            f"{last[0].rpartition('.')[2]}={_fewer(catalogue)}",
+        )
     for place, stage in stages(design, Retrieve):
-        if catalogue is not None and stage.k >= catalogue:
+        if stage.k >= catalogue:
+            width = max(_wide(design, catalogue), sum(stage.quotas.values()))
             yield Claim(
                 f"{place}.k",
                 f"a request keeps {several(stage.k, 'candidate')}, and the catalogue has {catalogue:,}.",
                 "Everything is retrieved: recall is 1 whatever the sources do, and nothing is learnt about them.",
-                f"k={max(1, catalogue // 10)}",
+                f"k={width}" if width < catalogue else "rank all of so small a catalogue: bt.Candidates()",
             )
 
 
@@ -192,9 +201,56 @@ def quota_beyond_reach(design: Design, _: Seen | None) -> Iterator[Claim]:
 
 
 def _places(design: Design) -> tuple[str, int] | None:
-    """Give where the path says how many places there are, shown or sold, and how many."""
-    sold = next(((place, stage.slots) for place, stage in stages(design, Auction)), None)
-    return sold or shown(design)
+    """Give the field of the path that says how many places there are, shown or sold, and how many."""
+    sold = next(((f"{place}.slots", stage.slots) for place, stage in stages(design, Auction)), None)
+    last = shown(design)
+    return sold or (None if last is None else (f"{last[0]}.k", last[1]))
+
+
+def _catalogue(seen: Seen | None) -> int | None:
+    return (seen.catalogue or None) if seen is not None else None  # of no candidate at all another rule speaks
+
+
+def _beyond(design: Design, places: int, catalogue: int) -> bool:
+    """Say whether there are more places than can be filled; one that retrieves leaves something behind."""
+    return places > catalogue - bool(stages(design, Retrieve))
+
+
+def _fewer(catalogue: int) -> int:
+    """Give a number of places that a catalogue fills twice."""
+    return max(1, min(Show().k, catalogue // 2))
+
+
+def _wide(design: Design, catalogue: int | None) -> int:
+    """Give how many candidates suit the places: ten for each, half the catalogue at most, and no fewer than places."""
+    last = _places(design)
+    if last is None:
+        return max(1, (catalogue or 0) // 10)
+    places = last[1]
+    if catalogue is None:
+        return 10 * places
+    if _beyond(design, places, catalogue):
+        places = _fewer(catalogue)
+    return max(places, min(10 * places, catalogue // 2))
+
+
+def _mend(field: str, design: Design, catalogue: int | None) -> tuple[str, str]:
+    """Give the field to change where candidates are fewer than places, and what to type there."""
+    last = _places(design)
+    if last is not None and catalogue is not None and _beyond(design, last[1], catalogue):
+        return last[0], f"{last[0].rpartition('.')[2]}={_fewer(catalogue)}"
+    return field, f"{field.rpartition('.')[2]}={_wide(design, catalogue)}"
+
+
+def _empty(places: int, filled: int) -> str:
+    """Say how many places stay empty.
+
+    >>> _empty(20, 19)
+    'Of 20 places 1 stays empty, and ranking has nothing to choose from.'
+    """
+    left = places - filled
+    stay = "stays" if left == 1 else "stay"
+    return f"Of {places:,} places {left:,} {stay} empty, and ranking has nothing to choose from."
 
 
 def _sources(design: Design) -> list[Model]:

@@ -93,7 +93,8 @@ def unmeasured_guardrail(design: Design, _: Seen | None) -> Iterator[Claim]:
     Why. A guardrail is what must not get worse while the objective moves. What people do is measured where they are
     assigned to an arm, in the experiment; a metric of the model, such as `coverage`, is there before that, and has to
     be held by a goal or a watch as well: an experiment ends, and releases go on. A sentence in a document guards
-    nothing.
+    nothing. An experiment compares what its metric says; every other guardrail is taken to be read in its arms, and
+    the report says so in the plan, for whoever runs it to hold: the rule cannot see whether that is done.
 
     Example.
 

@@ -9,13 +9,12 @@ from bottega.design.design import Design
 from bottega.design.examples import FromPositives
 from bottega.design.part import microseconds
 from bottega.reviewing.finding import Claim
-from bottega.reviewing.log_parts import fitting_split, parts_of
+from bottega.reviewing.log_parts import LEAST, fitting_split, fitting_test, parts_of
 from bottega.reviewing.looking import DAY, about, examples_table, family, maturity, percent, spelled
 from bottega.reviewing.rule import rule
 from bottega.reviewing.seen import Compared, Seen
 
 _LITTLE = 0.005
-_LEAST = 0.1  # share of the log that must be left to learn from
 _UNEQUAL = 0.2  # of the rate of a weekday, against the smallest
 
 
@@ -115,7 +114,7 @@ def short_embargo(design: Design, _: Seen | None) -> Iterator[Claim]:
 
 
 @rule("R204", "stop")
-def short_test(design: Design, _: Seen | None) -> Iterator[Claim]:
+def short_test(design: Design, seen: Seen | None) -> Iterator[Claim]:
     """The test is no longer than the time until its labels are final.
 
     Why. Examples whose label is not final when the log ends are not used, whatever their label. Where the test is the
@@ -125,7 +124,8 @@ def short_test(design: Design, _: Seen | None) -> Iterator[Claim]:
 
         bt.Data(…, labels=[bt.Label("returned", matures_after="30d")], split=bt.TimeSplit(test="14d"))
 
-    Fix. A test longer than the maturity by the time that is to be judged: 30 d and a week, `test="37d"`.
+    Fix. A test longer than the maturity by the time that is to be judged: 30 d and a week, `test="37d"`. It
+    and validation, which is as long where nothing else is said, must leave enough of the log to learn from.
 
     Source. O. Chapelle, Modeling Delayed Feedback in Display Advertising, KDD 2014.
     """
@@ -139,11 +139,12 @@ def short_test(design: Design, _: Seen | None) -> Iterator[Claim]:
         needed = microseconds(design.data.labels[0].matures_after)
         enough = length > needed
     if not enough:
+        longer = needed if isinstance(examples, FromPositives) else needed + 7 * DAY
         yield Claim(
             "data.split.test",
             f"the test is the last {split.test}, and its labels are final after {spelled(needed)}.",
             "No example of it has a label that counts when the log ends: there is nothing to judge by.",
-            f'test="{spelled(needed if isinstance(examples, FromPositives) else needed + 7 * DAY)}"',
+            fitting_test(design, seen, longer) or fitting_split(design, seen),
         )
 
 
@@ -172,7 +173,7 @@ def part_of_a_week(design: Design, seen: Seen | None) -> Iterator[Claim]:
             "data.split.test",
             f"the test is {split.test} long, and the rate of {label.name!r} hangs on the weekday.",
             f"It goes from {percent(low)} to {percent(high)}: the day that is tested decides what is found.",
-            'test="7d"',
+            fitting_test(design, seen, 7 * DAY) or "a longer log: of this one a week is too much",
         )
 
 
@@ -195,7 +196,7 @@ def nothing_left(design: Design, seen: Seen | None) -> Iterator[Claim]:
     Knowledge Discovery from Data 6(4), 2012 (what is learnt from must be known before what is judged).
     """
     found = parts_of(design, seen) if seen is not None else None
-    if found is None or found.learnt >= _LEAST * found.length:
+    if found is None or found.learnt >= LEAST * found.length:
         return
     left = f"{about(found.learnt)} of the log are" if found.learnt > 0 else "nothing is"
     gaps = f", and a gap of {about(found.gap)} lies before each" if found.gap else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import msgspec
@@ -179,12 +179,13 @@ def _repeated(rows: pa.Table) -> int:
 
 
 def _catalogue(design: Design, logs: Mapping[str, Log]) -> int | None:
-    """Count the candidates that can be found; nothing where requests bring them."""
+    """Count the candidates that there are, by the log or by the tables that have a row for each."""
     examples = design.data.examples
     candidate = getattr(examples, "candidate", None)
-    if isinstance(examples, Logged) or candidate is None:
+    if candidate is None:
         return None
-    named: Sequence[str] = [getattr(examples, "catalogue", None) or examples.table, examples.table]
+    named = [getattr(examples, "catalogue", None) or examples.table, examples.table]
+    named += [table.name for table in design.data.tables if table.key == candidate]
     counts = [
         pc.count_distinct(logs[name].rows.column(candidate)).as_py()
         for name in named

@@ -13,6 +13,7 @@ from bottega.design.examples import Each
 from bottega.design.models import Model, rung_name
 from bottega.design.part import microseconds
 from bottega.design.retrievers import FOLLOWING
+from bottega.errors import several
 from bottega.features.conditions import Condition
 from bottega.models.dense import encoder_hash
 from bottega.models.following import Following, followed
@@ -70,7 +71,8 @@ def retrieve(job: Job, requests: Result) -> dict[str, Result]:
                     lists[here] = everywhere[found]
                     job.runner.progress.advance(number + 1, len(times))
             np.save(folder / LISTS, lists)
-            return f"{rung_name(setting)}: {(lists >= 0).sum() / max(len(asked), 1):,.0f} candidates a request"
+            found = distinct(lists).sum() / max(len(asked), 1)
+            return f"{rung_name(setting)}: {several(round(found), 'candidate')} a request"
 
         done[name] = job.runner.step(
             f"retrieve-{slug(name)}",
@@ -99,6 +101,19 @@ def cuts_of(job: Job, asked: Requests) -> tuple[np.ndarray, np.ndarray]:
         time = time // span * span
     times, place = np.unique(time, return_inverse=True)
     return times, place
+
+
+def distinct(lists: np.ndarray) -> np.ndarray:
+    """Count the different candidates of each request, (r,); what the list of the unseen repeats counts once.
+
+    >>> distinct(np.array([[4, 2, 2, 7], [1, -1, 1, -1], [-1, -1, -1, -1]], np.int32)).tolist()
+    [3, 1, 0]
+    """
+    ordered = np.sort(lists, axis=1)
+    first = np.ones(ordered.shape, bool)
+    first[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
+    counted: np.ndarray = np.count_nonzero(first & (ordered >= 0), axis=1)
+    return counted
 
 
 def found_lists(model: Retriever, asked: pa.Table, person: str) -> np.ndarray:

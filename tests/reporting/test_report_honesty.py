@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 
+from msgspec.structs import replace
 from report_click_cards import ads, clicks
 
+import bottega as bt
 from bottega.reporting.html import html
 from bottega.reporting.markdown import markdown
 from bottega.reporting.screen import summary
@@ -70,3 +72,31 @@ def test_metrics_without_a_best_possible_value_are_not_in_the_ceiling() -> None:
 def test_the_champion_is_said_to_be_chosen_on_validation_beside_a_table_of_the_test() -> None:
     told = " ".join(summary(clicks(), 80).split())
     assert "rank, on validation (above: the test): DCN is the best (normalized_entropy 0.8705)" in told
+
+
+def test_a_ladder_without_a_run_has_its_optional_rungs_as_such() -> None:
+    rank = [*ads.models["rank"], bt.BoostedTrees(name="Extra", optional=True)]
+    design = replace(ads, models={**ads.models, "rank": rank})
+    assert "| Extra (optional) | rank |" in markdown(design, {})
+    assert "| Extra" not in markdown(design, clicks())  # it was not tried
+    card = clicks()
+    card["left_out"] = {"Extra": "a library is not there"}
+    assert "| Extra | rank |" in markdown(design, card)
+
+
+def test_one_of_a_thing_is_told_as_one() -> None:
+    once = replace(ads, scope=replace(ads.scope, traffic=bt.Traffic(daily_users=1, requests_per_user=1, candidates=1)))
+    card = clicks()
+    card["serving"] |= {"candidates": 1.0, "requests": 1}
+    told = markdown(once, card)
+    assert "1 request each" in told
+    assert "1 request, " in told
+    assert "1 candidate a request" in told
+    assert not re.search(r"\b1 (requests|candidates)\b", told)
+
+
+def test_the_plan_of_the_experiment_says_what_else_is_read_in_its_arms() -> None:
+    planned = replace(ads, evaluation=replace(ads.evaluation, experiment=bt.Experiment("revenue", "user", 0.02)))
+    guarded = replace(planned, scope=replace(ads.scope, guardrails=["hides per search", "complaints"]))
+    assert "must not get worse: hides per search; complaints." in markdown(guarded, {})
+    assert "read as well" not in markdown(replace(planned, scope=replace(ads.scope, guardrails=[])), {})

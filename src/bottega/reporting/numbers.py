@@ -131,6 +131,15 @@ def average(value: float | None) -> str:
     return _fixed(value, 0 if value >= 99.95 or round(value, 1) == round(value) else 1)
 
 
+def with_noun(told: str, one: str) -> str:
+    """Write a number that is written already with its noun.
+
+    >>> with_noun("1", "request"), with_noun("1.4", "request"), with_noun("2,000", "request")
+    ('1 request', '1.4 requests', '2,000 requests')
+    """
+    return f"{told} {one}{'' if told == '1' else 's'}"
+
+
 def setting(value: float | None) -> str:
     """Write a number as a person set it.
 

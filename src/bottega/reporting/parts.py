@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from bottega.errors import several
 from bottega.reporting.measured import Measured, Metrics
 
 
@@ -142,7 +143,8 @@ class Service(msgspec.Struct, frozen=True):
         stated = None if self.limit is None else self.limit.candidates
         if stated is None or self.candidates is None or round(self.candidates) >= stated:
             return ""
-        return f"measured with {self.candidates:,.0f} candidates a request, and the scope states {stated:,.0f}"
+        found = several(round(self.candidates), "candidate")
+        return f"measured with {found} a request, and the scope states {stated:,.0f}"
 
     @property
     def failed(self) -> int | None:

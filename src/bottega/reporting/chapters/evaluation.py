@@ -42,6 +42,8 @@ def evaluation(design: Design, card: Scorecard) -> Section:
             f"On real traffic: {test.metric} by {test.unit}, to find a change of {_percent(test.minimum_effect)} "
             f"with power {_percent(test.power)} at level {_percent(test.level)}."
         )
+        if design.scope.guardrails:
+            told += f" In each arm is read as well, and must not get worse: {'; '.join(design.scope.guardrails)}."
         blocks += [Heading("The experiment to run"), Paragraph(told)]
     return Section("evaluation", "Evaluation", blocks, 5)
 

@@ -22,10 +22,12 @@ def rungs(design: Design, card: Scorecard) -> list[Block]:
     rows: list[list[Words]] = []
     for ladder, models in design.models.items():
         for model in models:
-            if getattr(model, "optional", False) and rung_name(model) not in left_out and not _judged(card, model):
+            optional = getattr(model, "optional", False)
+            if card.models and optional and rung_name(model) not in left_out and not _judged(card, model):
                 continue
             sampled = design.data.sampling is not None and label_of(design, ladder) == design.data.labels[0].name
-            rows.append([rung_name(model), ladder, Code(_settings(model)), _honest(design, model, sampled)])
+            name = f"{rung_name(model)} (optional)" if optional and not card.models else rung_name(model)
+            rows.append([name, ladder, Code(_settings(model)), _honest(design, model, sampled)])
     if not rows:
         return []
     columns = 4 if any(row[3] for row in rows) else 3

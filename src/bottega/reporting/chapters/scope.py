@@ -22,10 +22,11 @@ def scope(design: Design, card: Scorecard) -> Section:  # noqa: ARG001
         facts.append(("Must not get worse", "; ".join(part.guardrails)))
     if (traffic := part.traffic) is not None:
         peak = traffic.daily_users * traffic.requests_per_user * traffic.peak_factor / _DAY
+        each = numbers.with_noun(f"{traffic.requests_per_user:g}", "request")
         facts.append(
             (
                 "Traffic",
-                f"{numbers.count(traffic.daily_users)} people a day, {traffic.requests_per_user:g} requests each, "
+                f"{numbers.count(traffic.daily_users)} people a day, {each} each, "
                 f"{traffic.peak_factor:g} times the average at the peak: {numbers.amount(peak)} requests/s; "
                 f"{numbers.several(traffic.candidates, 'candidate')} a request",
             )

@@ -109,11 +109,13 @@ def _latency(service: Service) -> list[Block]:
 def _load(service: Service) -> list[tuple[str, Words]]:
     facts: list[tuple[str, Words]] = []
     sent = [
-        f"{numbers.count(service.requests)} requests" if service.requests is not None else "",
+        numbers.several(service.requests, "request") if service.requests is not None else "",
         f"{numbers.amount(service.rate)} a second asked for" if service.rate is not None else "",
         f"{numbers.amount(service.requests_per_s)} a second answered" if service.requests_per_s is not None else "",
         numbers.several(service.workers, "worker") if service.workers is not None else "",
-        f"{numbers.average(service.candidates)} candidates a request" if service.candidates is not None else "",
+        f"{numbers.with_noun(numbers.average(service.candidates), 'candidate')} a request"
+        if service.candidates is not None
+        else "",
     ]
     if any(sent):
         facts.append(("Load", ", ".join(filter(None, sent))))

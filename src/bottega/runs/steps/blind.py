@@ -16,6 +16,7 @@ from bottega.runs.steps.examples import read_examples
 from bottega.runs.steps.job import Job
 from bottega.runs.steps.ladders import Ladder
 from bottega.runs.steps.lessons import FINAL, FITS
+from bottega.runs.steps.retrieving import as_inputs
 from bottega.runs.steps.tabling import WORDS, model_table
 from bottega.runs.steps.training import Trained, learnt_model, unread
 from bottega.serving.bundle import read_words
@@ -42,7 +43,8 @@ class Blind:
     ) -> None:
         self._job, self._ladder, self._setting = job, ladder, ladder.rung(champion)
         self._champion, self._folder = champion, trained[ladder.name, champion, FINAL].folder
-        self._made, self._scores, self._features, self._rows = made, scores, features, rows
+        self._made, self._features, self._rows = made, features, rows
+        self._scores = as_inputs(job, scores)
 
     def __call__(self, source: str) -> Rung | None:
         """Give the champion's scores without those of a source, (m,); nothing where it does not read them."""

@@ -136,8 +136,8 @@ design = bt.Design(
     ),
     serving=bt.Serving(
         path=[
-            bt.Retrieve(k=300, budget_ms=10),
-            bt.Rank(budget_ms=10),
+            bt.Retrieve(k=300),
+            bt.Rank(budget_ms=15),
             bt.Quota(where="coalesce(customer_product_times_all, 0) = 0", at_least=4, first=20, name="something new"),
             bt.Explore(epsilon=0.01, pool=60),
             bt.Show(k=20),

@@ -30,6 +30,19 @@ _OCCURS = {"churn", "fraud", "attrition", "spam", "default", "conversion", "canc
 _COUNTED = {"click", "purchase", "complaint", "deposit", "chargeback", "return", "refund", "dispute", "booking"}
 _IS = {"fraudulent", "relevant", "bought", "sold", "paid"}
 
+_ASKED = {
+    "does": "How likely is it that this {this} has {word}?",
+    "occurs": "How likely is {word} for this {this}?",
+    "counted": "How likely is a {word} for this {this}?",
+    "is": "How likely is it that this {this} is {word}?",
+}
+_MOVED = {
+    "does": "share of {those} that have {word}",
+    "occurs": "share of {those} with {word}",
+    "counted": "{word}s per request",
+    "is": "share of {those} that are {word}",
+}
+
 
 def direction(words: Sequence[str], positive: str | None = None) -> Literal["up", "down"] | None:
     """Say which way a label should go, by what its value or its name means; nothing where neither tells.
@@ -97,18 +110,11 @@ def question_of(label: str, positive: str | None, judged: str) -> str:
     >>> question_of("y", "b", "row")
     'How likely is it that y is b for this row?'
     """
-    word, this = _word(label), noun(judged)
-    if not _says_yes(positive):
-        return f"How likely is it that {label} is {positive} for this {this}?"
-    if word in _DOES:
-        return f"How likely is it that this {this} has {word}?"
-    if word in _OCCURS:
-        return f"How likely is {word} for this {this}?"
-    if word in _COUNTED:
-        return f"How likely is a {word} for this {this}?"
-    if _is_said(word):
-        return f"How likely is it that this {this} is {word}?"
-    return f"How likely is it that {label} is {positive or 1} for this {this}?"
+    word, this, said = _word(label), noun(judged), _said(label, positive)
+    if said is not None:
+        return _ASKED[said].format(word=word, this=this)
+    value = 1 if positive is None else positive
+    return f"How likely is it that {label} is {value} for this {this}?"
 
 
 def quantity_of(label: str, positive: str | None, judged: str) -> str:
@@ -117,17 +123,24 @@ def quantity_of(label: str, positive: str | None, judged: str) -> str:
     >>> quantity_of("clicked", None, "ad_id"), quantity_of("click", None, "ad"), quantity_of("y", "b", "row")
     ('share of ads that are clicked', 'clicks per request', 'share of rows whose y is b')
     """
-    word, those = _word(label), nouns(judged)
-    if _says_yes(positive):
-        if word in _DOES:
-            return f"share of {those} that have {word}"
-        if word in _OCCURS:
-            return f"share of {those} with {word}"
-        if word in _COUNTED:
-            return f"{word}s per request"
-        if _is_said(word):
-            return f"share of {those} that are {word}"
+    word, those, said = _word(label), nouns(judged), _said(label, positive)
+    if said is not None:
+        return _MOVED[said].format(word=word, those=those)
     return f"share of {those} whose {label} is {positive or 1}"
+
+
+def _said(label: str, positive: str | None) -> Literal["does", "occurs", "counted", "is"] | None:
+    """Tell how a sentence says a label that is yes or no; nothing where it can only name the value."""
+    if not _says_yes(positive):
+        return None
+    word = _word(label)
+    if word in _DOES:
+        return "does"
+    if word in _OCCURS:
+        return "occurs"
+    if word in _COUNTED:
+        return "counted"
+    return "is" if _is_said(word) else None
 
 
 def _word(label: str) -> str:

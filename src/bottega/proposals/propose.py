@@ -10,7 +10,6 @@ import numpy as np
 import pyarrow as pa
 from msgspec import structs
 
-from bottega.data.keys import combined
 from bottega.data.source import Place, read
 from bottega.design.tables import Table
 from bottega.errors import DataError, several
@@ -23,11 +22,11 @@ from bottega.proposals.naming import plain_names
 from bottega.proposals.positives import positives
 from bottega.proposals.proposal import Proposal, Seen
 from bottega.proposals.roles import Roles, hints, roles_of
+from bottega.reviewing.seeing import equal_rows
 from bottega.reviewing.seen import TELLS
 
 _FEWEST = 50  # rows
 _ROOM = 1.0  # days
-_CELLS = 50_000_000  # of which rows are compared
 _FEW_WORDS = 20  # of a column that is called as a label is
 _REPEATED = {"R214": "Rows that are equal count as events of their own: name event_id where the source repeats them."}
 _UNREAD = ("empty", "other", "bytes")
@@ -60,7 +59,7 @@ def propose(name: str, path: Path, said: Roles | None = None, say: Callable[[str
         say(line)
     if roles.label is not None:
         made = _labelled(name, seen, say)
-        repeated = roles.time is not None and roles.event_id is None and _repeats(table)
+        repeated = roles.time is not None and roles.event_id is None and equal_rows(table) > 0
         return replace(made, design=structs.replace(made.design, silenced=_REPEATED)) if repeated else made
     for one in _called_label(seen):
         if one.kind == "text" and one.distinct <= _FEW_WORDS:  # rows of all its words would count as taken
@@ -91,18 +90,6 @@ def _with_room(seen: Seen, said: Roles | None, say: Callable[[str], None]) -> Se
         raise DataError(f"--time {said.time}", found, allowed, "a longer table, or no --time")
     say(f"no time   {found}, too little to part it in time: read without")
     return replace(seen, roles=replace(roles, time=None, clocks=(), others=(*roles.others, column.name, *roles.clocks)))
-
-
-def _repeats(table: pa.Table) -> bool:
-    """Say whether rows are equal in all columns."""
-    flat = [field.name for field in table.schema if not pa.types.is_nested(field.type)]
-    if table.num_rows * len(flat) > _CELLS:
-        return False
-    whole = [column.combine_chunks().dictionary_encode() for column in table.select(flat).columns]
-    parts = [part if isinstance(part, pa.DictionaryArray) else part.chunk(0) for part in whole]
-    codes = combined((part.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32) + 1,
-                      len(part.dictionary) + 1) for part in parts)  # fmt: skip
-    return bool(len(np.unique(codes)) < table.num_rows)
 
 
 def _labelled(name: str, seen: Seen, say: Callable[[str], None]) -> Proposal:

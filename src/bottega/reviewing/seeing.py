@@ -135,7 +135,7 @@ def _table(table: Table, log: Log, counted: Collection[str]) -> TableSeen:
         return found
     times = [name for name, seen in columns.items() if seen.kind == "time" and name not in named]
     later = {name: delay for name in times if (delay := _delay(log, name)) is not None}
-    repeated = _repeated(log.rows) if table.event_id is None else 0
+    repeated = equal_rows(log.rows) if table.event_id is None else 0
     return msgspec.structs.replace(
         found, begin=int(log.time.min()), end=int(log.time.max()), later=later, repeated=repeated
     )
@@ -166,7 +166,7 @@ def _delay(log: Log, name: str) -> Delay | None:
     return Delay(int(np.quantile(after, 0.5)), int(np.quantile(after, 0.9)))
 
 
-def _repeated(rows: pa.Table) -> int:
+def equal_rows(rows: pa.Table) -> int:
     """Count the rows that equal an earlier one in every column."""
     import duckdb
 

@@ -19,6 +19,7 @@ import pytest
 from tiny_shop import Built, Command, Said
 
 from bottega.errors import ServeError
+from bottega.serving import clock
 from bottega.serving.service import Settings
 from bottega.serving.workers import running
 
@@ -149,9 +150,10 @@ def test_what_was_served_is_what_a_batch_computes(
     with service(workspace) as url:
         for number in range(10):
             post(url, "/rank", {"customer": customer, "k": 5})
-            time = {"time": late} if number % 2 else {}
-            post(url, "/events", order(customer, product, f"new {number}", **time))
+            moment = {"time": late} if number % 2 else {}
+            post(url, "/events", order(customer, product, f"new {number}", **moment))
             until(lambda number=number: counted(url, "bottega_stream_events_total") == number + 1)
+            time.sleep(2 * clock._LOOK_S)  # so that the clock of the next answer has looked since the event
     said = bottega("consistency", built.design, "--workspace", workspace, "--json")
     found = json.loads(said.out)
     assert (said.code, found["mismatches"], found["decisions"]) == (0, 0, 10), said.err + said.out

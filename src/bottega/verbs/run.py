@@ -303,14 +303,19 @@ def gates_of(card: Mapping[str, Any]) -> list[Gate]:
 def _smoke(serving: Mapping[str, Any]) -> Gate:
     """Judge the load: no request failed, and not every answer was without what the design promises."""
     told = f"{serving['requests']:,} requests, {serving['errors']:,} failed"
-    reasons = serving.get("degradations") or serving.get("shortfalls") or {}
-    causes = [name for name in reasons if not name.endswith("slots sold")] or list(reasons)  # that is what came of them
-    often = f", most often {max(causes, key=lambda name: reasons[name])}" if causes else ""
+    degradations, shortfalls = serving.get("degradations") or {}, serving.get("shortfalls") or {}
     if serving.get("sold") == 0:
+        often = _most_often({**shortfalls, **degradations})
         return Gate("smoke load", False, f"{told}, and the auction sold nothing{often}")
     if (serving.get("degraded") or 0) >= 1:
+        often = _most_often(degradations or shortfalls)
         return Gate("smoke load", False, f"{told}, and every answer was degraded{often}")
     return Gate("smoke load", serving["errors"] == 0, told)
+
+
+def _most_often(reasons: Mapping[str, int]) -> str:
+    causes = [name for name in reasons if not name.endswith("slots sold")] or list(reasons)  # that is what came of them
+    return f", most often {max(causes, key=lambda name: reasons[name])}" if causes else ""
 
 
 def _told(goal: Mapping[str, Any]) -> str:

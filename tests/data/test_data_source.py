@@ -1,5 +1,6 @@
 """Files and warehouses read as tables, and one clear error for each way in which they cannot be."""
 
+import csv
 import gzip
 from pathlib import Path
 
@@ -7,6 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import bottega as bt
 from bottega.data.source import Place, files, fingerprint, read
@@ -248,9 +251,32 @@ def test_a_name_that_the_source_uses_is_refused(tmp_path: Path) -> None:
     assert read(swapped, Place(tmp_path))["Quantity"].to_pylist() == ["536365", "C536379"]
 
 
-def test_other_separators_are_named(tmp_path: Path) -> None:
-    (tmp_path / "orders.csv").write_text("a;b\n1;2\n")
-    assert "separated otherwise" in refused(tmp_path, orders(time="a")).fix
+@pytest.mark.parametrize("sign", [",", ";", "\t", "|"])
+@given(data=st.data())
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_what_parts_the_values_is_seen(tmp_path: Path, sign: str, data: st.DataObject) -> None:
+    words = st.text("ab ,;|\t\"'\n\u00e9", min_size=1, max_size=6).filter(lambda word: word.strip() == word)
+    names = data.draw(st.lists(st.text("abc", min_size=1), min_size=2, max_size=4, unique=True))
+    rows = data.draw(st.lists(st.tuples(*[words.map("w{}".format) for _ in names]), min_size=1, max_size=5))
+    with (tmp_path / "rows.csv").open("w", newline="") as file:
+        csv.writer(file, delimiter=sign).writerows([names, *rows])
+    got = read(orders("rows.csv"), Place(tmp_path))
+    assert got.to_pylist() == [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def test_numbers_between_semicolons_may_have_decimal_commas(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("a;b;c;d\n1,5;7; 2,25 ;1,5\n-2;8;;1.000,5\n")
+    assert read(orders("a.csv"), Place(tmp_path)).to_pydict() == {
+        "a": [1.5, -2.0], "b": [7, 8], "c": [2.25, None], "d": ["1,5", "1.000,5"]
+    }  # fmt: skip
+    (tmp_path / "a.csv").write_text('a,b\n"1,500",2\n')  # between commas it parts thousands, or is text
+    assert read(orders("a.csv"), Place(tmp_path))["a"].to_pylist() == ["1,500"]
+
+
+def test_one_column_may_have_any_name(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("what; when\nx\ny\n")
+    assert read(orders("a.csv"), Place(tmp_path)).to_pydict() == {"what; when": ["x", "y"]}
+    assert "parted otherwise" in refused(tmp_path, orders("a.csv", time="when")).fix
 
 
 def test_the_fingerprint_is_of_names_and_contents(tmp_path: Path) -> None:

@@ -220,10 +220,16 @@ def test_a_target_that_is_an_amount_is_told(tmp_path: Path) -> None:
     assert "no label  target, 600 values: neither yes or no, nor grades from 0 up" in lines
 
 
-def test_values_that_something_else_parts_are_told(tmp_path: Path) -> None:
-    (tmp_path / "rows.csv").write_text("a;b\n" + "1;2\n" * 60)
-    with pytest.raises(DataError, match=r"(?s)parted by ';'.*write it with commas"):
-        propose("mine", tmp_path / "rows.csv")
+def test_values_may_be_parted_by_semicolons_with_decimal_commas(tmp_path: Path) -> None:
+    prices = RNG.random(N).round(2)
+    table = shown(time=times(N, 120), price=prices, kind=["a", "b", "c"] * (N // 3))
+    made(tmp_path, table)
+    wanted = propose("mine", tmp_path / "rows.parquet").told
+    rows = [[str(value).replace(".", ",") if name == "price" else str(value) for name, value in row.items()]
+            for row in table.to_pylist()]  # fmt: skip
+    (tmp_path / "rows.parquet").unlink()
+    (tmp_path / "rows.csv").write_text("\n".join(";".join(row) for row in [table.column_names, *rows]))
+    assert propose("mine", tmp_path / "rows.csv").told == wanted
 
 
 def test_a_row_that_is_known_later_counts_from_then_on(tmp_path: Path) -> None:

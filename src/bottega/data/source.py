@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bottega.data import idx, svmlight
-from bottega.data.csv_files import read_csv
+from bottega.data.csv_files import SIGNS, read_csv
 from bottega.data.lines import read_json_lines, read_tsv
 from bottega.data.picture_files import ENDINGS, pictures_in, read_pictures, told_of
 from bottega.data.warehouse import read_warehouse
@@ -312,8 +312,8 @@ def no_column(
     guess = nearest(name, names)
     if theirs and name in theirs:
         guess = f"it is renamed here: {theirs[name][0]!r}"
-    elif len(names) == 1 and any(mark in names[0] for mark in ";\t|"):
-        guess = "the values seem to be separated otherwise: write the file with commas"
+    elif len(names) == 1 and any(mark in names[0] for mark in SIGNS):
+        guess = "the values seem to be parted otherwise: write the file anew, with commas, or as Parquet"
     if not guess and Path(origin).suffix:
         guess = f"name yours in columns=…, or begin from this table: bottega new NAME --from {origin}"
     return DataError(where, f"column {name!r} is not in {origin}", f"one of {few}", guess)

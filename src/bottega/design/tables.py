@@ -108,7 +108,8 @@ class Table(Part, frozen=True):
     they count since 1970 UTC: `%s` seconds, `epoch_ms`, `epoch_us`, `epoch_ns` milli-, micro- and nanoseconds, `epoch`
     whichever of them brings all of a table's times to the years 1990 to 2099."""
     encoding: str = "utf-8"
-    """The encoding of CSV files: `latin-1` for many that a spreadsheet wrote."""
+    """The encoding of CSV files: `latin-1` for many that a spreadsheet wrote. What parts their values, a comma, a
+    semicolon, a tab or a bar, is seen in their first lines."""
     format: Literal["parquet", "csv", "svmlight", "idx"] | None = None
     """How the files are written where their names do not say: `svmlight` for ranking sets in `rank.train.gz`."""
     columns: Mapping[str, str] = {}

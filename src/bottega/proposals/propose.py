@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 from msgspec import structs
 
 from bottega.data.source import Place, read
@@ -45,7 +44,6 @@ def propose(name: str, path: Path, said: Roles | None = None, say: Callable[[str
         raise DataError(
             str(path), several(table.num_rows, "row"), f"at least {_FEWEST}: fewer tell nothing", "a longer table"
         )
-    _check_parted(table, path)
     columns = {column.name: column for column in columns_of(table)}
     if said is not None and said.time in columns:
         columns[said.time] = as_time(columns[said.time])
@@ -117,15 +115,6 @@ def _labelled(name: str, seen: Seen, say: Callable[[str], None]) -> Proposal:
         fix = f"--person COLUMN, or --label {roles.label}=VALUE for the one grade that counts"
         raise DataError(seen.source, found, "a column that names the query or the person, and numbers of each row", fix)
     return logged(seen, name, context)
-
-
-def _check_parted(table: pa.Table, path: Path) -> None:
-    """Refuse a CSV file whose values something else than commas parts."""
-    if table.num_columns == 1 and (signs := [sign for sign in ";\t|" if sign in table.column_names[0]]):
-        found = f"one column, {table.column_names[0]!r}: its values are parted by {signs[0]!r}"
-        raise DataError(
-            str(path), found, "commas, or tabs in a file that ends in .tsv", "write it with commas, or as Parquet"
-        )
 
 
 def plain_table(path: Path) -> str:

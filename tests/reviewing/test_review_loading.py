@@ -135,6 +135,19 @@ def test_what_it_started_is_ended_with_it(tmp_path: Path) -> None:
     assert not alive(child)
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import threading, time\nthreading.Thread(target=time.sleep, args=(600,)).start()",
+        "import subprocess, sys\nsubprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])",
+    ],
+    ids=["thread", "process"],
+)
+def test_a_design_is_there_whatever_its_file_leaves_running(tmp_path: Path, source: str) -> None:
+    design, printed = load_within(written(tmp_path, f"{SOUND}\nprint('hello')\n{source}\n"))
+    assert (design, printed) == (find("visual-search"), "hello\n")
+
+
 def alive(process: int) -> bool:
     """Whether a process runs still."""
     try:

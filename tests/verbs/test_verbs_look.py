@@ -132,10 +132,18 @@ def test_quiet_says_the_result_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     out, err = typed(monkeypatch, ["run", *VERBS["run"]])
     assert err == ""
     assert out.startswith("models")
+
+
+@pytest.mark.usefixtures("home")
+@pytest.mark.parametrize("verb", sorted(VERBS.keys() - {"run"}))
+def test_every_verb_may_be_told_to_be_quiet(verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.rmtree("new", ignore_errors=True)
-    out, err = typed(monkeypatch, ["new", *VERBS["new"], "--quiet"])
-    assert err == ""
-    assert out.startswith("design ")
+    loud = typed(monkeypatch, [verb, *VERBS[verb]])[0].splitlines()
+    shutil.rmtree("new", ignore_errors=True)
+    out, err = typed(monkeypatch, [verb, *VERBS[verb], "--quiet"])
+    assert err == "" or (err.startswith("error: ") and not out)  # there is nothing yet to roll back to
+    assert out.splitlines()[:1] == loud[:1] or verb == "flink"
+    assert verb == "rule" or not any(line.startswith("next ") for line in out.splitlines())
 
 
 @pytest.mark.usefixtures("home")

@@ -48,7 +48,8 @@ def new(
     data = None if begun.data is None else str(begun.data)
     where = f" --data {data}" if data else ""
     lines = [f"design    {begun.path}"]
-    lines += [f"{word:<10}bottega {step} {begun.path}{where}" for word, step in (("next", "review"), ("", "run"))]
+    if not quiet:
+        lines += [f"{word:<10}bottega {step} {begun.path}{where}" for word, step in (("next", "review"), ("", "run"))]
     say(as_json, {"design": str(begun.path), "data": data, "found": begun.told}, lambda: "\n".join(lines))
 
 
@@ -64,6 +65,7 @@ def review(
     static: Annotated[bool, typer.Option("--static", help="Read no data: the rules on data are left out.")] = False,
     as_sarif: Annotated[bool, typer.Option("--sarif", help="Print SARIF 2.1.0, for editors and code hosts.")] = False,
     as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Find what would go wrong with a design, before anything runs (exit code 3 if it would stop a run)."""
     import msgspec
@@ -73,10 +75,11 @@ def review(
     from bottega.verbs.review import review as verb
 
     found = verb(design, data=data, warehouse=warehouse, workspace=workspace, static=static)
-    typer.echo(found.printed, err=True, nl=False)
+    if not quiet:
+        typer.echo(found.printed, err=True, nl=False)
     width, colour = terminal()
     value = sarif(found) if as_sarif else msgspec.to_builtins(found)
-    typed = design if data is None else f"{design} --data {data}"
+    typed = None if quiet else design if data is None else f"{design} --data {data}"
     say(as_json or as_sarif, value, lambda: text(found, width, colour, typed))
     if found.stopping:
         raise typer.Exit(3)
@@ -89,6 +92,7 @@ def rule(
         typer.Argument(metavar="CODE", help="Its code or name. [default: list all]", autocompletion=completing.rules),
     ] = None,
     as_json: Json = False,
+    _quiet: Quiet = False,
 ) -> None:
     """Show the page of a rule of review: why, an example, the fix and the source; or list all rules."""
     from bottega.reviewing.writing_pages import listing, markdown, page
@@ -123,6 +127,7 @@ def draw(
     ] = None,
     open_it: Annotated[bool, typer.Option("--open", help="Show it.")] = False,
     as_json: Json = False,
+    _quiet: Quiet = False,
 ) -> None:
     """Draw the flowchart from ingestion to prediction, with what a run measured on its edges."""
     from bottega.verbs.draw import draw as verb
@@ -145,6 +150,7 @@ def report(
     pdf: Annotated[bool, typer.Option("--pdf", help="The PDF alone.")] = False,
     open_it: Annotated[bool, typer.Option("--open", help="Show the HTML page, else the first file.")] = False,
     as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Write the design document, with what the newest run, or a build, measured: HTML, Markdown and PDF."""
     from bottega.reporting.plots import NEEDS, available
@@ -153,7 +159,7 @@ def report(
     wanted = ["pdf"] if pdf else [] if formats is None else listed("--format", formats, "html, md, pdf, with commas")
     pages = [str(path) for path in verb(design, build=build, workspace=workspace, out=out, formats=wanted)]
     say(as_json, {"pages": pages}, lambda: "\n".join(pages))
-    if not available() and not as_json:
+    if not (available() or as_json or quiet):
         typer.echo(f"pictures stand still, and there is no PDF: {NEEDS}", err=True)
     if open_it:
         typer.launch(next((page for page in pages if page.endswith(".html")), pages[0]))

@@ -64,21 +64,26 @@ def release(
         str | None, typer.Option("--accept", metavar="REASON", help="Accept missed goals; the reason is kept.")
     ] = None,
     as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Make a build the current one, if it passes its gates (exit code 4 if not)."""
     from bottega.verbs.release import release as verb
 
     found = verb(design, build=build, workspace=workspace, accept=accept)
-    say(as_json, {"current": found.id}, lambda: following(f"current is {found.id}", f"bottega serve {design}"))
+    say(as_json, {"current": found.id}, lambda: following(f"current is {found.id}", f"bottega serve {design}", quiet))
 
 
 @app.command()
-def rollback(design: DesignName, workspace: Workspace = None, as_json: Json = False) -> None:
+def rollback(design: DesignName, workspace: Workspace = None, as_json: Json = False, quiet: Quiet = False) -> None:
     """Make the release before the current one current again."""
     from bottega.verbs.rollback import rollback as verb
 
     found = verb(design, workspace=workspace)
-    say(as_json, {"current": found.id}, lambda: following(f"current is {found.id} again", f"bottega serve {design}"))
+    say(
+        as_json,
+        {"current": found.id},
+        lambda: following(f"current is {found.id} again", f"bottega serve {design}", quiet),
+    )
 
 
 @app.command()
@@ -98,6 +103,7 @@ def consistency(
     workspace: Workspace = None,
     seed: Seed = 0,
     as_json: Json = False,
+    _quiet: Quiet = False,
 ) -> None:
     """Compare features as they were served with what a batch computes for the same moments."""
     from bottega.reporting.telling import consistency_summary
@@ -118,6 +124,7 @@ def explain(
     request: Annotated[str, typer.Argument(metavar="REQUEST", help="An answered request's id, or a request as JSON.")],
     workspace: Workspace = None,
     as_json: Json = False,
+    _quiet: Quiet = False,
 ) -> None:
     """Show what brought each item of an answer, and what moved it."""
     import msgspec
@@ -129,9 +136,9 @@ def explain(
     say(as_json, found, lambda: explained(found, terminal()[0]))
 
 
-def following(said: str, command: str) -> str:
-    """Write what was done, and below it the command to type next."""
-    return f"{said}\nnext            {command}"
+def following(said: str, command: str, quiet: bool = False) -> str:
+    """Write what was done, and below it the command to type next, unless it is to be quiet."""
+    return said if quiet else f"{said}\nnext            {command}"
 
 
 def _summary(card: dict[str, Any], report: Path, design: str) -> str:

@@ -27,13 +27,16 @@ def serve(
     ] = "file:",
     clock: Clock = "auto",
     as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Answer requests with the current release, over HTTP."""
     from bottega.reporting.telling import laid
     from bottega.verbs.serve import serve as verb
 
     def ready(url: str) -> None:
-        said = "\n".join(laid("", [f"{design} on {url}", f"docs {url}/docs", "Ctrl-C ends it"], terminal()[0]))
+        said = "\n".join(
+            laid("", [f"{design} on {url}", *([] if quiet else [f"docs {url}/docs", "Ctrl-C ends it"])], terminal()[0])
+        )
         typer.echo(json.dumps({"url": url}) if as_json else said)
         sys.stdout.flush()
 
@@ -53,13 +56,15 @@ def stream(
     build: Build = None,
     clock: Clock = "auto",
     as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Bring events into the store, each once, beside a service with --stream none."""
     from bottega.reporting.telling import laid
     from bottega.verbs.stream import stream as verb
 
     def ready() -> None:
-        parts = [f"{source} into {store}", "lag and throughput in /metrics of the service", "Ctrl-C ends it"]
+        hints = [] if quiet else ["lag and throughput in /metrics of the service", "Ctrl-C ends it"]
+        parts = [f"{source} into {store}", *hints]
         said = "\n".join(laid("", parts, terminal()[0]))
         typer.echo(json.dumps({"streaming": True}) if as_json else said)
         sys.stdout.flush()
@@ -115,6 +120,7 @@ def flink(
     workspace: Workspace = None,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where to write it.")] = Path("flink"),
     as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Write the job that makes the store's tiles in Flink, and what runs it."""
     from bottega.verbs.flink import flink as verb
@@ -122,5 +128,5 @@ def flink(
     job, runner = verb(
         design, workspace=workspace, build=build, source=source, sink=sink, every=every, apart=apart, out=out
     )
-    said = f"written to {job}; where apache-flink is installed:"
-    say(as_json, {"job": str(job), "runner": str(runner)}, lambda: following(said, f"python {runner} {job}"))
+    said = f"written to {job}" if quiet else f"written to {job}; where apache-flink is installed:"
+    say(as_json, {"job": str(job), "runner": str(runner)}, lambda: following(said, f"python {runner} {job}", quiet))

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -54,16 +55,14 @@ def load_within(
             meanwhile()
             process.wait(limit_s)
         except subprocess.TimeoutExpired:
-            _end(process)
             raise DesignError(
                 str(path),
                 f"its design is not there after {limit_s:g} s",
                 "a file that only makes a design",
                 "read data, and train, in bottega run: a design only names them",
             ) from None
-        except BaseException:
+        finally:
             _end(process)
-            raise
         printed = said.read_text("utf-8", errors="replace")
         if not answer.is_file():
             last = "".join(f": {line}" for line in printed.strip().splitlines()[-1:])
@@ -76,16 +75,20 @@ def load_within(
 
 
 def tell(path: str, answer: str) -> None:
-    """Load a file, and write its design or its error as JSON: what the process does."""
+    """Load a file, write its design or its error as JSON, and end, whatever the file left running: the process."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (_MOST_BYTES, _MOST_BYTES))
     try:
         told = Told(design=load(path))
     except DesignError as error:
         told = Told(error=(error.where, str(error.found), error.allowed, error.fix))
     Path(answer).write_bytes(msgspec.json.encode(told))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)  # a thread that the file began would be waited for
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End the process, and whatever it started."""
-    os.killpg(process.pid, signal.SIGKILL)
+    """End the process, if it has not, and whatever it started."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
     process.wait()

@@ -15,11 +15,12 @@ _NARROW, _LEAST = 64, 24
 _STYLES = {"stop": "31", "warn": "33", "strong": "1", "soft": "2", "good": "32"}
 
 
-def text(review: Review, width: int = 80, colour: bool = False, typed: str = "") -> str:
+def text(review: Review, width: int = 80, colour: bool = False, typed: str | None = "") -> str:
     """Write a review for a terminal or a pipe.
 
     Lines wrap at `width`, but for words that are longer, such as a path. width: columns, at least 40. colour: whether
-    escape codes stand in it; the words are the same without. typed: the design as it was typed, for the next command.
+    escape codes stand in it; the words are the same without. typed: the design as it was typed, for the next command;
+    None: none is told.
     """
     width = max(width, 40)
     paint = _Paint(colour)
@@ -99,7 +100,9 @@ def _count(review: Review, silenced: int) -> str:
     return "   ".join(parts)
 
 
-def _next(review: Review, typed: str, width: int) -> list[str]:
+def _next(review: Review, typed: str | None, width: int) -> list[str]:
+    if typed is None:
+        return []
     design = typed or review.design
     said = f"bottega rule {review.open[0].code}" if review.open else f"bottega run {design}"
     return fill(said, width, "next   ", "       ")

@@ -177,7 +177,7 @@ def test_a_thousand_columns_keep_those_that_tell(tmp_path: Path) -> None:
     design, _, lines = proposed(written(tmp_path, table))
     assert isinstance(design.data.examples, bt.Logged)
     assert {"c7", "c500"} <= set(design.data.examples.request)
-    assert lines[-1] == "columns   of 1,000 others the 40 that tell most alone are read"
+    assert lines[-1] == "columns   of 1,000 others 40 are read: those that tell most alone, then the first"
 
 
 WORDS = pa.array(["Yes", "No", "Yes", "Perhaps"] * 1000)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -120,3 +121,45 @@ def test_grades_without_a_query_belong_to_persons_or_are_told(tmp_path: Path) ->
     with pytest.raises(DataError, match=r"(?s)nothing says which rows belong together.*--label grade=VALUE"):
         propose("mine", tmp_path / "alone.parquet")
     assert propose("mine", tmp_path / "alone.parquet", Roles(label="grade=4")).design.data.labels[0].positive == "4"
+
+
+@pytest.mark.parametrize(
+    ("name", "matures"),
+    [
+        ("readmitted_30d", "30d"),
+        ("churned_within_7_days", "7d"),
+        ("returned_2_weeks", "14d"),
+        ("churn_next_month", "30d"),
+        ("fraud", "7d"),
+        ("label", "1h"),
+        ("clicked_400d", "1h"),  # the log has no room for it
+    ],
+)
+def test_how_long_a_label_takes_may_stand_in_its_name(tmp_path: Path, name: str, matures: str) -> None:
+    rows = 600
+    rng = np.random.default_rng(0)
+    at = [datetime(2023, 1, 1) + timedelta(days=place) for place in range(rows)]
+    table = pa.table(
+        {"at": at, "user_id": rng.integers(0, 90, rows), "age": rng.random(rows), name: rng.integers(0, 2, rows)}
+    )
+    pq.write_table(table, tmp_path / "rows.parquet")
+    found = propose("mine", tmp_path / "rows.parquet")
+    assert found.design.data.labels[0].matures_after == matures
+    told = "as its name says" if name[-1] in "dsh" and matures != "1h" and "_" in name else "is a guess"
+    assert told in found.notes["data.labels"]
+
+
+def test_what_names_a_person_is_no_amount(tmp_path: Path) -> None:
+    rows = 600
+    rng = np.random.default_rng(0)
+    at = [datetime(2023, 1, 1) + timedelta(days=place) for place in range(rows)]
+    patient, dose = rng.integers(1, 200, rows), rng.integers(1, 200, rows)
+    pq.write_table(
+        pa.table({"at": at, "patient_nbr": patient, "dose": dose, "relapsed": rng.integers(0, 2, rows)}),
+        tmp_path / "rows.parquet",
+    )
+    windows = [
+        part for part in propose("mine", tmp_path / "rows.parquet").design.features if isinstance(part, bt.Window)
+    ]
+    assert "avg(dose)" in str(windows)
+    assert "avg(patient_nbr)" not in str(windows)

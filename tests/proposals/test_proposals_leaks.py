@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from bottega.proposals.columns import columns_of
-from bottega.proposals.leaks import SUSPECT, leaks
+from bottega.proposals.columns import Column, columns_of
+from bottega.proposals.leaks import SUSPECT, beyond_chance, leaks
 from bottega.reviewing.seen import TELLS
 
 
@@ -59,3 +59,15 @@ def test_labels_of_one_class_and_gaps_tell_nothing() -> None:
     columns = columns_of(pa.table({"x": [1.0, 2.0, 3.0]}))
     assert leaks(columns, np.zeros(3)) == []
     assert leaks(columns, np.array([np.nan, 1.0, np.nan])) == []
+
+
+def test_columns_of_noise_are_chosen_without_the_label() -> None:
+    rng = np.random.default_rng(3)
+    label = rng.integers(0, 2, 600).astype(np.float64)
+    noise = [Column(f"c{place}", "number", pa.chunked_array([rng.normal(size=600)])) for place in range(1000)]
+    found = leaks(noise, label)
+    assert max(one.auc for one in found) > 0.55  # the best of a thousand look like something
+    assert beyond_chance(found, label) == []
+    known = Column("known", "number", pa.chunked_array([rng.normal(size=600) + label]))
+    assert beyond_chance(leaks([*noise, known], label), label) == ["known"]
+    assert beyond_chance([], label) == beyond_chance(found, np.ones(600)) == []

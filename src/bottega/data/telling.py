@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from bottega.metrics.binary import roc_auc
 
-_ROWS = 200_000  # that are looked at
+MOST_OF_A_KIND = 100_000
+"""Rows of each label that are looked at."""
 _OWN = 0xB077E6A  # a stream of its own: a table that was drawn by the same seed must not know the halves
 _PRIOR = 5.0  # rows of the overall rate that are mixed into that of a value
 
@@ -35,7 +36,7 @@ def drawn(positive: Marks, seed: int = 0) -> NDArray[np.int64]:
     kinds = np.flatnonzero(positive), np.flatnonzero(~positive)
     if not all(map(len, kinds)):
         return np.zeros(0, np.int64)
-    return np.sort(np.concatenate([rng.permutation(part)[: _ROWS // 2] for part in kinds]))
+    return np.sort(np.concatenate([rng.permutation(part)[:MOST_OF_A_KIND] for part in kinds]))
 
 
 def told(column: pa.ChunkedArray | pa.Array, positive: Marks, seed: int = 0) -> Told | None:

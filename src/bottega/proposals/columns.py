@@ -25,7 +25,7 @@ _NAMING = (
     "vin ip asn bin mcc pin account acct card kontonummer"
 )
 _IDS = frozenset(_NAMING.split())
-_NUMBERED = {"no", "num", "nr", "number", "nummer"}  # such as an account's, and not how many there are
+_NUMBERED = {"nbr", "no", "num", "nr", "number", "nummer"}  # such as an account's, and not how many there are
 _LARGE, _LONG = 1_000, 10**9  # least value of what is numbered so; from which on no number is a count or a measure
 _COMMA = re.compile(r"[-+]?\d+(\.\d{3})*(,\d+)*")
 _YEARS = 30.0  # that an unnamed column of times spans at most

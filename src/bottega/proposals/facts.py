@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+_UNITS = {
+    "min": (1, "min"), "minute": (1, "min"), "h": (1, "h"), "hr": (1, "h"), "hour": (1, "h"), "d": (1, "d"),
+    "day": (1, "d"), "w": (7, "d"), "wk": (7, "d"), "week": (7, "d"), "mo": (30, "d"), "month": (30, "d"),
+    "quarter": (91, "d"), "y": (365, "d"), "yr": (365, "d"), "year": (365, "d"),
+}  # fmt: skip
 DAY, HOUR = 86_400_000_000, 3_600_000_000  # microseconds
 
 
@@ -54,6 +61,19 @@ def facts_of(time: NDArray[np.int64], person: NDArray[np.int64] | None) -> Log:
         span=float(np.ptp(time)) / DAY,
         gap=float(np.median(gaps)) if len(gaps) and person is not None else None,
     )
+
+
+def span_in(words: Sequence[str]) -> str | None:
+    """Give the length of time that the words of a name tell; nothing where they tell none.
+
+    >>> span_in(["readmitted", "30d"]), span_in(["churn", "next", "month"]), span_in(["clicked"])
+    ('30d', '30d', None)
+    """
+    found = re.search(rf"(?<!\d)(\d{{1,3}}|next|within) ?({'|'.join(_UNITS)})s?(?![a-z])", " ".join(words))
+    if found is None:
+        return None
+    count, unit = _UNITS[found[2]]
+    return f"{count * (int(found[1]) if found[1].isdigit() else 1)}{unit}"
 
 
 def span(days: float) -> str:

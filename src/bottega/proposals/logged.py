@@ -20,7 +20,7 @@ from bottega.design.serving import Candidates, Rank, Serving, Show
 from bottega.design.tables import Allowed, NotNull
 from bottega.errors import DataError
 from bottega.proposals.columns import Column
-from bottega.proposals.facts import DAY, HOUR, Log, span
+from bottega.proposals.facts import DAY, HOUR, Log, span, span_in
 from bottega.proposals.left_out import about_table
 from bottega.proposals.logged_features import features_of
 from bottega.proposals.meaning import direction, quantity_of, question_of
@@ -28,9 +28,10 @@ from bottega.proposals.proposal import Proposal, Seen
 from bottega.proposals.scale import experiment_of, traffic_of
 from bottega.proposals.splitting import Split, split_of, tested
 
-MOST = 40  # columns of the request: of a table of a thousand those that tell most alone
+MOST = 40  # columns of the request: of a table of a thousand those that tell most alone, then the first
 _RARE, _VERY_RARE, _LONG = 0.05, 0.02, 300_000  # shares of positives, and rows
 _PARTS_OF_A_LOG = 20  # of which the time until a label is final takes one at most, before validation and the test
+_TOLD_ROOM = 3  # times as much, where the name of the label says it
 _KEPT = 30  # negatives for a positive
 _LATE = {"fraud": "7d", "chargeback": "30d", "default": "30d", "churn": "30d", "conver": "7d", "bought": "1d"}
 
@@ -38,7 +39,8 @@ _LATE = {"fraud": "7d", "chargeback": "30d", "default": "30d", "churn": "30d", "
 def logged(seen: Seen, name: str, context: Sequence[str]) -> Proposal:
     """Propose a design for rows with labels.
 
-    context: theirs, the columns of the request besides who asks; those that tell most come first where they are many.
+    context: theirs, the columns of the request besides who asks; those that tell most come first where they are many,
+    and the others follow.
     Errors: `DataError` for a table with too few columns.
     """
     seen, candidate, request = _asked(seen, context)
@@ -177,12 +179,14 @@ def _rated_by(seen: Seen, candidate: str, request: Sequence[str]) -> str:
 
 
 def _matures(seen: Seen, label: Column) -> str:
-    """Guess how long until a label is final: what is usual for one of its name, and no more than the log has room
-    for."""
+    """Guess how long until a label is final: what its name says, `readmitted_30d`, or what is usual for one of that
+    name, and no more than the log has room for."""
     if seen.log is None:
         return "0s"
-    usual = next((late for word, late in _LATE.items() if word in "".join(label.words)), "1h")
     room = seen.log.days * DAY / _PARTS_OF_A_LOG
+    if (told := span_in(label.words)) is not None and microseconds(told) <= room * _TOLD_ROOM:
+        return told
+    usual = next((late for word, late in _LATE.items() if word in "".join(label.words)), "1h")
     if microseconds(usual) <= room:
         return usual
     return span(room / DAY) if room >= HOUR else f"{max(1, round(room * 60 / HOUR))}min"
@@ -196,7 +200,9 @@ def _again(log: Log | None, split: Split) -> str:
 
 
 def _about_label(seen: Seen, matures: str) -> str:
-    said = "" if seen.log is None else f"How long until a label is final is not in the table: {matures} is a guess."
+    by_name = span_in(seen.columns[str(seen.roles.label)].words) == matures
+    guess = f"{matures}, as its name says" if by_name else f"not in the table: {matures} is a guess"
+    said = "" if seen.log is None else f"How long until a label is final is {guess}."
     if seen.marked is None or seen.positive is None:
         return said
     other = f"bottega new --label {seen.roles.label}=VALUE says otherwise"
@@ -230,4 +236,6 @@ def _told(seen: Seen, request: Sequence[str]) -> list[str]:
     if len(seen.roles.others) <= MOST:
         return []
     read = len(set(request) & set(seen.roles.others))
-    return [f"columns   of {len(seen.roles.others):,} others the {read} that tell most alone are read"]
+    return [
+        f"columns   of {len(seen.roles.others):,} others {read} are read: those that tell most alone, then the first"
+    ]

@@ -36,14 +36,14 @@ def features_of(seen: Seen, request: Sequence[str], candidate: str, notes: dict[
         most = max(seen.columns[name].distinct for name, ours in seen.ours.items() if ours in named)
         codes = min(_MOST_CODES, max(256, 1 << (4 * most - 1).bit_length()))
         add(Categories(named, own_from=max(5, seen.rows // 5_000), hashed=codes), _why(columns))
-    amounts = [one for one in columns if _is_amount(one)][:_AMOUNTS]
+    amounts = [one for one in columns[1:] if _is_amount(one)][:_AMOUNTS]  # the first is an id
     if seen.roles.time is not None:
         for place, window in enumerate(_windows(seen, candidate, amounts)):
             add(window, "" if place else "How often it happened here before; a label counts once it is final.")
     elif _shared(seen, candidate):
         add(TargetRate([seen.ours[candidate]]), "Rates of other examples with the same value: none sees its own label.")
     usual = {name for part in found if isinstance(part, Window) for name in window_names(part)}
-    if made := _expressions(seen, columns[1:], usual):  # the first is an id
+    if made := _expressions(seen, columns[1:], usual):
         add(Expression(made), "Numbers as they are; the logarithm where a few are very large.")
     return found
 

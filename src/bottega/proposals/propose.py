@@ -14,7 +14,7 @@ from bottega.design.tables import Table
 from bottega.errors import DataError, several
 from bottega.proposals.columns import Column, as_time, columns_of
 from bottega.proposals.graded import graded, is_graded
-from bottega.proposals.leaks import SUSPECT, leaks
+from bottega.proposals.leaks import SUSPECT, beyond_chance, leaks
 from bottega.proposals.logged import MOST, logged
 from bottega.proposals.marks import mark
 from bottega.proposals.naming import plain_names
@@ -106,7 +106,8 @@ def _labelled(name: str, seen: Seen, say: Callable[[str], None]) -> Proposal:
     gone = {one.name for one in seen.leaks}.union(roles.clocks)
     context = [one.name for one in others if one.name not in gone and _useful(one)]
     if len(context) > MOST:
-        context.sort(key=lambda each: -alone[each].auc if each in alone else -0.5)
+        telling = beyond_chance([alone[each] for each in alone if each in context], values)
+        context = [*telling, *(each for each in context if each not in telling)]
     numbers = [each for each in context if columns[each].is_number]
     if listed and numbers:
         return graded(seen, name, numbers)

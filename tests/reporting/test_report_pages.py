@@ -149,7 +149,7 @@ def test_sections_follow_the_seven_steps() -> None:
 def test_failures_are_told_by_kind() -> None:
     card = full()
     card["serving"]["errors"] = {"503": 2, "timeout": 5}
-    assert "- **Failed**: 7 (timeout 5, 503 2)" in markdown(design, card)
+    assert "- **Failed**: 7 (timeout: 5 ×, 503: 2 ×)" in markdown(design, card)
     assert "7 failed" in summary(card)
 
 

@@ -116,13 +116,13 @@ def _served(card: Scorecard) -> list[Phrase]:
     style = {True: "good", False: "bad", None: ""}[met]
     p99 = f"p99 {numbers.milliseconds(service.p99_ms, service.intervals.get('p99_ms'))}"
     if limit is not None and limit.p99_ms is not None:
-        word = {True: "within", False: "over", None: "of"}[limit.met]
+        word = {True: "within", False: "over", None: "beside"}[limit.met]
         p99 += f" ({word} the limit of {numbers.setting(limit.p99_ms)} ms)"
     found.append((p99, style))
     if service.fewer:
         found.append((service.fewer, "bad"))
     elif service.candidates is not None:
-        found.append((f"{numbers.average(service.candidates)} candidates", ""))
+        found.append((numbers.with_noun(numbers.average(service.candidates), "candidate"), ""))
     if service.rate is not None:
         found.append((f"at {numbers.amount(service.rate)} requests/s", ""))
     load = [

@@ -253,12 +253,12 @@ def enumerated(names: Iterable[str], last: str = "and") -> str:
 
 
 def listed(named: Mapping[str, float]) -> str:
-    """Write names with their numbers, the largest first.
+    """Write reasons with how often each held, the most frequent first.
 
-    >>> listed({"price: not above 0": 33, "customer: missing": 135080})
-    'customer: missing 135,080, price: not above 0 33'
+    >>> listed({"price: not above 0": 33, "k: n of n found": 1200})
+    'k: n of n found: 1,200 ×, price: not above 0: 33 ×'
     """
-    return ", ".join(f"{name} {count(number)}" for name, number in sorted(named.items(), key=lambda item: -item[1]))
+    return ", ".join(f"{name}: {count(number)} ×" for name, number in sorted(named.items(), key=lambda item: -item[1]))
 
 
 def begun(told: str) -> str:

@@ -97,7 +97,7 @@ def _told(definitions: Mapping[str, str]) -> Words:
 
 
 def _pixels(part: Image) -> Code:
-    return Code(f"{part.size[0]} × {part.size[1]} pixels, {part.channels} channels")
+    return Code(f"{part.size[0]} × {part.size[1]} pixels, {numbers.several(part.channels, 'channel')}")
 
 
 def _parity(found: Parity | None) -> list[Block]:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bottega.errors import ServeError
-from bottega.serving.gathering import Gatherer, in_turn
+from bottega.serving.gathering import THREADS, Gatherer, in_turn
 
 LONG, SHORT = 30_000, 20  # milliseconds
 
@@ -65,6 +65,18 @@ def test_a_source_that_fails_is_left_out_and_the_rest_answers(ask: Any, caplog: 
     assert found == {"a": 1, "b": 2}
     assert late == {"away": "left out, index: is not there", "broken": "left out, it failed: ValueError"}
     assert [(one.message, one.exc_info is not None) for one in caplog.records] == [("broken failed", True)]
+
+
+def test_where_nobody_was_asked_in_time_the_quickest_answers_still(hold: Event) -> None:
+    """A machine that stood still shows no empty page; who was slow before is not waited for."""
+    gatherer = Gatherer()
+    gatherer.gather({"a": lambda: 1, "b": lambda: 2}, LONG)
+    gatherer.gather({"slow": lambda: int(hold.wait())}, SHORT)
+    for _ in range(THREADS):  # every thread is taken
+        gatherer._threads.submit(hold.wait)
+    found, late = gatherer.gather({"slow": lambda: 0, "a": lambda: 1}, SHORT)
+    assert (found, late) == ({"a": 1}, {"slow": "left out, not there after 20 ms"})
+    assert gatherer.gather({"slow": lambda: 0, "new": lambda: 3}, SHORT)[0] == {}
 
 
 def test_quick_sources_share_a_thread_and_slow_ones_get_their_own(hold: Event) -> None:

@@ -17,7 +17,8 @@ log = logging.getLogger("bottega.service")
 T = TypeVar("T")
 _AT_ONCE = 4  # calls of one source that are late at a time: it is not asked then
 _PATIENCE = 4  # a source that takes this part of the time is one that others do not wait behind
-_THREADS = 128  # at most; each source may keep some
+THREADS = 128
+"""At most; each source may keep some."""
 
 
 def in_turn(jobs: Mapping[str, Callable[[], T]]) -> tuple[dict[str, T], dict[str, str]]:
@@ -49,11 +50,12 @@ class Gatherer:
     Sources are asked one after the other by one thread, since those of this process would only take the processor from
     each other; who is slow, or was the last time, gets a thread beside it. Threads may share a gatherer. A call cannot
     be stopped: one that is late goes on, its answer is thrown away, and a source of which several calls are late is not
-    asked until one comes back.
+    asked until one comes back. Where time ends without any answer, as on a machine that stood still, the quickest of
+    those that nobody came to ask is asked after all: a list of what is popular is better than none.
     """
 
     def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(_THREADS, "source")
+        self._threads = ThreadPoolExecutor(THREADS, "source")
         self._took: dict[str, float] = {}
         self._late: Counter[str] = Counter()
         self._lock = Lock()
@@ -80,7 +82,12 @@ class Gatherer:
         with self._lock:
             asked.open = False
             self._late.update(asked.running)
-            self._took.update(dict.fromkeys(asked.running, budget_ms))
+            quick = [name for name in asked.waiting if self._took.get(name, patience) < patience]
+            self._took.update(dict.fromkeys(asked.running, budget_ms / 1e3))
+        if quick and not asked.found:
+            name = min(quick, key=lambda one: self._took[one])
+            _answer(name, jobs[name], asked.found, asked.late)
+            asked.waiting.remove(name)
         late = dict.fromkeys(full, f"left out, {_AT_ONCE} earlier requests still wait for it")
         late |= (
             dict.fromkeys([*asked.running, *asked.waiting], f"left out, not there after {budget_ms:g} ms") | asked.late

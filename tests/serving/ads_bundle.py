@@ -99,4 +99,4 @@ def load_ads(folder: Folder, store: str, accounts: Folder, clock: str = "log") -
     del store, clock
     pays = folder.name.split("-")[0]
     ads = {f"ad-{n}": (0.5, 0.1, 1.0 + n / 8, 12.0, f"adv-{n % 3}") for n in range(9)}
-    return Served("ads", (), path(auction(slots=2, reserve=0.5, pays=pays), spending=Spending.open(accounts), ads=ads))
+    return Served("ads", {}, path(auction(slots=2, reserve=0.5, pays=pays), spending=Spending.open(accounts), ads=ads))

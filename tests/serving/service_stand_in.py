@@ -7,13 +7,18 @@ import time
 from pathlib import Path
 from typing import Any
 
+import bottega as bt
+from bottega.data.streams.event_times import EventTimes
 from bottega.errors import ServeError
 from bottega.serving.answerer import Served
 from bottega.serving.service import Settings
 from bottega.serving.spending import Clicked
 from bottega.serving.wire import Answer, Item, RequestError, request_type
 
-TABLES = ("orders", "products")
+TABLES = {
+    name: EventTimes(bt.Table(name, time="at", time_format="%m/%d/%Y %H:%M"), ("at",))
+    for name in ("orders", "products")
+}
 
 
 class StandIn:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import subprocess
@@ -13,10 +14,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import bottega as bt
+from bottega.data.streams.event_times import EventTimes
+from bottega.data.streams.messages import Decoder
+from bottega.data.streams.protocol import Message
 from bottega.errors import DataError
 from bottega.serving.appending import Appending
 from bottega.serving.decision_log import DecisionLog, line, read_log, record
@@ -223,13 +229,74 @@ def test_events_are_acknowledged_only_after_the_fsync(tmp_path: Path, slow_disk:
 def test_the_lines_of_events_keep_what_was_sent() -> None:
     body = b'[{"table":"orders","n":1e400000000000},{"table":"orders"}]'
     with pytest.raises(RefusalError) as caught:
-        read_events(body, ["orders"], 7, "r")
+        read_events(body, {"orders": EventTimes(bt.Table("orders"), ())}, 7, "r")
     assert caught.value.status in (400, 422)
     lines, counts = read_events(
-        b'[{"table":"orders","n":1.10,"a":"\\u00e9"},\n {"table":"x"}]', ["orders", "x"], 7, "r"
+        b'[{"table":"orders","n":1.10,"a":"\\u00e9"},\n {"table":"x"}]',
+        {name: EventTimes(bt.Table(name), ()) for name in ("orders", "x")},
+        7,
+        "r",
     )
     assert counts == {"orders": 1, "x": 1}
     assert lines.splitlines()[0] == b'{"time":7,"request_id":"r","event":{"table":"orders","n":1.10,"a":"\\u00e9"}}'
+
+
+TIMES = ["2021-10-18", "2021-10-18T10:00", "2021-10-18 10:00:00Z", "01/02/2011 10:00", "20211018", "soon", "", None,
+         True, 1_634_500_000, 1_634_500_000.5, 1_634_500_000_000, 1_634_500_000_000_000, 1_634_500_000_000_000.0,
+         20211018, "1634500000", 1.5, 7, -5]  # fmt: skip
+
+
+@pytest.mark.parametrize("form", [None, "%s", "epoch_ms", "%m/%d/%Y %H:%M", "%Y%m%d"])
+@pytest.mark.parametrize("own", ["time", "at", None])
+def test_the_door_takes_the_times_that_the_stream_can_read_and_no_others(form: str | None, own: str | None) -> None:
+    """What is acknowledged becomes a row, and what is refused would have been a dead letter, by any name of a time."""
+    table = bt.Table("t", time=own, created="seen", time_format=form, columns={own or "x": "When"})
+    kinds = {own or "x": pa.timestamp("us", "UTC"), "seen": pa.timestamp("us", "UTC")}
+    stream, now = Decoder([table], {"t": pa.schema(kinds.items())}), 2 * 10**15
+    for field in ("time", own, "seen", "When" if own else "time"):
+        for value in TIMES:
+            body = json.dumps({"table": "t", field: value}).encode()
+            bad = [one.reason for one in stream.decode([Message(0, 0, now, body)], now).refused]
+            refusal = pytest.raises(RefusalError) if bad else contextlib.nullcontext()
+            with refusal as caught:
+                read_events(body, {"t": EventTimes(table, kinds)}, now, "r")
+            if bad:
+                assert caught.value.fault.where == field
+                assert bad[0].partition("unless it ")[2] in caught.value.fault.found
+
+
+def test_of_many_events_the_first_bad_time_is_named() -> None:
+    tables = {name: EventTimes(bt.Table(name, time="at"), ["at"]) for name in "ab"}
+    events = [{"table": "b", "at": 5}, {"table": "a"}, {"table": "b", "time": "2020"}, {"table": "a", "at": "soon"}]
+    with pytest.raises(RefusalError) as caught:
+        read_events(json.dumps(events).encode(), tables, 10**15, "r")
+    assert (caught.value.fault.where, caught.value.fault.found) == ("[2].time", "'2020'")
+    assert read_events(json.dumps(events[:2]).encode(), tables, 10**15, "r")[1] == {"a": 1, "b": 1}
+
+
+def test_a_time_that_the_clock_has_not_reached_is_taken_and_becomes_a_dead_letter() -> None:
+    lines, _ = read_events(b'{"table":"t","time":"2050-01-01"}', {"t": EventTimes(bt.Table("t"), ())}, 10**15, "r")
+    assert lines
+
+
+def test_a_refused_time_says_what_may_stand_there() -> None:
+    def refused(value: object, **fields: str) -> tuple[str, str, str]:
+        table = bt.Table("t", time="at", **fields)
+        with pytest.raises(RefusalError) as caught:
+            read_events(
+                json.dumps({"table": "t", "time": value}).encode(), {"t": EventTimes(table, ["at"])}, 10**15, "r"
+            )
+        said = caught.value.fault
+        return said.found, said.allowed, said.fix
+
+    assert refused("soon", time_format="%d.%m.%Y") == (
+        "'soon'", "ISO 8601 text, or text by '%d.%m.%Y', or microseconds since 1970 UTC",
+        'for example "2011-12-09T12:50:00Z"',
+    )  # fmt: skip
+    assert refused(1_293_962_400) == (
+        "1293962400, which lies in 1970, unless it counts seconds", "ISO 8601 text, or microseconds since 1970 UTC",
+        "1293962400000000 in microseconds",
+    )  # fmt: skip
 
 
 def test_counters_go_on_where_the_worker_before_left_them(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pyarrow as pa
 
-from bottega.data.streams.shapes import by_source
+from bottega.data.streams.event_times import by_source
 from bottega.data.time_text import EPOCHS
 from bottega.design.data import Label
 from bottega.design.part import microseconds

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import importlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
 
+from bottega.data.streams.event_times import EventTimes
+from bottega.design.design import Design
 from bottega.errors import ServeError, nearest
 from bottega.serving.spending import Clicked
 from bottega.serving.wire import Answer
@@ -31,10 +33,10 @@ class Answerer(Protocol):
 
 @dataclass(frozen=True)
 class Served:
-    """A loaded build: the design's name, the tables of which events are accepted, and what answers."""
+    """A loaded build: the design's name, the tables of which events are accepted with their times, and what answers."""
 
     design: str
-    tables: tuple[str, ...]
+    tables: Mapping[str, EventTimes]
     path: Answerer
     now: Callable[[], int] = lambda: time.time_ns() // 1000
     """The moment that an event gets which says none, microseconds since 1970 UTC."""
@@ -60,16 +62,25 @@ def load_path(folder: Path, store: str, accounts: Path, clock: str = "auto") -> 
         pictures = load_pictures(folder, store, clock)
         nearest = NearestPath(pictures)
         nearest.warm()
-        names = tuple(table.name for table in pictures.design.data.tables)
-        return Served(pictures.design.name, names, nearest, pictures.clock)
+        return Served(pictures.design.name, times_of(folder, pictures.design), nearest, pictures.clock)
     bundle = load_bundle(folder, store, clock)
-    tables = tuple(table.name for table in bundle.design.data.tables)
     sells = any(isinstance(stage, Auction) for stage in bundle.design.serving.path)
     path = RequestPath(bundle, Spending.open(accounts) if sells else None)
     path.warm()
     path.follow()
     told = bundle.clock
-    return Served(bundle.design.name, tables, path, Served.now if told is None else told)
+    return Served(bundle.design.name, times_of(folder, bundle.design), path, Served.now if told is None else told)
+
+
+def times_of(folder: Path, design: Design) -> dict[str, EventTimes]:
+    """Give how the times of events are read, by table of a design.
+
+    folder: of its build.
+    """
+    from bottega.serving.bundle import read_schemas
+
+    schemas = read_schemas(folder)
+    return {table.name: EventTimes(table, schemas[table.name].names) for table in design.data.tables}
 
 
 def find_loader(name: str) -> Loader:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import Counter
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from bottega.data.streams.event_times import EventTimes
 from bottega.errors import ServeError, nearest
 from bottega.serving.appending import ROTATE_BYTES, Appending
 from bottega.serving.refusals import RefusalError, undecodable
@@ -21,13 +21,15 @@ _EVENT = msgspec.json.Decoder(dict[str, Any])
 _INT64 = 2**63
 
 
-def read_events(body: bytes, tables: Sequence[str], time: int, request_id: str) -> tuple[bytes, dict[str, int]]:
+def read_events(
+    body: bytes, tables: Mapping[str, EventTimes], time: int, request_id: str
+) -> tuple[bytes, dict[str, int]]:
     """Check a body of one event or a list of them, and give their lines for the log, and how many go to each table.
 
-    An event is an object with `table` (one of the design's), optionally `time` (ISO 8601 text, or whole microseconds
-    since 1970 UTC), and its fields: text, numbers, true, false or null. One bad event refuses the whole body.
+    An event is an object with `table` (one of the design's), optionally `time` or the columns of its times (read as the
+    batch reads them), and its fields: text, numbers, true, false or null. One bad event refuses the whole body.
 
-    time: of arrival, microseconds since 1970 UTC.
+    tables: of the design, by name. time: of arrival, microseconds since 1970 UTC.
     Errors: `RefusalError`, 400 for what is no JSON and 422 for what is no event.
     """
     try:
@@ -47,6 +49,7 @@ def read_events(body: bytes, tables: Sequence[str], time: int, request_id: str) 
             raw = msgspec.json.format(raw, indent=-1)
         line = {"time": time, "request_id": request_id, "event": msgspec.Raw(raw)}
         lines.append(msgspec.json.encode(line) + b"\n")
+    _check_times(events, many, tables, time)
     return b"".join(lines), dict(counts)
 
 
@@ -142,15 +145,12 @@ def _settle(waiting: list[asyncio.Future[None]], fault: OSError | None) -> None:
             done.set_exception(fault)
 
 
-def _check(event: dict[str, Any], at: str, tables: Sequence[str]) -> None:
+def _check(event: dict[str, Any], at: str, tables: Collection[str]) -> None:
     table = event.get("table")
     if not isinstance(table, str) or table not in tables:
         found = "nothing" if table is None else repr(table)
         guess = nearest(table, tables) if isinstance(table, str) else ""
         raise RefusalError(422, f"{at}table", found, ", ".join(tables), guess or "name a table of the design")
-    if "time" in event and not _is_time(event["time"]):
-        allowed = "ISO 8601 text, or whole microseconds since 1970 UTC"
-        raise RefusalError(422, f"{at}time", repr(event["time"]), allowed, 'for example "2011-12-09T12:50:00Z"')
     for name, value in event.items():
         if not (value is None or isinstance(value, str | int | float)):
             kind = "an object" if isinstance(value, dict) else "a list"
@@ -159,15 +159,18 @@ def _check(event: dict[str, Any], at: str, tables: Sequence[str]) -> None:
             raise RefusalError(422, f"{at}{name}"[:200], "a whole number over 64 bits", "64 bits", "send it as text")
 
 
-def _is_time(value: object) -> bool:
-    if isinstance(value, bool) or value is None:
-        return False
-    if isinstance(value, int):
-        return -_INT64 <= value < _INT64
-    if not isinstance(value, str):
-        return False
-    try:
-        msgspec.convert(value, datetime)
-    except msgspec.ValidationError:
-        return False
-    return True
+def _check_times(events: list[dict[str, Any]], many: bool, tables: Mapping[str, EventTimes], now: int) -> None:
+    """Refuse the first time that cannot be read; all of one field are read at once."""
+    fields: dict[tuple[str, str], list[int]] = {}
+    for place, event in enumerate(events):
+        named = tables[event["table"]].named
+        for name in event:
+            if name in named:
+                fields.setdefault((event["table"], name), []).append(place)
+    found = []
+    for (table, name), places in fields.items():
+        if (fault := tables[table].faults(name, [events[place][name] for place in places], now)) is not None:
+            found.append((places[fault[0]], name, tables[table].allowed(name), *fault[1:]))
+    if found:
+        place, name, allowed, wrong, fix = min(found)
+        raise RefusalError(422, f"{f'[{place}].' if many else ''}{name}"[:200], wrong, allowed, fix)

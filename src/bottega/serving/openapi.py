@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -23,7 +24,7 @@ class Accepted(msgspec.Struct):
     request_id: str
 
 
-def document(design: str, version: str, request_type: type[msgspec.Struct], tables: tuple[str, ...]) -> dict[str, Any]:
+def document(design: str, version: str, request_type: type[msgspec.Struct], tables: Collection[str]) -> dict[str, Any]:
     """Write the OpenAPI 3.1 document of a design's service.
 
     design: its name. version: the build. request_type: of its requests. tables: of which events are accepted.
@@ -38,8 +39,8 @@ def document(design: str, version: str, request_type: type[msgspec.Struct], tabl
         "properties": {
             "table": {"type": "string", "enum": list(tables)},
             "time": {
-                "type": ["string", "integer"],
-                "description": "ISO 8601, or whole microseconds since 1970 UTC",
+                "type": ["string", "number", "null"],
+                "description": "ISO 8601, a time as the table's source has it, or whole microseconds since 1970 UTC",
             },
         },
         "additionalProperties": {"type": ["string", "number", "boolean", "null"]},

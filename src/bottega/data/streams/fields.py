@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -15,10 +16,10 @@ from numpy.typing import NDArray
 
 from bottega.data.checks import numbers
 from bottega.data.keys import as_text
-from bottega.data.time_text import parse_text
 
 Mask = NDArray[np.bool_]
-_MICROSECONDS = {"s": 1_000_000, "ms": 1_000, "us": 1}
+ODD = re.compile(r'["\\\x00-\x1f]')
+"""What a name of a field cannot have: msgspec takes no such name."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ class Field:
         """
         kind, types = self.type, pa.types
         if types.is_string(kind) or types.is_large_string(kind):
-            typed, bad = _array(_texts(values), kind)
+            typed, bad = array_of(_texts(values), kind)
             return typed, typed, bad
         if types.is_timestamp(kind) or types.is_date(kind):
             typed, bad = _from_text(values, kind)
@@ -95,52 +96,14 @@ class Field:
                     one or (was is not None and value is None)
                     for one, was, value in zip(broken, values, read, strict=True)
                 ]
-            typed, bad = _array([None if one else value for one, value in zip(broken, read, strict=True)], kind)
+            typed, bad = array_of([None if one else value for one, value in zip(broken, read, strict=True)], kind)
             bad |= np.array(broken, np.bool_)
             return typed, seen if self.measured else typed, bad
-        typed, bad = _array(values, kind)
+        typed, bad = array_of(values, kind)
         return typed, typed, bad
 
 
-def moments(values: list[Any], zone: str, form: str | None, unit: str) -> tuple[NDArray[np.int64], Mask, Mask]:
-    """Read the times of events (n,): microseconds since 1970 UTC, which have none, and which are no times.
-
-    Text is read as a batch reads it.
-
-    zone, form: the table's; unit: what numbers count since 1970 UTC, whole or not: `s`, `ms`, `us` or `ns`.
-    """
-    n, kinds = len(values), set(map(type, values))
-    if kinds <= {type(None)}:
-        return np.zeros(n, np.int64), np.ones(n, np.bool_), np.zeros(n, np.bool_)
-    if kinds == {int} and unit == "us":
-        read, bad = _array(values, pa.int64())
-        return read.fill_null(0).to_numpy(zero_copy_only=False), np.zeros(n, np.bool_), bad
-    missing = np.fromiter((value is None or value == "" for value in values), np.bool_, n)
-    texts = pa.array([value if type(value) is str else None for value in values], pa.string())
-    found, valid, aware = parse_text(texts, form)
-    naive = valid & ~aware
-    if zone != "UTC" and naive.any():
-        local = pa.array(found[naive]).cast(pa.timestamp("us"))
-        placed = pc.assume_timezone(local, zone, ambiguous="earliest", nonexistent="latest")
-        found[naive] = placed.cast(pa.int64()).to_numpy()
-    for place, value in enumerate(values if kinds & {int, float} else ()):
-        if type(value) in (int, float) and abs(value) < 2**63 and abs(micro := counted(value, unit)) < 2**63:
-            found[place], valid[place] = micro, True
-    return found, missing, ~valid & ~missing
-
-
-def counted(value: float, unit: str) -> int:
-    """Give a count since 1970 as microseconds; of whole nanoseconds, rounded down.
-
-    >>> counted(1.5, "s"), counted(1999, "ns")
-    (1500000, 1)
-    """
-    if unit == "ns":
-        return int(value // 1000)
-    return round(value * _MICROSECONDS[unit])
-
-
-def _array(values: Sequence[Any], kind: pa.DataType) -> tuple[pa.Array, Mask]:
+def array_of(values: Sequence[Any], kind: pa.DataType) -> tuple[pa.Array, Mask]:
     """Make an array of one type, null where a value does not fit."""
     bad = np.zeros(len(values), np.bool_)
     try:
@@ -181,7 +144,7 @@ def _text(value: float | bool) -> str:
 
 
 def _from_text(values: list[Any], kind: pa.DataType) -> tuple[pa.Array, Mask]:
-    texts, bad = _array(values, pa.string())
+    texts, bad = array_of(values, pa.string())
     try:
         return texts.cast(kind), bad
     except pa.ArrowInvalid:

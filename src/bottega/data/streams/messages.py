@@ -13,6 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from bottega.data.checks import Refusal
+from bottega.data.streams.event_times import OUR_DAYS
 from bottega.data.streams.protocol import UNKNOWN, Message
 from bottega.data.streams.shapes import UNREADABLE, Shape
 from bottega.data.times import BEYOND, Times, beyond, iso
@@ -170,9 +171,10 @@ class Decoder:
         offset = np.array([message.offset for message in mine], np.int64)
         arrival = np.array([message.time for message in mine], np.int64)
         twice = shape.renamed(events)
-        times = shape.times(events, arrival)
+        times, elsewhere = shape.times(events, arrival)
         rows, seen, unfit = shape.columns(events, times)
         faults = [Refusal("arrival: unknown", arrival == UNKNOWN), *self._late(times, now), *twice, *unfit]
+        faults += elsewhere if now >= OUR_DAYS else []
         bad = _any(faults, len(mine))
         checks = [Refusal(found.reason, found.rows & ~_any(unfit, len(mine))) for found in shape.refusals(seen, times)]
         for at in np.flatnonzero(bad | _any(checks, len(mine))).tolist():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -72,6 +72,21 @@ def needs(feature: Feature) -> frozenset[str]:
     if isinstance(feature, (Categories, TargetRate)):
         return frozenset(feature.columns)
     return frozenset()
+
+
+def hanging(feature: Feature, columns: Collection[str]) -> list[str]:
+    """Name the columns of a feature that are made from some others; of an expression also through its own values.
+
+    >>> hanging(Expression({"a": "x + 1", "b": "y", "c": "a * 2"}), {"x"})
+    ['a', 'c']
+    """
+    if not isinstance(feature, Expression):
+        return [] if needs(feature).isdisjoint(columns) else names(feature)
+    found: list[str] = []
+    for name, source in feature.values.items():
+        if parsed_once(source).columns & {*columns, *found}:
+            found.append(name)
+    return found
 
 
 def time_name(design: Design) -> str | None:

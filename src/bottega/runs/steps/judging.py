@@ -91,8 +91,9 @@ def evaluate_ladders(
             masks, offered = sources(job, rows, retrievers)
             champion = next(iter(found["champions"].values()))
             found["funnel"] = funnel(first.outcome, champion, show.k, masks, offered, job.seed)
+            told = Values(values.request, {**values.row, **frame(rows, list(scores.items())).candidates})
             order = partial(
-                shown_by, rows=rows, chosen=first.rows, outcome=first.outcome, values=values, k=show.k, seed=job.seed
+                shown_by, rows=rows, chosen=first.rows, outcome=first.outcome, values=told, k=show.k, seed=job.seed
             )
             blind = Blind(job, first.ladder, champion, made, scores, trained, features, first.rows)
             served, parts = without(job, first.outcome, champion, masks, order, blind)

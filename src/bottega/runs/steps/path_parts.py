@@ -12,6 +12,7 @@ from bottega.data.examples import TEST
 from bottega.design.reranking import Reranking
 from bottega.evaluation.ablation import Without, as_retrieved
 from bottega.evaluation.outcome import Outcome, Rung
+from bottega.features.frame import Column
 from bottega.models.vocabulary import codes_of
 from bottega.runs.step import Result
 from bottega.runs.steps.examples import Examples
@@ -25,13 +26,13 @@ def without(
     champion: str,
     masks: Mapping[str, np.ndarray],
     order: Callable[..., Rung],
-    blind: Callable[[str], Rung | None] = lambda _: None,
+    blind: Callable[[str], tuple[Rung | None, Mapping[str, Column]]] = lambda _: (None, {}),
 ) -> tuple[Rung, list[Without]]:
     """Give the order in which the path shows candidates, and what it would be without each source and stage.
 
     masks: source to (m,) rows of the outcome that it finds. order: from stages of re-ranking and a rung to what is
     shown, of this outcome or another one. blind: gives the champion's scores where a source gives none, as when it is
-    left out of a request; nothing: its scores are no input of the champion.
+    left out of a request, and the columns that are others then; no scores: the champion reads none of them.
     """
     stages = [stage for stage in job.design.serving.path if isinstance(stage, get_args(Reranking))]
     ranked = outcome.rung(champion)
@@ -39,8 +40,10 @@ def without(
     parts = []
     for name in masks if len(masks) > 1 else ():
         others = np.any([mask for other, mask in masks.items() if other != name], axis=0)
-        left, rung = replace(outcome, path=outcome.path & others), blind(name) or ranked
-        parts.append(Without("source", name, order(stages, rung=rung, outcome=left) if stages else rung, others))
+        scored, changed = blind(name)
+        left, rung = replace(outcome, path=outcome.path & others), scored or ranked
+        served_then = order(stages, rung=rung, outcome=left, changed=changed) if stages else rung
+        parts.append(Without("source", name, served_then, others))
     if masks:
         plain = as_retrieved(outcome)
         parts.append(Without("stage", f"rank ({champion})", order(stages, rung=plain) if stages else plain))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 
 from bottega.design.reranking import Reranking
 from bottega.evaluation.outcome import Outcome, Rung
-from bottega.features.frame import Values, objects
+from bottega.features.frame import Column, Values, objects
 from bottega.runs.steps.examples import Examples
 from bottega.runs.steps.features import plain_column
 from bottega.serving.reranking.chain import rerank
@@ -18,16 +19,20 @@ from bottega.serving.reranking.slate import Slate
 
 def shown_by(
     stages: Sequence[Reranking], rows: Examples, chosen: np.ndarray, outcome: Outcome, rung: Rung, values: Values,
-    k: int, seed: int,
+    k: int, seed: int, changed: Mapping[str, Column] = MappingProxyType({}),
 ) -> Rung:  # fmt: skip
     """Give the order in which lists are shown once re-ranked, as a rung; what is not shown any more has no score.
 
     Items' vectors are not read here: `Diversify` compares features alone. rows, values: the examples and their
-    features. chosen: (m,) the rows of the outcome. rung: what ranks them. k: how many are shown.
+    features. chosen: (m,) the rows of the outcome. rung: what ranks them. k: how many are shown. changed: columns (m,)
+    that stand in the place of features, as where a source says nothing.
     """
     asked = {name: plain_column(rows.requests.columns.column(name)) for name in rows.requests.columns.column_names}
     every = Values({**asked, **values.request}, values.row)
-    columns = {name: objects(every.at_rows(name, rows.group))[chosen] for name in needed_columns(stages)}
+    columns = {
+        name: objects(changed[name]) if name in changed else objects(every.at_rows(name, rows.group))[chosen]
+        for name in needed_columns(stages)
+    }
     ids = objects(rows.candidate)[chosen] if rows.name is not None else np.full(len(chosen), "")
     scores = np.full(len(chosen), np.nan)
     bounds = np.searchsorted(outcome.group, np.arange(outcome.requests + 1))

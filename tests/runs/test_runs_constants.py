@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -76,7 +78,30 @@ def test_a_constant_is_its_formula_over_all_rows(values: list[float], formula: s
     assert evaluate(parse(text.removeprefix("sum(").removesuffix(")")), rows, 1)[0] == pytest.approx(-right, abs=1e-6)
 
 
-@pytest.mark.parametrize("text", ["'good' = x", '"good" = x', "goods = x", "x.good_ = 1"])
+def test_a_constant_takes_no_place_but_its_own() -> None:
+    rows = {"rating": [1.0, 4.0], "good": [0.0, 1.0]}
+    with pytest.raises(DataError, match="a column of the table is called 'good' too") as error:
+        with_constants(design({"good": "0.8 * max(rating)"}, {"mean": "avg(good)"}), logs(**rows))
+    assert "columns={'their_good': 'good', …}" in error.value.fix
+    with pytest.raises(DataError, match="a label of the table is called 'loved' too"):
+        with_constants(design({"loved": "max(rating)"}, {"n": "count(*)"}), logs(rating=[1.0, 4.0]))
+    other = replace(logs(rating=[1.0, 4.0])["others"], rows=pa.table(rows))
+    with_constants(design({"good": "max(rating)"}, {"n": "count(*)"}), {**logs(rating=[1.0, 4.0]), "others": other})
+
+
+@pytest.mark.parametrize(("share", "right"), [("0.99", 5), (".5", 3), ("1", 50), ("0", 1)])
+def test_a_quantile_is_the_least_value_that_so_many_rows_do_not_exceed(share: str, right: float) -> None:
+    ratings = sorted([*range(1, 6)] * 100 + [50])
+    place = max(math.ceil(float(share) * len(ratings)), 1)
+    assert ratings[place - 1] == right
+    for values in (ratings, [*ratings, None, float("nan"), float("inf")]):
+        asked = design({"good": f"2 * quantile(rating, {share}) - 1"}, {"n": "sum(rating - good)"})
+        found, _ = with_constants(asked, logs(rating=pa.array(values, pa.float64())))
+        (text,) = (text for part in found.features[:1] for text in part.values.values())
+        assert text == f"sum(rating - {2 * right - 1:.1f})"
+
+
+@pytest.mark.parametrize("text", ["'good' = x", '"good" = x', "goods = x", "x.good_ = 1", "good(x) = good (y)"])
 def test_what_only_looks_like_a_constant_stays(text: str) -> None:
     assert written(text, {"good": 1.0}) == text
 
@@ -88,6 +113,8 @@ def test_what_only_looks_like_a_constant_stays(text: str) -> None:
         ({"good": "max(rating)"}, {"rating": ["high"]}, "no number in 1 rows"),
         ({"good": "max(rating)"}, {"rating": [None, float("nan")]}, "no number in 2 rows"),
         ({"good": "1 / (max(rating) - 3)"}, {"rating": [3]}, "no number over these rows"),
+        ({"good": "quantile(rating)"}, {"rating": [3]}, r"quantile\(rating\)"),
+        ({"good": "quantile(rating, 99)"}, {"rating": [3]}, "a share from 0 to 1"),
     ],
 )
 def test_a_table_that_cannot_tell_is_one_clear_error(constants: Any, rows: Any, found: str) -> None:
@@ -95,7 +122,15 @@ def test_a_table_that_cannot_tell_is_one_clear_error(constants: Any, rows: Any, 
         with_constants(design(constants, {"n": "count(*)"}), logs(**rows))
 
 
-@pytest.mark.parametrize(("constants", "found"), [({"a b": "max(x)"}, "a b"), ({"good": "0.8"}, "0.8")])
+@pytest.mark.parametrize(
+    ("constants", "found"),
+    [
+        ({"a b": "max(x)"}, "a b"),
+        ({"good": "0.8"}, "0.8"),
+        ({"case": "max(x)"}, "no word of the expressions"),
+        ({"NULL": "max(x)"}, "no word of the expressions"),
+    ],
+)
 def test_a_constant_that_is_none_is_refused(constants: dict[str, str], found: str) -> None:
     with pytest.raises(DesignError, match=found):
         bt.Table("ratings", constants=constants)

@@ -73,8 +73,13 @@ class MonotoneTime(Choice, frozen=True):
     """Judge the order within each value of these columns; none: over the whole table."""
 
 
-TOLD = re.compile(r"\b(min|max|avg)\(((?:[^()]|\([^()]*\))*)\)")
+TOLD = re.compile(r"\b(min|max|avg|quantile)\(((?:[^()]|\([^()]*\))*)\)")
 """What a constant may be made of: an aggregate, and what it goes over."""
+_SPOKEN = {
+    *("and", "or", "not", "case", "when", "then", "else", "end", "between", "in", "is", "null", "true", "false"),
+    *("as", "from", "text", "distinct", "year", "month", "day", "dow", "doy", "hour", "minute", "second"),
+}
+"""Words of the expressions themselves, which name nothing."""
 Check = NotNull | Unique | Range | Allowed | Pattern | MonotoneTime
 
 
@@ -117,8 +122,9 @@ class Table(Part, frozen=True):
     there; where their list ends in `|` there may be no such column. Columns not named keep theirs."""
     constants: Mapping[str, str] = {}
     """Numbers that hang on the whole table, such as where a scale of points is high, `{"good": "0.8 * max(rating)"}`:
-    a formula of `min`, `max` and `avg` of its columns. They are read once, from all rows, and stand by their names in
-    the windows over the table and in the conditions on its rows."""
+    a formula of `min`, `max` and `avg` of its columns, and of `quantile(rating, 0.99)`, the least value that this share
+    of the rows does not exceed, which a few odd rows do not move. They are read once, from all rows, and stand by their
+    names, which are no column's, in the windows over the table and in the conditions on its rows."""
     checks: Sequence[Check] = ()
     """What a row must meet; a row that does not is kept in quarantine with its reason."""
     optional: bool = False
@@ -134,7 +140,10 @@ class Table(Part, frozen=True):
         for name, text in self.constants.items():
             if not re.fullmatch(r"[A-Za-z_]\w*", name) or name in self.columns:
                 raise self.refuse("constants", f"the name {name!r}", "letters, digits and _, and no column's name")
+            if name.lower() in _SPOKEN:
+                raise self.refuse("constants", f"the name {name!r}", "no word of the expressions", f"{name}_value")
             if not TOLD.search(text):
-                raise self.refuse("constants", f"{text!r}", "min, max or avg of a column", '"0.8 * max(rating)"')
+                allowed = "min, max, avg or quantile of a column"
+                raise self.refuse("constants", f"{text!r}", allowed, '"0.8 * max(rating)"')
         if not re.fullmatch(r"[A-Za-z_]\w*", self.name):
             raise self.refuse("name", f"{self.name!r}", "letters, digits and _, not beginning with a digit")

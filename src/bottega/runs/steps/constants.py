@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -18,13 +19,16 @@ from bottega.features.arguments import computed
 from bottega.features.expressions import evaluate, parse
 
 _WORD = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|[^\W\d]\w*""")  # texts and quoted names stand for themselves
+_CALLED = re.compile(r"\s*\(")
+_SHARE = re.compile(r"(.+),\s*(0?\.\d+|[01](?:\.0*)?)\s*", re.DOTALL)
 _OF: Mapping[str, Callable[..., Any]] = {"min": np.nanmin, "max": np.nanmax, "avg": np.nanmean}
 
 
 def with_constants(design: Design, logs: Mapping[str, Log]) -> tuple[Design, list[str]]:
     """Write each table's constants, as its rows give them, into the windows over it and the conditions on its rows.
 
-    Gives the design, and what is to be told. Errors: `DataError` for a column that is not there, or that has no number.
+    Gives the design, and what is to be told. Errors: `DataError` for a column that is not there, or that has no number,
+    and for a constant that has the name of a column or label, which it would take the place of.
 
     >>> from bottega.runs.steps.constants import written
     >>> written("avg(case when rating >= good then 'good' end)", {"good": 8.0})
@@ -34,6 +38,7 @@ def with_constants(design: Design, logs: Mapping[str, Log]) -> tuple[Design, lis
     replace = msgspec.structs.replace
     examples, labels, features = design.data.examples, design.data.labels, list(design.features)
     for table in design.data.tables:
+        _check_free(design, table, logs)
         found = {name: _value(table, name, text, logs[table.name]) for name, text in table.constants.items()}
         told += [f"{table.name}: {name} is {value:g}, {table.constants[name]}" for name, value in found.items()]
         if not found:
@@ -57,7 +62,9 @@ def written(text: str, constants: Mapping[str, float]) -> str:
 
     def number(found: re.Match[str]) -> str:
         value = constants.get(found[0])
-        return found[0] if value is None else repr(value) if value >= 0 else f"({value!r})"
+        if value is None or _CALLED.match(text, found.end()):  # a function of that name
+            return found[0]
+        return repr(value) if value >= 0 else f"({value!r})"
 
     return _WORD.sub(number, text)
 
@@ -66,18 +73,46 @@ def _maybe(text: str | None, constants: Mapping[str, float]) -> str | None:
     return None if text is None else written(text, constants)
 
 
+def _check_free(design: Design, table: Table, logs: Mapping[str, Log]) -> None:
+    """Refuse a constant that has the name of a column, or of a label, of the table."""
+    columns = set(logs[table.name].rows.column_names) if table.constants else set()
+    of_examples = getattr(design.data.examples, "table", None) == table.name
+    labels = {label.name for label in design.data.labels} if of_examples else set()
+    for name in table.constants:
+        if name in columns | labels:
+            raise DataError(
+                f"data.tables[{table.name}].constants[{name}]",
+                f"a {'column' if name in columns else 'label'} of the table is called {name!r} too",
+                "a name of its own: the constant would stand in its place",
+                f"another name for the constant, as {name}_value"
+                + (f", or for the column: columns={{'their_{name}': {name!r}, …}}" if name in columns else ""),
+            )
+
+
 def _value(table: Table, name: str, text: str, log: Log) -> float:
     """Compute `0.8 * max(rating)` over all rows."""
     where = f"data.tables[{table.name}].constants[{name}]"
 
     def over_rows(found: re.Match[str]) -> str:
-        column = computed(log, parse(found[2], table.timezone, where))
+        over, aggregate = _aggregate(found, where)
+        column = computed(log, parse(over, table.timezone, where))
         numbers = np.zeros(0) if not isinstance(column, np.ndarray) or column.dtype.kind == "M" else column
-        if not np.isfinite(numbers.astype(np.float64)).any():
-            raise DataError(where, f"{found[2]} has no number in {log.rows.num_rows:,} rows", "a column of numbers")
-        return repr(float(_OF[found[1]](numbers.astype(np.float64))))
+        finite = np.where(np.isfinite(floats := numbers.astype(np.float64)), floats, np.nan)
+        if np.isnan(finite).all():
+            raise DataError(where, f"{over} has no number in {log.rows.num_rows:,} rows", "a column of numbers")
+        return repr(float(aggregate(finite)))
 
     value = float(evaluate(parse(TOLD.sub(over_rows, text), table.timezone, where), {}, 1)[0])
     if not np.isfinite(value):
         raise DataError(where, f"{text} is no number over these rows", "a number")
     return value
+
+
+def _aggregate(found: re.Match[str], where: str) -> tuple[str, Callable[..., Any]]:
+    """Give what an aggregate goes over, and how it is worked out."""
+    if found[1] != "quantile":
+        return found[2], _OF[found[1]]
+    said = _SHARE.fullmatch(found[2])
+    if said is None:
+        raise DataError(where, found[0], "a column, and a share from 0 to 1", "quantile(rating, 0.99)")
+    return said[1], partial(np.nanquantile, q=float(said[2]), method="inverted_cdf")

@@ -18,7 +18,7 @@ from bottega.data.keys import is_long
 from bottega.data.labels import marked
 from bottega.data.log import Log
 from bottega.data.source import Place, read
-from bottega.data.times import BEYOND, Times, beyond, check_unit, parse
+from bottega.data.times import BEYOND, STRAYED, Times, beyond, check_unit, parse, strayed
 from bottega.design.part import microseconds
 from bottega.design.tables import Range, Table
 from bottega.errors import DataError
@@ -72,9 +72,9 @@ def ingest(
 ) -> Ingested:
     """Read a table, judge its rows, and write what was accepted and what was not.
 
-    Reasons come in this order: `time: missing`, `time: not a time`, `time: before 1900 or after 2099`, the same of
-    `created`, `infinite` of each label,
-    the checks as declared, `event_id: repeated` (an earlier row that passed all else has the same id). A row that fails
+    Reasons come in this order: `time: missing`, `time: not a time`, `time: before 1900 or after 2099`, `time: in 1970,
+    unlike most` (a number that is 0, or counts another unit), the same of `created`, `infinite` of each label, the
+    checks as declared, `event_id: repeated` (an earlier row that passed all else has the same id). A row that fails
     several counts under the first, and its `reason` names all, joined by `; `. Another float that is not finite is null
     in what is accepted, and the text column of a `Range` in numbers becomes numbers there.
 
@@ -156,6 +156,7 @@ def _judge(table: Table, rows: pa.Table, times: dict[str, Times], labels: Collec
             found.append(Refusal(f"{field}: missing", times[name].missing))
             found.append(Refusal(f"{field}: not a time", times[name].broken))
             found.append(Refusal(f"{field}: {BEYOND}", beyond(times[name])))
+            found.append(Refusal(f"{field}: {STRAYED}", strayed(times[name], table.time_format)))
     there = [name for name in labels if name in rows.column_names]
     found.extend(Refusal(f"{name}: infinite", infinite(rows.column(name))) for name in there)
     found.extend(refusals(table, rows, times, _without(found, rows.num_rows)))

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 EPOCHS = {"%s": "s", "epoch_ms": "ms", "epoch_us": "us", "epoch_ns": "ns"}
 """Forms by which numbers count from 1970 UTC on, and the unit of each."""
 TOLD_BY_SIZE = "epoch"
-"""The form of a design that leaves the unit to the table: a run puts that of `EPOCHS` in its place by which all times
-lie in our days."""
+"""The form of a design that leaves the unit to the table: a run puts that of `EPOCHS` in its place by which most
+times lie in our days."""
 
 _DATE = 8  # digits of a date without signs between; longer runs of digits are numbers, such as milliseconds
 _BLOCK = 8192  # one bad text sends only its block down the slow way

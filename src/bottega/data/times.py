@@ -18,9 +18,11 @@ from bottega.errors import DataError, nearest
 _DAY = 86_400_000_000
 _SCALE = {"s": 1_000_000, "ms": 1_000, "us": 1}
 BEYOND = "before 1900 or after 2099"
+STRAYED = "in 1970, unlike most"
 _YEAR = 31_556_952_000_000  # microseconds
 _FIRST, _LAST = -2_208_988_800_000_000, 4_102_444_800_000_000  # 1900 and 2100
 _RECENT = 631_152_000  # 1990, in seconds
+_NUMBER = r"\A\s*\d+(\.\d*)?\s*\z"
 
 
 @dataclass(frozen=True)
@@ -128,17 +130,27 @@ def beyond(times: Times) -> NDArray[np.bool_]:
     return times.valid & ((times.values < _FIRST) | (times.values >= _LAST))
 
 
+def strayed(times: Times, form: str | None) -> NDArray[np.bool_]:
+    """Mark numbers (n,) that are read as moments of 1970 where most lie in our days: 0 for no time, or another unit.
+
+    >>> strayed(parse(pa.chunked_array([[1.7e9, 0.0, 1.6e9]]), "t", form="%s"), "%s").tolist()
+    [False, True, False]
+    """
+    near = times.valid & (np.abs(times.values) < _YEAR)
+    said = times.values[times.valid & (times.values != 0)] if form in EPOCHS and near.any() else np.zeros(0)
+    return near if len(said) and np.median(said) >= _RECENT * 1_000_000 else np.zeros(len(near), np.bool_)
+
+
 def check_unit(column: pa.ChunkedArray, times: Times, where: str, form: str | None) -> None:
     """Refuse a column of times that is read in a wrong unit: most lie before 1900 or from 2100 on, or numbers lie in
     1970 that another unit brings to our days.
 
     column: (n,) as the source has it; times: what was read by `form`. Raises `DataError`, with the form that fits.
     """
-    numbers = form in EPOCHS
-    fits = unit_of_column(column) if form is None or numbers else None
+    fits = unit_of_column(column) if form in EPOCHS else None
     read = times.values[times.valid]
     middle = int(np.median(read)) if len(read) else None
-    other = numbers and fits not in (None, form)
+    other = fits not in (None, form)
     if middle is None:
         if not other:
             return
@@ -148,6 +160,7 @@ def check_unit(column: pa.ChunkedArray, times: Times, where: str, form: str | No
             return
         found = f"in the year {year(middle)}"
     said = f"time_format={form!r}" if form is not None else f"a column of {column.type}"
+    fits = unit_of_column(column) if form is None else fits
     raise DataError(
         where,
         f"{said} puts the times {found}",
@@ -157,14 +170,25 @@ def check_unit(column: pa.ChunkedArray, times: Times, where: str, form: str | No
 
 
 def unit_of_column(column: pa.ChunkedArray) -> str | None:
-    """Give the form by which all numbers (n,), or texts of digits, lie in our days; nothing: none does."""
+    """Give the form by which most numbers (n,), or texts that are numbers, lie in our days; nothing: none does.
+
+    0 stands for no time, as nothing does.
+
+    >>> unit_of_column(pa.chunked_array([["1600000000000", "NULL", "1600000000001", "0", "1600000000002", ""]]))
+    'epoch_ms'
+    """
     kind = column.type
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        found = guess_format(pc.unique(column.drop_null().slice(0, 10_000)).to_pylist()[:2000])
-        return found[0] if found and found[0] in EPOCHS else None
-    if not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+        others = int(np.count_nonzero(~_empty(column)))
+        column = column.filter(pc.match_substring_regex(column, _NUMBER).fill_null(False))
+        numbers = pc.utf8_trim_whitespace(column).cast(pa.float64()).to_numpy()
+        others -= len(numbers)
+    elif pa.types.is_integer(kind) or pa.types.is_floating(kind):
+        numbers, others = column.cast(pa.float64(), safe=False).drop_null().to_numpy(), 0
+    else:
         return None
-    return unit_of(column.cast(pa.float64(), safe=False).drop_null().to_numpy())
+    filled = others + int(np.count_nonzero(~np.isnan(numbers) & (numbers != 0)))
+    return _unit(numbers, filled // 2 + 1)
 
 
 def unit_of(numbers: NDArray[np.float64]) -> str | None:
@@ -174,11 +198,15 @@ def unit_of(numbers: NDArray[np.float64]) -> str | None:
     ('epoch_ms', None)
     """
     filled = numbers[np.isfinite(numbers)]
-    if not len(filled):
-        return None
-    low, high = float(filled.min()), float(filled.max())
-    units = zip(EPOCHS, (1.0, 1e3, 1e6, 1e9), strict=True)
-    return next((form for form, many in units if _RECENT * many <= low and high < _LAST / 1e6 * many), None)
+    return _unit(filled, max(len(filled), 1))
+
+
+def _unit(numbers: NDArray[np.float64], least: int) -> str | None:
+    """Give the form by which at least so many of the numbers lie in our days."""
+    for form, many in zip(EPOCHS, (1.0, 1e3, 1e6, 1e9), strict=True):
+        if np.count_nonzero((numbers >= _RECENT * many) & (numbers < _LAST / 1e6 * many)) >= least:
+            return form
+    return None
 
 
 def year(at: int) -> int:
@@ -213,7 +241,9 @@ def _from_text(
         texts = pc.unique(column.filter(pa.array(filled)))
         texts = texts.take(np.unique(np.linspace(0, len(texts) - 1, 2000).astype(np.int64)))
         shown = ", ".join(repr(text) for text in texts[:2].to_pylist())
-        guesses = " or ".join(f"time_format={guess!r}" for guess in guess_format(texts.to_pylist()))
+        unit = unit_of_column(column)
+        forms = guess_format(texts.to_pylist()) if unit is None else [unit]
+        guesses = " or ".join(f"time_format={form!r}" for form in forms)
         raise DataError(
             where,
             f"text that is no time: {shown}",

@@ -111,7 +111,7 @@ class Table(Part, frozen=True):
     time_format: str | None = None
     """How a time that is text is written, as in `strptime`: `%m/%d/%Y %H:%M`. ISO 8601 needs none. Of numbers, what
     they count since 1970 UTC: `%s` seconds, `epoch_ms`, `epoch_us`, `epoch_ns` milli-, micro- and nanoseconds, `epoch`
-    whichever of them brings all of a table's times to the years 1990 to 2099."""
+    whichever of them brings most of a table's times to the years 1990 to 2099."""
     encoding: str = "utf-8"
     """The encoding of CSV files: `latin-1` for many that a spreadsheet wrote. What parts their values, a comma, a
     semicolon, a tab or a bar, is seen in their first lines."""

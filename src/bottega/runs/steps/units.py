@@ -16,7 +16,8 @@ _FINER = {"epoch_ms": "milliseconds", "epoch_us": "microseconds", "epoch_ns": "n
 def with_units(design: Design, place: Place) -> tuple[Design, list[str]]:
     """Write into each table whose times count in a unit that their size tells which one it is; and what is to be told.
 
-    Times that are no numbers, and numbers that lie in our days by no unit, are left to be read, or refused, as seconds.
+    It is that by which most lie in our days; ingestion puts the others aside. Times that are no numbers, and numbers
+    that lie in our days by no unit, are left to be read, or refused, as seconds.
     """
     told: list[str] = []
 

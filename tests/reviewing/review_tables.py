@@ -35,6 +35,9 @@ def write(folder: Path, code: str = "") -> Path:
     elif code == "R217":
         shown["seen"] = shown["clicked"]
         shown["clicked"] = np.zeros(ROWS, np.int8)
+    elif code == "R220":
+        del shown["at"]
+        shown["user"], shown["visit"] = np.divmod(np.arange(ROWS), ROWS // USERS)
     elif code == "R312":
         ads = _ads(draw, 2_000)
         shown["ad"] = draw.integers(0, 2_000, ROWS)

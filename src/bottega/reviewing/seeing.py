@@ -13,12 +13,12 @@ import pyarrow.compute as pc
 from bottega.data.log import Log
 from bottega.design.data import RandomSplit
 from bottega.design.design import Design
-from bottega.design.examples import Logged
+from bottega.design.examples import FromPositives, Logged
 from bottega.design.features import Categories, Lookup
 from bottega.design.tables import Table
 from bottega.errors import BottegaError
 from bottega.files import read_json, write_bytes
-from bottega.reviewing import seeing_columns, seeing_labels, seeing_splits
+from bottega.reviewing import seeing_columns, seeing_labels, seeing_splits, seeing_times, seeing_units
 from bottega.reviewing.seen import TELLS, ColumnSeen, Delay, Seen, TableSeen
 from bottega.runs.runner import Runner
 from bottega.runs.steps.fitting import to_tables, without_missing
@@ -27,8 +27,9 @@ from bottega.runs.steps.tables import ingest_tables
 from bottega.runs.steps.units import with_units
 
 SEEN = "seen.json"
-_CODE = ("seeing", "seeing_columns", "seeing_labels", "seeing_splits", "seen", "looking")
-_NEARLY = 0.95  # share of the rows that must have a later time
+_CODE = (
+    "seeing", "seeing_columns", "seeing_labels", "seeing_splits", "seeing_times", "seeing_units", "seen", "looking",
+)  # fmt: skip
 
 
 def look(runner: Runner, job: Job, served: Path) -> Seen:
@@ -41,7 +42,8 @@ def look(runner: Runner, job: Job, served: Path) -> Seen:
     job.design, _ = without_missing(job.design, job.place)
     job.design, _ = with_units(job.design, job.place)
     ingest_tables(job)
-    watched = {"primary": job.design.evaluation.primary, "goals": [goal.metric for goal in job.design.evaluation.goals]}
+    judged = job.design.evaluation
+    watched = {"primary": judged.primary, "goals": [goal.metric for goal in judged.goals], "unit": judged.unit}
 
     def work(folder: Path, *_: object) -> str:
         job.design, _said = to_tables(job.design, job.logs())
@@ -75,10 +77,19 @@ def see(design: Design, logs: Mapping[str, Log]) -> Seen:
     there = [table for table in design.data.tables if table.name in logs]
     tables = {table.name: _table(table, logs[table.name], _categories(design, table.name)) for table in there}
     examples = design.data.examples
-    found = Seen(tables, catalogue=_catalogue(design, logs))
-    if not isinstance(examples, Logged):
+    coded = seeing_columns.coded(design, logs) if examples.table in logs else {}
+    found = Seen(tables, catalogue=_catalogue(design, logs), coded=coded)
+    log = logs.get(examples.table)
+    if isinstance(examples, FromPositives) and log is not None and log.time is not None:
+        asked = seeing_times.moments(log.time, np.ones(len(log.time), np.float32))
+        return msgspec.structs.replace(found, moments=asked)
+    if not isinstance(examples, Logged) or log is None:
         return found
-    log = logs[examples.table]
+    unit, overlap = seeing_units.unit(design, log), seeing_splits.overlap(design, log)
+    if log.time is None:
+        unnamed, log = seeing_times.unnamed(design, log)
+        own = msgspec.structs.replace(tables[examples.table], unnamed=unnamed)
+        found = msgspec.structs.replace(found, tables={**tables, examples.table: own})
     try:
         known = seeing_labels.values(design, log)
     except BottegaError as error:
@@ -87,18 +98,19 @@ def see(design: Design, logs: Mapping[str, Log]) -> Seen:
     rows = np.flatnonzero(~np.isnan(label))
     positive = label[rows] > 0
     rare = any(name.partition("@")[0] == "roc_auc" for name in _metrics(design))
-    at_random = isinstance(design.data.split, RandomSplit) and log.time is not None
+    at_random = isinstance(design.data.split, RandomSplit)
     alone = seeing_columns.alone(design, logs, rows, positive)
     honest = [name for name, tells in alone.items() if tells < TELLS]
     return msgspec.structs.replace(
         found,
         labels=seeing_labels.labels(design, log, known),
-        coded=seeing_columns.coded(design, logs),
         alone=alone,
         places=seeing_columns.places(design, log, rows, positive),
-        overlap=seeing_splits.overlap(design, log),
+        moments=() if log.time is None else seeing_times.moments(log.time[rows], label[rows]),
+        unit=unit,
+        overlap=overlap,
         split=seeing_splits.compared(design, log, rows, positive, honest) if at_random else None,
-        rates=seeing_splits.reached(design, log, rows, positive, honest) if rare and log.time is not None else {},
+        rates=seeing_splits.reached(design, log, rows, positive, honest) if rare else {},
     )
 
 
@@ -136,8 +148,9 @@ def _table(table: Table, log: Log, counted: Collection[str]) -> TableSeen:
     times = [name for name, seen in columns.items() if seen.kind == "time" and name not in named]
     later = {name: delay for name in times if (delay := _delay(log, name)) is not None}
     repeated = equal_rows(log.rows) if table.event_id is None else 0
+    apart = seeing_times.spacing(log.time)
     return msgspec.structs.replace(
-        found, begin=int(log.time.min()), end=int(log.time.max()), later=later, repeated=repeated
+        found, begin=int(log.time.min()), end=int(log.time.max()), later=later, repeated=repeated, spacing=apart
     )
 
 
@@ -156,12 +169,13 @@ def _column(column: pa.ChunkedArray, counted: bool) -> ColumnSeen:
 def _delay(log: Log, name: str) -> Delay | None:
     """Say how far a column of times lies after the event, where nearly every row has it, and not before."""
     column = log.rows.column(name)
-    if not pa.types.is_timestamp(column.type) or log.time is None or column.null_count > (1 - _NEARLY) * len(column):
+    gaps = column.null_count > (1 - seeing_times.NEARLY) * len(column)
+    if not pa.types.is_timestamp(column.type) or log.time is None or gaps:
         return None
     valid = column.is_valid().to_numpy()
     other = column.cast(pa.timestamp("us", column.type.tz)).cast(pa.int64()).fill_null(0).to_numpy()
     after = (other - log.time)[valid]
-    if not (after > 0).mean() >= _NEARLY:
+    if not (after > 0).mean() >= seeing_times.NEARLY:
         return None
     return Delay(int(np.quantile(after, 0.5)), int(np.quantile(after, 0.9)))
 

@@ -34,10 +34,11 @@ def coded(design: Design, logs: Mapping[str, Log]) -> dict[str, Coded]:
     for place, feature in enumerate(design.features):
         if isinstance(feature, Cross):
             sides = [_column(design, logs, name, None) for name in (feature.left, feature.right)]
-            one = _crossed(sides[0], sides[1], feature.buckets) if None not in sides else None
+            named = f"{feature.left} with {feature.right}"
+            one = _crossed(named, sides[0], sides[1], feature.buckets) if None not in sides else None
         elif isinstance(feature, Categories):
-            columns = [_column(design, logs, name, None) for name in feature.columns]
-            every = [_shared(column, feature) for column in columns if column is not None]
+            columns = {name: _column(design, logs, name, None) for name in feature.columns}
+            every = [_shared(name, column, feature) for name, column in columns.items() if column is not None]
             one = max(every, key=lambda each: each.rows, default=None)
         else:
             continue
@@ -122,25 +123,25 @@ def _as_texts(keys: Mapping[str, pa.Array | None]) -> dict[str, pa.Array]:
     return {name: as_text(column) for name, column in keys.items() if column is not None}
 
 
-def _crossed(left: pa.Array, right: pa.Array, buckets: int) -> Coded:
+def _crossed(name: str, left: pa.Array, right: pa.Array, buckets: int) -> Coded:
     (a, words_a), (b, words_b) = encode(left), encode(right)
     pair = (a.astype(np.int64) + 1) * (len(words_b) + 1) + b + 1
     _, first, counts = np.unique(pair, return_index=True, return_counts=True)
     often = counts > 1
     ends = [np.append(hashes(words), np.uint64(NULL)) for words in (words_a, words_b)]  # the last one stands for null
     code = paired(ends[0][a[first[often]]], ends[1][b[first[often]]]) % np.uint64(buckets)
-    return _counted(code, counts[often], len(pair))
+    return _counted(name, code, counts[often], len(pair))
 
 
-def _shared(column: pa.Array, feature: Categories) -> Coded:
+def _shared(name: str, column: pa.Array, feature: Categories) -> Coded:
     codes, words = encode(column)
     counts = np.bincount(codes[codes >= 0], minlength=len(words))
     rare = np.flatnonzero((counts < feature.own_from) & (counts > 1))
     code = hashes(words.take(pa.array(rare))) % np.uint64(feature.hashed)
-    return _counted(code, counts[rare], len(codes))
+    return _counted(name, code, counts[rare], len(codes))
 
 
-def _counted(code: NDArray[np.uint64], counts: Rows, rows: int) -> Coded:
+def _counted(name: str, code: NDArray[np.uint64], counts: Rows, rows: int) -> Coded:
     _, which, held = np.unique(code, return_inverse=True, return_counts=True)
     shared = held[which] > 1
-    return Coded(len(code), float(counts[shared].sum()) / rows if rows else 0.0)
+    return Coded(name, len(code), float(counts[shared].sum()) / rows if rows else 0.0)

@@ -28,6 +28,29 @@ class Delay(msgspec.Struct, frozen=True):
     """Which nine rows of ten do not exceed."""
 
 
+class Dated(msgspec.Struct, frozen=True):
+    """A column of times that no part of the design names."""
+
+    begin: int
+    """The earliest, microseconds since 1970."""
+    end: int
+    """The latest."""
+    form: str = ""
+    """How they are written, as `time_format` says it; nothing: as timestamps, dates or ISO 8601."""
+
+
+class Moment(msgspec.Struct, frozen=True, array_like=True):
+    """The examples of an hour, of a long log those of a day."""
+
+    begin: int
+    """Microseconds since 1970."""
+    rows: int
+    least: float
+    """The smallest value of the main label among them."""
+    most: float
+    """The largest."""
+
+
 class TableSeen(msgspec.Struct, frozen=True):
     """One table, as it was accepted."""
 
@@ -41,6 +64,11 @@ class TableSeen(msgspec.Struct, frozen=True):
     """Rows that are equal to an earlier one in every column; counted where the table has a time and no event id."""
     later: dict[str, Delay] = {}
     """Columns of times that nearly every row has, and that lie after its event."""
+    unnamed: dict[str, Dated] = {}
+    """Columns of times that nearly every row has, the earliest first; looked for where examples have no time."""
+    spacing: tuple[int, int] | None = None
+    """Time from one moment with rows to the next, microseconds: what nine of ten are no shorter than, and no longer
+    than; of a table with ten moments or more."""
 
 
 class LabelSeen(msgspec.Struct, frozen=True):
@@ -65,8 +93,10 @@ class LabelSeen(msgspec.Struct, frozen=True):
 
 
 class Coded(msgspec.Struct, frozen=True):
-    """How a feature's values share codes."""
+    """How a feature's values share codes; of several columns the one whose rows share most."""
 
+    column: str
+    """The column, or both of a cross."""
     values: int
     """Different values, or pairs of them, that stand in more than one row."""
     rows: float
@@ -93,6 +123,19 @@ class Compared(msgspec.Struct, frozen=True):
     """How far they may lie apart by chance, nineteen times of twenty."""
 
 
+class Unit(msgspec.Struct, frozen=True):
+    """What has several rows that a random split would part."""
+
+    column: str
+    """The column that names it."""
+    values: int
+    """How many of them there are."""
+    rows: float
+    """Rows of each, in the mean."""
+    counter: str | None = None
+    """The column that numbers the rows of each; nothing: the design itself says that they belong together."""
+
+
 class Seen(msgspec.Struct, frozen=True):
     """All that was seen."""
 
@@ -107,6 +150,9 @@ class Seen(msgspec.Struct, frozen=True):
     alone: dict[str, float] = {}
     """By the column: the ROC-AUC of what it says of the label by itself, 0.5 to 1."""
     places: Places | None = None
+    moments: tuple[Moment, ...] = ()
+    """When examples whose label counts were asked; of examples from positives, when those were."""
+    unit: Unit | None = None
     split: Compared | None = None
     overlap: float | None = None
     """Share of the rows meant for training that lie after the begin of those meant for the test."""

@@ -247,3 +247,15 @@ def test_the_condition_stands_in_the_design_as_text(tmp_path: Path) -> None:
     (tmp_path / "design.yaml").write_text(bt.to_yaml(plan))
     assert load(tmp_path / "design.yaml") == plan
     assert "rating >= 4" in bt.to_yaml(plan)
+
+
+def test_nobody_who_asks_is_told_with_what_the_condition_leaves() -> None:
+    day = [
+        {"who": f"w{at % 3}", "what": "a", "place": "x", "rating": 1.0 + (at == 5), "time": at * DAY}
+        for at in range(END)
+    ]
+    log = log_of([{**row, "known": row["time"]} for row in day])
+    plan = design("rating > 1", bt.Cuts(slices=2), newcomers=True)
+    with pytest.raises(DataError, match="'rating > 1' holds for 1 of 60 rows") as error:
+        requests(plan, log, cuts(plan, log))
+    assert error.value.fix.startswith("a condition that more rows meet, ")

@@ -14,8 +14,13 @@ import pytest
 from tiny_shop import changed
 
 import bottega as bt
+from bottega.data.ingest import ingest, read_log
+from bottega.data.source import Place
 from bottega.errors import DataError
+from bottega.runs.steps.constants import with_constants
+from bottega.runs.steps.fitting import without_missing
 from bottega.runs.steps.freshness import measure_freshness
+from bottega.runs.steps.units import with_units
 from bottega.systems.film_recommendation import design as films
 from bottega.verbs.run import Ran
 from bottega.worlds import films as world
@@ -135,6 +140,34 @@ def test_odd_ratings_are_built_from(case: str, built: Callable[..., Ran], tmp_pa
     assert card["parity"]["mismatches"] == 0
     assert card["serving"]["errors"] == 0
     assert card["release"]["released"]
+
+
+@pytest.mark.parametrize(
+    ("points", "odd", "right"),
+    [
+        ((1, 2, 3, 4, 5), (50,), 4),
+        ((-2, -1, 0, 1, 2), (), 1.6),
+        ((1,), (), 0.8),
+        (range(1, 11), (99, -1), 8),
+        ((0.1, 0.5, 1), (), 0.8),
+    ],
+)
+def test_liked_is_told_by_the_scale_and_every_rating_was_seen(
+    points: Sequence[float], odd: Sequence[float], right: float, tmp_path: Path
+) -> None:
+    """On a scale below zero too, what was disliked was seen; a few odd ratings move nothing."""
+    rows = [
+        [*row[:2], odd[place] if place < len(odd) else row[2], row[3]]
+        for place, row in enumerate(ratings(points=points))
+    ]
+    place = Place(write(tmp_path / "ratings.csv", MOVIELENS, rows))
+    design, _ = with_units(without_missing(films, place)[0], place)
+    (table,) = design.data.tables
+    assert ingest(table, place, tmp_path / "out").accepted == len(rows)
+    log = read_log(table, tmp_path / "out")
+    design, told = with_constants(design, {"ratings": log})
+    assert design.data.examples.where == f"rating >= {float(right)!r}"  # type: ignore[union-attr]
+    assert told == [f"ratings: liked_from is {right:g}, 0.8 * quantile(rating, 0.99)"]
 
 
 ONE = [(who, 1, 4 + who % 2, START + who * DAY // 2) for who in range(600)]

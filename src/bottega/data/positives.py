@@ -82,7 +82,7 @@ def requests(design: Design, log: Log, cuts: Sequence[Cut]) -> Requests:
         np.concatenate(owners).astype(np.int32),
         items.take(pa.array(np.concatenate(taken))),
     )
-    _check_parts(made, cuts, "no one" if examples.newcomers else "no one with an event before")
+    _check_parts(made, cuts, examples, taking)
     return made
 
 
@@ -122,14 +122,20 @@ def _newest(person: NDArray[np.int32], rows: NDArray[np.int64], people: int) -> 
     return newest
 
 
-def _check_parts(made: Requests, cuts: Sequence[Cut], nobody: str) -> None:
+def _check_parts(made: Requests, cuts: Sequence[Cut], examples: FromPositives, taking: NDArray[np.bool_]) -> None:
+    nobody = "no one" if examples.newcomers else "no one with an event before"
+    held, other = "", ""
+    if examples.where is not None:
+        count = int(np.count_nonzero(taking))
+        held = f"; {examples.where!r} holds for {count:,} of {len(taking):,} rows"
+        other = "a condition that more rows meet, "
     for part in sorted({cut.part for cut in cuts}):
         if not (made.part == part).any():
             places = ", ".join(f"{iso(cut.at)} to {iso(cut.until)}" for cut in cuts if cut.part == part)
             raise DataError(
                 "data.examples",
-                f"nobody asks in the {PART_NAMES[part]} part: {nobody} took anything in {places}",
+                f"nobody asks in the {PART_NAMES[part]} part: {nobody} took anything in {places}{held}",
                 "at least one request in each part",
-                "a longer horizon, another cut, or a longer log; rows far from all others in time are put into "
+                f"{other}a longer horizon, another cut, or a longer log; rows far from all others in time are put into "
                 "quarantine by a check such as Range(time, at_most='2030-01-01')",
             )

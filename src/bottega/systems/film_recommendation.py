@@ -3,7 +3,8 @@
 A table of ratings of one's own, as CSV or Parquet: who, what, how many points, and when, in the columns of MovieLens
 (`ratings.csv`: userId, movieId, rating, timestamp in seconds) or under the names below; and if there is one a table of
 films (`movies` or `films`) with genres. Name their folder with `--data`; without it the design runs on the films world.
-Liked is what has four fifths of the highest rating: 4 of 5 stars, 8 of 10 points, each like where there are no others.
+Liked is what has four fifths of the highest rating that one in a hundred reaches: 4 of 5 stars, 8 of 10 points, each
+like where there are no others.
 """
 
 import bottega as bt
@@ -35,8 +36,9 @@ design = bt.Design(
                 time="time",
                 time_format="epoch",
                 columns=RATINGS,
-                constants={"good": "0.8 * max(rating)"},
-                checks=[bt.NotNull(["user", "item", "rating"]), bt.Range("rating", at_least=0)],
+                constants={"liked_from": "0.8 * quantile(rating, 0.99)"},
+                # below zero is an opinion too: a film that was disliked was seen
+                checks=[bt.NotNull(["user", "item", "rating"]), bt.Range("rating", at_least=-100)],
                 licence="Your own; MovieLens: for research, not to be passed on; people are numbers",
             ),
             bt.Table("films", "movies|films", key="item", columns=FILMS, optional=True),
@@ -49,7 +51,7 @@ design = bt.Design(
             requests=bt.Cuts(slices=4),
             catalogue="films",
             newcomers=True,
-            where="rating >= good",
+            where="rating >= liked_from",
         ),
         labels=[bt.Label("liked", matures_after="30d")],
         split=bt.TimeSplit(test="30d", validate="30d", at_most=0.5),
@@ -63,8 +65,8 @@ design = bt.Design(
             by="item",
             values={
                 "points": "avg(rating)",
-                "liked": "avg(case when rating >= good then 1 else 0 end)",
-                "lately": "decayed_sum(case when rating >= good then 1 else 0 end, '14d')",
+                "liked": "avg(case when rating >= liked_from then 1 else 0 end)",
+                "lately": "decayed_sum(case when rating >= liked_from then 1 else 0 end, '14d')",
                 "first": "min(time)",
                 "last": "last(time)",
             },
@@ -75,7 +77,7 @@ design = bt.Design(
             by="user",
             values={
                 "points": "avg(rating)",
-                "liked": "avg(case when rating >= good then 1 else 0 end)",
+                "liked": "avg(case when rating >= liked_from then 1 else 0 end)",
                 "first": "min(time)",
                 "last": "last(time)",
             },

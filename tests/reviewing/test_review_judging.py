@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
 import bottega as bt
+from bottega.data.log import Log
 from bottega.design.reading import load
+from bottega.features.hashing import hashes
 from bottega.reviewing.judging import judge
 from bottega.reviewing.log_parts import fitting_split, parts_of
 from bottega.reviewing.looking import DAY
-from bottega.reviewing.rules import find_rule
+from bottega.reviewing.rules import RULES, find_rule
+from bottega.reviewing.seeing import see
 from bottega.reviewing.seen import Seen, TableSeen
 from bottega.reviewing.writing_pages import markdown
 
@@ -44,6 +50,41 @@ def test_a_part_that_a_rule_explains_is_not_told_again_by_the_run() -> None:
     assert [one.code for one in judge(silenced).open] == ["R902"]  # a run is refused all the same
     elsewhere = replace(twice, evaluation=replace(ads.evaluation, slices=["devcie"]), features=ads.features)
     assert [one.code for one in judge(elsewhere).open] == ["R902"]
+
+
+@pytest.mark.parametrize("path", sorted(DESIGNS.glob("R*.py")), ids=lambda path: path.stem)
+def test_a_rule_that_finds_something_speaks_of_the_design(path: Path) -> None:
+    design = load(path)
+    for rule in RULES:
+        for seen in (None, Seen({})):
+            assert rule.about(design, seen) or not list(rule.run(design, seen)), rule.code
+
+
+def test_a_rule_that_has_nothing_to_look_at_is_counted_apart() -> None:
+    payments = judge(load("R206_near.py"))
+    assert {"R206", "R303", "R611"} <= set(payments.held)  # it decides, and has windows
+    assert {"R407", "R505", "R603", "R607"} <= set(payments.inapplicable)  # it retrieves, shows and sells nothing
+    assert {"R211"} <= set(payments.inapplicable)  # data would not help: no column says when a label came
+    assert {"R314", "R501"} <= set(payments.waiting)
+    codes = [*payments.held, *payments.inapplicable, *payments.waiting]
+    assert sorted(codes) == [rule.code for rule in RULES]
+    bought = judge(load("R511_near.py"), Seen({"orders": TableSeen(1000, begin=0, end=99 * DAY)}))
+    assert {"R217", "R313", "R314", "R406", "R501"} <= set(bought.inapplicable)  # nobody looked for a label
+
+
+def test_codes_that_collide_are_found_where_examples_are_made_of_what_people_took() -> None:
+    shop = load("R511_near.py")
+    customers, products = np.repeat(np.arange(400), 3), np.arange(1200) % 300
+    time = np.arange(1200) * DAY // 20
+    rows = pa.table({"customer": customers, "product": products, "line": np.arange(1200)})
+    design = replace(shop, features=[bt.Categories(["product", "customer"], own_from=1_000, hashed=64)])
+    found = see(design, {"orders": Log("orders", rows, time, time)}).coded["features[0]"]
+    code = {name: int(hashes([str(name)])[0] % np.uint64(64)) for name in range(400)}
+    often = Counter(code[name] for name in range(400))
+    shared = sum(3 for name in range(400) if often[code[name]] > 1)
+    assert (found.column, found.values, found.rows) == ("customer", 400, shared / 1200)
+    (claim,) = find_rule("R313").run(design, Seen({}, coded={"features[0]": found}))
+    assert claim.found == "400 values of 'customer' share 64 codes."
 
 
 def test_a_page_names_both_severities() -> None:

@@ -60,7 +60,8 @@ def test_yaml_and_json_point_to_their_lines(suffix: str, write: object) -> None:
 def test_a_design_in_memory_has_no_line() -> None:
     found = review(tiny_design(), static=True)
     assert {(one.file, one.line) for one in found.findings} == {("", 0)}
-    assert len(found.held) + len({one.code for one in found.findings}) + len(found.waiting) == len(rule())
+    told = {one.code for one in found.findings}
+    assert sorted([*found.held, *found.inapplicable, *found.waiting, *told]) == [one.code for one in rule()]
 
 
 def test_tables_that_are_there_are_read(shop_data: Path, tmp_path: Path) -> None:
@@ -73,7 +74,7 @@ def test_tables_that_are_not_there_are_told(tmp_path: Path) -> None:
     design = msgspec.structs.replace(tiny_design(), data=msgspec.structs.replace(tiny_design().data, world=None))
     found = review(design, workspace=tmp_path / "w")
     assert "no such file" in found.why or "not there" in found.why or "online_retail" in found.why
-    assert len(found.waiting) > 10
+    assert len(found.waiting) > 5
     with pytest.raises(DataError):
         review(design, data=tmp_path, workspace=tmp_path / "w")
 

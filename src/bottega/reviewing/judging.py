@@ -27,6 +27,8 @@ class Review(msgspec.Struct, frozen=True):
     """What the rules found, the gravest first, then by line; those that are silenced are among them."""
     held: tuple[str, ...]
     """Codes of the rules that found nothing."""
+    inapplicable: tuple[str, ...] = ()
+    """Codes of those that had nothing to look at: no such part in the design, or nothing of the kind in its tables."""
     waiting: tuple[str, ...] = ()
     """Codes of the rules that go by data, where none were looked at."""
     why: str = ""
@@ -56,8 +58,11 @@ def judge(design: Design, seen: Seen | None = None, file: str = "", lines: Lines
     ()
     """
     claimed: list[tuple[Rule, Claim]] = []
-    held, waiting = [], []
+    held, inapplicable, waiting = [], [], []
     for rule in RULES:
+        if not rule.about(design, seen):
+            inapplicable.append(rule.code)
+            continue
         if rule.needs_data and seen is None:
             waiting.append(rule.code)
             continue
@@ -68,7 +73,7 @@ def judge(design: Design, seen: Seen | None = None, file: str = "", lines: Lines
     findings = [_finding(rule, claim, design, file, lines) for rule, claim in claimed]
     findings = [finding for finding in findings if not _said_already(finding, findings)]
     findings.sort(key=lambda one: (one.silenced is not None, one.severity != "stop", one.line, one.code))
-    return Review(design.name, file, tuple(findings), tuple(held), tuple(waiting))
+    return Review(design.name, file, tuple(findings), tuple(held), tuple(inapplicable), tuple(waiting))
 
 
 def _said_already(finding: Finding, findings: Sequence[Finding]) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from bottega.design.design import Design
 from bottega.reviewing.finding import Claim, Severity
 from bottega.reviewing.seen import Seen
+from bottega.reviewing.subjects import About, every
 
 Run = Callable[[Design, Seen | None], Iterator[Claim]]
 
@@ -22,7 +23,8 @@ class Rule:
 
     code: `R`, the step's digit, and two more. severity: of its findings, where they say no other. run: looks at a
     design and, where data were looked at, at what was seen in them. needs_data: without those it has nothing to say.
-    sometimes: the other severity, where some of its findings have that; its page says which.
+    sometimes: the other severity, where some of its findings have that; its page says which. about: of which designs it
+    speaks; of others it is not said that it held.
     """
 
     code: str
@@ -30,6 +32,7 @@ class Rule:
     run: Run
     needs_data: bool = False
     sometimes: Severity | None = None
+    about: About = every
 
     @property
     def step(self) -> str:
@@ -54,7 +57,11 @@ class Rule:
 
 
 def rule(
-    code: str, severity: Severity, needs_data: bool = False, sometimes: Severity | None = None
+    code: str,
+    severity: Severity,
+    needs_data: bool = False,
+    sometimes: Severity | None = None,
+    about: About = every,
 ) -> Callable[[Run], Rule]:
     """Make a rule of a function.
 
@@ -65,4 +72,4 @@ def rule(
     >>> nameless.code, nameless.step, nameless.title
     ('R199', 'scope', 'The design has no name.')
     """
-    return lambda run: Rule(code, severity, run, needs_data, sometimes)
+    return lambda run: Rule(code, severity, run, needs_data, sometimes, about)

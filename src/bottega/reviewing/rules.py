@@ -24,9 +24,10 @@ from bottega.reviewing import (
 from bottega.reviewing.finding import Claim
 from bottega.reviewing.rule import Rule, rule
 from bottega.reviewing.seen import Seen
+from bottega.reviewing.subjects import having
 
 
-@rule("R901", "warn")
+@rule("R901", "warn", about=having(lambda design: design.silenced))
 def silenced_nothing(design: Design, _: Seen | None) -> Iterator[Claim]:
     """A code is silenced that does not exist, or without a reason.
 

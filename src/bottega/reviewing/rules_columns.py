@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from bottega.design.data import TimeSplit
 from bottega.design.design import Design
+from bottega.design.examples import Logged
 from bottega.design.features import Categories, Cross, Lookup, Window
 from bottega.design.part import microseconds
 from bottega.errors import several
@@ -14,6 +15,7 @@ from bottega.reviewing.log_parts import parts_of
 from bottega.reviewing.looking import DAY, about, examples_table, percent
 from bottega.reviewing.rule import rule
 from bottega.reviewing.seen import TELLS, ColumnSeen, Seen
+from bottega.reviewing.subjects import both, having_seen, of
 
 _MANY, _FEW_ROWS = 1_000, 50
 _COLLIDED = 0.5  # share of the rows
@@ -21,7 +23,7 @@ _NULL = 0.99
 _SOME = 100  # rows from which equal values mean something
 
 
-@rule("R311", "warn", needs_data=True)
+@rule("R311", "warn", needs_data=True, about=of(Window))
 def longer_than_history(design: Design, seen: Seen | None) -> Iterator[Claim]:
     """A window looks further back than its table reaches.
 
@@ -57,7 +59,7 @@ def longer_than_history(design: Design, seen: Seen | None) -> Iterator[Claim]:
             )
 
 
-@rule("R312", "warn", needs_data=True)
+@rule("R312", "warn", needs_data=True, about=of(Lookup, Categories))
 def too_many_values(design: Design, seen: Seen | None) -> Iterator[Claim]:
     """A category of very many values has a code for each, and no hashing.
 
@@ -93,7 +95,7 @@ def too_many_values(design: Design, seen: Seen | None) -> Iterator[Claim]:
                 )
 
 
-@rule("R313", "warn", needs_data=True)
+@rule("R313", "warn", needs_data=True, about=both(of(Cross, Categories), having_seen(lambda seen: seen.coded)))
 def colliding_codes(design: Design, seen: Seen | None) -> Iterator[Claim]:
     """Hashed codes collide too often.
 
@@ -117,13 +119,13 @@ def colliding_codes(design: Design, seen: Seen | None) -> Iterator[Claim]:
         field = "buckets" if isinstance(feature, Cross) else "hashed"
         yield Claim(
             f"features[{place}]",
-            f"{several(found.values, 'value')} share {several(codes, 'code')}.",
+            f"{several(found.values, 'value')} of {found.column!r} share {several(codes, 'code')}.",
             f"{percent(found.rows)} of the rows have a value that shares its code with another one (counted).",
             f"{field}={needed:,}".replace(",", "_"),
         )
 
 
-@rule("R314", "stop", needs_data=True)
+@rule("R314", "stop", needs_data=True, about=both(of(Logged), having_seen(lambda seen: seen.alone)))
 def tells_by_itself(design: Design, seen: Seen | None) -> Iterator[Claim]:
     """One column alone tells the label.
 
@@ -151,7 +153,7 @@ def tells_by_itself(design: Design, seen: Seen | None) -> Iterator[Claim]:
             )
 
 
-@rule("R315", "warn", needs_data=True)
+@rule("R315", "warn", needs_data=True, about=of(Lookup, Categories))
 def says_nothing(design: Design, seen: Seen | None) -> Iterator[Claim]:
     """A feature reads a column that is empty, or that has one value.
 

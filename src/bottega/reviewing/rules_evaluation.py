@@ -14,13 +14,14 @@ from bottega.reviewing.finding import Claim
 from bottega.reviewing.looking import cut, family, goals, percent, shown, stages
 from bottega.reviewing.rule import rule
 from bottega.reviewing.seen import Seen
+from bottega.reviewing.subjects import both, having, having_seen, of
 
 _RARE = 0.05
 _CHANCE = {"roc_auc": 0.5}
 """What one number said to everybody reaches, where that is not the end of the metric's range."""
 
 
-@rule("R501", "warn", needs_data=True)
+@rule("R501", "warn", needs_data=True, about=both(of(Logged), having_seen(lambda seen: seen.labels)))
 def flattering_metric(design: Design, seen: Seen | None) -> Iterator[Claim]:
     """ROC-AUC is the goal, and positives are rare.
 
@@ -88,7 +89,7 @@ def no_quality_goal(design: Design, _: Seen | None) -> Iterator[Claim]:
         )
 
 
-@rule("R503", "warn")
+@rule("R503", "warn", about=having(lambda design: _lives_on_history(design)))
 def no_cold_slice(design: Design, _: Seen | None) -> Iterator[Claim]:
     """People of whom little is known are not looked at by themselves.
 
@@ -151,7 +152,7 @@ def metric_of_another_path(design: Design, _: Seen | None) -> Iterator[Claim]:
         )
 
 
-@rule("R505", "stop")
+@rule("R505", "stop", about=of(Auction))
 def uncalibrated_auction(design: Design, _: Seen | None) -> Iterator[Claim]:
     """An auction reads probabilities, and no goal holds them to what happens.
 
@@ -178,7 +179,7 @@ def uncalibrated_auction(design: Design, _: Seen | None) -> Iterator[Claim]:
             )
 
 
-@rule("R506", "warn")
+@rule("R506", "warn", about=having(shown))
 def reads_beyond_the_page(design: Design, _: Seen | None) -> Iterator[Claim]:
     """The primary metric reads more places than are shown.
 
@@ -206,7 +207,7 @@ def reads_beyond_the_page(design: Design, _: Seen | None) -> Iterator[Claim]:
         )
 
 
-@rule("R507", "warn")
+@rule("R507", "warn", about=having(lambda design: design.evaluation.goals))
 def goal_that_everything_meets(design: Design, _: Seen | None) -> Iterator[Claim]:
     """A goal has a limit that no model can miss.
 

@@ -11,12 +11,13 @@ from bottega.reviewing.finding import Claim
 from bottega.reviewing.looking import percent
 from bottega.reviewing.rule import rule
 from bottega.reviewing.seen import Seen
+from bottega.reviewing.subjects import having
 
 DAYS = 28
 OF_REQUESTS = ("request", "session", "query", "search", "impression", "view", "visit")
 
 
-@rule("R511", "warn")
+@rule("R511", "warn", about=having(lambda design: design.scope.objective))
 def no_experiment(design: Design, _: Seen | None) -> Iterator[Claim]:
     """An objective should move, and no experiment is planned that would show it.
 
@@ -43,7 +44,7 @@ def no_experiment(design: Design, _: Seen | None) -> Iterator[Claim]:
         )
 
 
-@rule("R512", "warn")
+@rule("R512", "warn", about=having(lambda design: design.evaluation.experiment and design.scope.traffic))
 def too_small_an_experiment(design: Design, seen: Seen | None) -> Iterator[Claim]:
     """The experiment cannot find its effect in four weeks.
 

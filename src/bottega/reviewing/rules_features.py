@@ -18,9 +18,10 @@ from bottega.reviewing.finding import Claim
 from bottega.reviewing.looking import about, listed, spelled, table_of
 from bottega.reviewing.rule import rule
 from bottega.reviewing.seen import Seen
+from bottega.reviewing.subjects import both, having, of
 
 
-@rule("R301", "stop")
+@rule("R301", "stop", about=of(Logged))
 def knows_the_label(design: Design, _: Seen | None) -> Iterator[Claim]:
     """A feature reads the label, or what becomes known with it.
 
@@ -66,7 +67,7 @@ def knows_the_label(design: Design, _: Seen | None) -> Iterator[Claim]:
             )
 
 
-@rule("R302", "stop")
+@rule("R302", "stop", about=both(of(Logged), having(lambda design: _made(design))))
 def known_after_the_decision(design: Design, _: Seen | None) -> Iterator[Claim]:
     """An online feature that only the log can tell: it comes of the very decision that is to be made.
 
@@ -85,7 +86,7 @@ def known_after_the_decision(design: Design, _: Seen | None) -> Iterator[Claim]:
     examples = design.data.examples
     if not isinstance(examples, Logged):
         return
-    made = [name for name in (examples.propensity, getattr(design.data.position, "column", None)) if name is not None]
+    made = _made(design)
     costs = "It is known only after the decision: a batch reads it from the log, and no request can bring it."
     yield from _named("data.examples.request", "among the columns of the request", examples.request, made, costs)
     for place, feature in enumerate(design.features):
@@ -93,7 +94,7 @@ def known_after_the_decision(design: Design, _: Seen | None) -> Iterator[Claim]:
             yield from _named(f"features[{place}].columns", "a feature", feature.columns, made, costs)
 
 
-@rule("R303", "stop", sometimes="warn")
+@rule("R303", "stop", sometimes="warn", about=of(Window))
 def empty_window(design: Design, _: Seen | None) -> Iterator[Claim]:
     """A window is no longer than its table is late.
 
@@ -128,7 +129,12 @@ def empty_window(design: Design, _: Seen | None) -> Iterator[Claim]:
                 )
 
 
-@rule("R304", "warn", sometimes="stop")
+@rule(
+    "R304",
+    "warn",
+    sometimes="stop",
+    about=having(lambda design: any(getattr(one, "ttl", None) for one in design.features)),
+)
 def short_ttl(design: Design, _: Seen | None) -> Iterator[Claim]:
     """A look-up forgets sooner than the windows beside it, or sooner than its table comes.
 
@@ -192,6 +198,12 @@ def may_differ(design: Design, _: Seen | None) -> Iterator[Claim]:
             "The parity gate passes whatever they differ by, so that the test speaks of another system.",
             "leave approximate out",
         )
+
+
+def _made(design: Design) -> list[str]:
+    """Name the columns that come of the decision: the chance of a candidate, and its place."""
+    known = getattr(design.data.examples, "propensity", None), getattr(design.data.position, "column", None)
+    return [name for name in known if name is not None]
 
 
 def _named(place: str, what: str, names: Sequence[str], wrong: Collection[str], costs: str) -> Iterator[Claim]:

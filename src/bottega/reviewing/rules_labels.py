@@ -13,11 +13,12 @@ from bottega.reviewing.finding import Claim
 from bottega.reviewing.looking import DAY, about, percent, rungs, spelled, stages
 from bottega.reviewing.rule import rule
 from bottega.reviewing.seen import Seen
+from bottega.reviewing.subjects import both, having, of
 
 _LATE = 0.05  # share of positives that may come after the maturity
 
 
-@rule("R205", "stop")
+@rule("R205", "stop", about=of(Downsample))
 def weighted_twice(design: Design, _: Seen | None) -> Iterator[Claim]:
     """Negatives are sampled with weights, and a model weighs positives on top.
 
@@ -47,7 +48,7 @@ def weighted_twice(design: Design, _: Seen | None) -> Iterator[Claim]:
             )
 
 
-@rule("R206", "warn")
+@rule("R206", "warn", about=both(of(Decide), of(Logged)))
 def censored_by_decision(design: Design, _: Seen | None) -> Iterator[Claim]:
     """What is decided hides the label, and the design does not say so.
 
@@ -75,7 +76,12 @@ def censored_by_decision(design: Design, _: Seen | None) -> Iterator[Claim]:
         )
 
 
-@rule("R211", "stop", needs_data=True)
+@rule(
+    "R211",
+    "stop",
+    needs_data=True,
+    about=both(of(Logged), having(lambda design: any(label.observed_at for label in design.data.labels))),
+)
 def late_labels(design: Design, seen: Seen | None) -> Iterator[Claim]:
     """Labels come later than the design says that they are final.
 
@@ -105,7 +111,7 @@ def late_labels(design: Design, seen: Seen | None) -> Iterator[Claim]:
             )
 
 
-@rule("R213", "warn", needs_data=True)
+@rule("R213", "warn", needs_data=True, about=both(of(Downsample, Upsample), of(Logged)))
 def oversampled(design: Design, seen: Seen | None) -> Iterator[Claim]:
     """After sampling, positives outnumber negatives.
 
@@ -137,7 +143,7 @@ def oversampled(design: Design, seen: Seen | None) -> Iterator[Claim]:
         )
 
 
-@rule("R217", "stop", needs_data=True)
+@rule("R217", "stop", needs_data=True, about=of(Logged))
 def nothing_to_learn(design: Design, seen: Seen | None) -> Iterator[Claim]:
     """The label has one value, or none that counts.
 

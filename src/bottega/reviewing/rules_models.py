@@ -18,12 +18,13 @@ from bottega.reviewing.finding import Claim
 from bottega.reviewing.looking import asks_probability, judged, percent, rungs, stages
 from bottega.reviewing.rule import rule
 from bottega.reviewing.seen import Seen
+from bottega.reviewing.subjects import both, having, of
 
 _HEURISTICS = (HistoricalRate, Fusion, RawPixels, Popularity, Newest, Trending)
 _UNEQUAL = 1.5  # times that the rate of the best place may be that of the last
 
 
-@rule("R401", "warn")
+@rule("R401", "warn", about=having(judged))
 def one_rung(design: Design, _: Seen | None) -> Iterator[Claim]:
     """A ladder has one rung: there is no baseline.
 
@@ -51,7 +52,7 @@ def one_rung(design: Design, _: Seen | None) -> Iterator[Claim]:
             )
 
 
-@rule("R402", "warn")
+@rule("R402", "warn", about=having(judged))
 def no_heuristic(design: Design, _: Seen | None) -> Iterator[Claim]:
     """The lowest rung learns already: there is no heuristic.
 
@@ -118,7 +119,7 @@ def distorted_probability(design: Design, _: Seen | None) -> Iterator[Claim]:
         )
 
 
-@rule("R404", "stop")
+@rule("R404", "stop", about=having(asks_probability))
 def order_as_probability(design: Design, _: Seen | None) -> Iterator[Claim]:
     """A probability is asked of a model that learns orders.
 
@@ -146,7 +147,7 @@ def order_as_probability(design: Design, _: Seen | None) -> Iterator[Claim]:
             )
 
 
-@rule("R405", "warn")
+@rule("R405", "warn", about=of(InversePropensity))
 def order_with_propensity(design: Design, _: Seen | None) -> Iterator[Claim]:
     """Clicks are weighed by their place, and every learner learns orders.
 
@@ -176,7 +177,12 @@ def order_with_propensity(design: Design, _: Seen | None) -> Iterator[Claim]:
             )
 
 
-@rule("R406", "warn", needs_data=True)
+@rule(
+    "R406",
+    "warn",
+    needs_data=True,
+    about=both(of(Logged), lambda design, seen: bool(design.data.position or seen is None or seen.places)),
+)
 def place_left_in(design: Design, seen: Seen | None) -> Iterator[Claim]:
     """Candidates were shown in places, and the place is not kept apart from how good they are.
 
@@ -204,7 +210,7 @@ def place_left_in(design: Design, seen: Seen | None) -> Iterator[Claim]:
         )
 
 
-@rule("R407", "warn")
+@rule("R407", "warn", about=both(of(FromPositives), having(lambda design: design.models.get("retrieve"))))
 def nothing_for_strangers(design: Design, _: Seen | None) -> Iterator[Claim]:
     """No source of candidates knows what to show to a stranger.
 

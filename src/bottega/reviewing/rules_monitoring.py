@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from bottega.design.data import TimeSplit
 from bottega.design.design import Design
-from bottega.design.monitoring import Canary, Shadow
+from bottega.design.examples import Logged
+from bottega.design.monitoring import Canary, Retrain, Shadow
 from bottega.design.part import microseconds
 from bottega.errors import DesignError, nearest
 from bottega.metrics.names import FAMILIES, metric
@@ -15,13 +16,14 @@ from bottega.reviewing.log_parts import fitting_test
 from bottega.reviewing.looking import DAY, family, goals, limit_of, percent
 from bottega.reviewing.rule import rule
 from bottega.reviewing.seen import Seen
+from bottega.reviewing.subjects import both, having, of
 
-_MOVED = 0.1
+MOVED = 0.1
 _FEW = 0.25  # share of all that may meet a version that nobody met before
 _OTHERS = ("drift",)
 
 
-@rule("R701", "warn")
+@rule("R701", "warn", about=having(lambda design: design.evaluation.goals))
 def goal_without_watch(design: Design, _: Seen | None) -> Iterator[Claim]:
     """A goal is met on the day of the release, and nothing watches whether it stays so.
 
@@ -54,7 +56,7 @@ def goal_without_watch(design: Design, _: Seen | None) -> Iterator[Claim]:
         )
 
 
-@rule("R702", "stop")
+@rule("R702", "stop", about=having(lambda design: design.monitoring.watches))
 def unknown_watch(design: Design, _: Seen | None) -> Iterator[Claim]:
     """A watch reads a metric that cannot be computed.
 
@@ -83,7 +85,7 @@ def unknown_watch(design: Design, _: Seen | None) -> Iterator[Claim]:
             )
 
 
-@rule("R703", "warn")
+@rule("R703", "warn", about=both(of(Retrain), of(TimeSplit)))
 def older_than_tested(design: Design, seen: Seen | None) -> Iterator[Claim]:
     """Models serve for longer than any test has looked.
 
@@ -114,7 +116,7 @@ def older_than_tested(design: Design, seen: Seen | None) -> Iterator[Claim]:
         )
 
 
-@rule("R704", "warn", needs_data=True)
+@rule("R704", "warn", needs_data=True, about=both(of(Retrain), of(Logged)))
 def slower_than_the_drift(design: Design, seen: Seen | None) -> Iterator[Claim]:
     """The rate of the label moves faster than the design learns again.
 
@@ -132,7 +134,7 @@ def slower_than_the_drift(design: Design, seen: Seen | None) -> Iterator[Claim]:
     """
     retrain, label = design.monitoring.retrain, design.data.labels[0]
     found = seen.labels.get(label.name) if seen is not None else None
-    if retrain is None or found is None or found.moved is None or found.moved <= _MOVED:
+    if retrain is None or found is None or found.moved is None or found.moved <= MOVED:
         return
     yield Claim(
         "monitoring.retrain.every",
@@ -143,7 +145,7 @@ def slower_than_the_drift(design: Design, seen: Seen | None) -> Iterator[Claim]:
     )
 
 
-@rule("R705", "warn")
+@rule("R705", "warn", about=of(Retrain))
 def straight_to_everybody(design: Design, _: Seen | None) -> Iterator[Claim]:
     """A new version goes to people without having been seen beside the old one.
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from bottega.design.design import Design
 from bottega.design.examples import FromPositives
 from bottega.design.models import Model, rung_name
+from bottega.design.monitoring import Retrain
 from bottega.design.reranking import Explore, Quota
 from bottega.design.serving import Auction, Candidates, Retrieve, Show
 from bottega.errors import several
@@ -14,9 +15,10 @@ from bottega.reviewing.finding import Claim
 from bottega.reviewing.looking import shown, stages
 from bottega.reviewing.rule import rule
 from bottega.reviewing.seen import Seen
+from bottega.reviewing.subjects import both, having, having_seen, of
 
 
-@rule("R603", "stop")
+@rule("R603", "stop", about=both(of(Retrieve, Candidates), of(Show, Auction)))
 def narrower_than_the_page(design: Design, seen: Seen | None) -> Iterator[Claim]:
     """Fewer candidates come than are shown.
 
@@ -58,7 +60,7 @@ def narrower_than_the_page(design: Design, seen: Seen | None) -> Iterator[Claim]
                 yield Claim(field, told, _empty(last[1], width), fix)
 
 
-@rule("R604", "warn", needs_data=True)
+@rule("R604", "warn", needs_data=True, about=having_seen(lambda seen: seen.catalogue))
 def wider_than_the_catalogue(design: Design, seen: Seen | None) -> Iterator[Claim]:
     """More candidates are asked for, or shown, than there are.
 
@@ -126,7 +128,7 @@ def nothing_logged(design: Design, _: Seen | None) -> Iterator[Claim]:
         )
 
 
-@rule("R607", "warn")
+@rule("R607", "warn", about=both(of(FromPositives), of(Retrieve), of(Retrain)))
 def closed_loop(design: Design, _: Seen | None) -> Iterator[Claim]:
     """The design learns again from what it showed, and never shows anything else.
 
@@ -155,7 +157,11 @@ def closed_loop(design: Design, _: Seen | None) -> Iterator[Claim]:
         )
 
 
-@rule("R608", "warn")
+@rule(
+    "R608",
+    "warn",
+    about=having(lambda design: stages(design, Quota) or any(stage.quotas for _, stage in stages(design, Retrieve))),
+)
 def quota_beyond_reach(design: Design, _: Seen | None) -> Iterator[Claim]:
     """A quota asks for more than there is room for.
 

@@ -12,6 +12,7 @@ from bottega.reviewing.finding import Claim
 from bottega.reviewing.looking import family, goals, limit_of, shown, stages
 from bottega.reviewing.rule import rule
 from bottega.reviewing.seen import Seen
+from bottega.reviewing.subjects import having, of
 
 
 @rule("R101", "warn")
@@ -86,7 +87,7 @@ def no_traffic(design: Design, _: Seen | None) -> Iterator[Claim]:
         )
 
 
-@rule("R104", "warn")
+@rule("R104", "warn", about=having(lambda design: design.scope.guardrails))
 def unmeasured_guardrail(design: Design, _: Seen | None) -> Iterator[Claim]:
     """A guardrail stands there, and nothing measures it.
 
@@ -127,7 +128,7 @@ def unmeasured_guardrail(design: Design, _: Seen | None) -> Iterator[Claim]:
         )
 
 
-@rule("R105", "warn")
+@rule("R105", "warn", about=of(Decide))
 def no_error_costs(design: Design, _: Seen | None) -> Iterator[Claim]:
     """A path decides, and the scope does not say what its errors cost.
 

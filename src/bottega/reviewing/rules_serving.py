@@ -12,11 +12,12 @@ from bottega.reviewing.finding import Claim
 from bottega.reviewing.looking import stages
 from bottega.reviewing.rule import rule
 from bottega.reviewing.seen import Seen
+from bottega.reviewing.subjects import both, having, having_seen, of
 
 _PROCESSES = 100
 
 
-@rule("R601", "stop")
+@rule("R601", "stop", about=having(lambda design: design.scope.limits.p99_ms))
 def budgets_over_the_limit(design: Design, _: Seen | None) -> Iterator[Claim]:
     """The budgets of the stages add up to more than the limit.
 
@@ -48,7 +49,7 @@ def budgets_over_the_limit(design: Design, _: Seen | None) -> Iterator[Claim]:
         )
 
 
-@rule("R602", "warn")
+@rule("R602", "warn", about=having(lambda design: design.scope.limits.p99_ms or design.scope.limits.availability))
 def no_fallback(design: Design, _: Seen | None) -> Iterator[Claim]:
     """A stage has no budget, and so no fallback.
 
@@ -80,7 +81,12 @@ def no_fallback(design: Design, _: Seen | None) -> Iterator[Claim]:
             )
 
 
-@rule("R605", "warn", needs_data=True)
+@rule(
+    "R605",
+    "warn",
+    needs_data=True,
+    about=both(having(lambda design: design.scope.traffic), having_seen(lambda seen: seen.scorecard)),
+)
 def more_than_it_carries(design: Design, seen: Seen | None) -> Iterator[Claim]:
     """The traffic is more than the measured service carries.
 
@@ -113,7 +119,7 @@ def more_than_it_carries(design: Design, seen: Seen | None) -> Iterator[Claim]:
         )
 
 
-@rule("R609", "warn")
+@rule("R609", "warn", about=having(lambda design: design.scope.limits.availability))
 def one_process(design: Design, _: Seen | None) -> Iterator[Claim]:
     """One process answers, and the design promises to be there.
 
@@ -140,7 +146,7 @@ def one_process(design: Design, _: Seen | None) -> Iterator[Claim]:
         )
 
 
-@rule("R610", "warn")
+@rule("R610", "warn", about=having(lambda design: design.serving.compress))
 def compressed_beyond_the_choice(design: Design, _: Seen | None) -> Iterator[Claim]:
     """A compression may lose more than what decides between two models.
 
@@ -171,7 +177,7 @@ def compressed_beyond_the_choice(design: Design, _: Seen | None) -> Iterator[Cla
             )
 
 
-@rule("R611", "warn")
+@rule("R611", "warn", about=of(Decide))
 def action_without_use(design: Design, _: Seen | None) -> Iterator[Claim]:
     """An action is never the cheapest, whatever the probability.
 

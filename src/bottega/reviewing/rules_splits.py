@@ -9,19 +9,20 @@ from msgspec.structs import replace
 
 from bottega.design.data import GroupSplit, RandomSplit, TimeSplit
 from bottega.design.design import Design
-from bottega.design.examples import FromPositives
+from bottega.design.examples import FromPositives, Logged
 from bottega.design.part import microseconds
 from bottega.reviewing.finding import Claim, Severity
 from bottega.reviewing.log_parts import PARTS, fitting_split, fitting_test, parts_of
 from bottega.reviewing.looking import DAY, about, examples_table, family, maturity, percent, spelled
 from bottega.reviewing.rule import rule
 from bottega.reviewing.seen import Compared, Seen
+from bottega.reviewing.subjects import both, having, of
 
 _LITTLE = 0.005
 _UNEQUAL = 0.2  # of the rate of a weekday, against the smallest
 
 
-@rule("R201", "stop", sometimes="warn")
+@rule("R201", "stop", sometimes="warn", about=of(Logged, FromPositives))
 def random_split(design: Design, seen: Seen | None) -> Iterator[Claim]:
     """The split is random, and the table has event times.
 
@@ -51,7 +52,7 @@ def random_split(design: Design, seen: Seen | None) -> Iterator[Claim]:
     yield Claim("data.split", f"the split is random, and {said.has}.", costs, said.fix, said.severity)
 
 
-@rule("R202", "warn")
+@rule("R202", "warn", about=of(Logged, FromPositives))
 def groups_over_time(design: Design, seen: Seen | None) -> Iterator[Claim]:
     """Parts that are not parted in time, and the table has event times.
 
@@ -86,7 +87,7 @@ def groups_over_time(design: Design, seen: Seen | None) -> Iterator[Claim]:
         )
 
 
-@rule("R203", "stop")
+@rule("R203", "stop", about=of(TimeSplit))
 def short_embargo(design: Design, _: Seen | None) -> Iterator[Claim]:
     """The embargo is shorter than the time until labels are final.
 
@@ -113,7 +114,7 @@ def short_embargo(design: Design, _: Seen | None) -> Iterator[Claim]:
     )
 
 
-@rule("R204", "stop")
+@rule("R204", "stop", about=of(TimeSplit))
 def short_test(design: Design, seen: Seen | None) -> Iterator[Claim]:
     """The test is no longer than the time until its labels are final.
 
@@ -148,7 +149,7 @@ def short_test(design: Design, seen: Seen | None) -> Iterator[Claim]:
         )
 
 
-@rule("R212", "warn", needs_data=True)
+@rule("R212", "warn", needs_data=True, about=both(of(TimeSplit), of(Logged)))
 def part_of_a_week(design: Design, seen: Seen | None) -> Iterator[Claim]:
     """The test is shorter than a week, and weekdays differ.
 
@@ -177,7 +178,13 @@ def part_of_a_week(design: Design, seen: Seen | None) -> Iterator[Claim]:
         )
 
 
-@rule("R219", "stop", needs_data=True, sometimes="warn")
+@rule(
+    "R219",
+    "stop",
+    needs_data=True,
+    sometimes="warn",
+    about=both(of(TimeSplit), lambda design, seen: seen is None or parts_of(design, seen) is not None),
+)
 def nothing_left(design: Design, seen: Seen | None) -> Iterator[Claim]:
     """A part of the split has no example, or no two kinds of them, or next to nothing is left to learn from.
 
@@ -226,7 +233,9 @@ def nothing_left(design: Design, seen: Seen | None) -> Iterator[Claim]:
     )
 
 
-@rule("R220", "warn", needs_data=True)
+@rule(
+    "R220", "warn", needs_data=True, about=both(of(Logged), having(lambda design: examples_table(design).time is None))
+)
 def parted_units(design: Design, seen: Seen | None) -> Iterator[Claim]:
     """The split is random, and parts rows that belong together.
 

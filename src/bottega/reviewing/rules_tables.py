@@ -16,6 +16,7 @@ from bottega.reviewing.finding import Claim
 from bottega.reviewing.looking import about, listed, percent, table_place
 from bottega.reviewing.rule import rule
 from bottega.reviewing.seen import Seen
+from bottega.reviewing.subjects import having
 
 _REPEATED = 0.02  # share of the rows; a few equal ones are ordinary, as when a product is scanned twice
 PERSONAL = re.compile(
@@ -25,7 +26,11 @@ PERSONAL = re.compile(
 )
 
 
-@rule("R207", "warn")
+def _events(design: Design) -> bool:
+    return any(table.time is not None for table in design.data.tables)
+
+
+@rule("R207", "warn", about=having(lambda design: any(table.personal for table in design.data.tables)))
 def personal_without_ground(design: Design, _: Seen | None) -> Iterator[Claim]:
     """A table holds personal columns, and no licence or ground for using them.
 
@@ -51,7 +56,7 @@ def personal_without_ground(design: Design, _: Seen | None) -> Iterator[Claim]:
             )
 
 
-@rule("R214", "warn", needs_data=True)
+@rule("R214", "warn", needs_data=True, about=having(_events))
 def repeated_events(design: Design, seen: Seen | None) -> Iterator[Claim]:
     """Events repeat, and no column tells them apart.
 
@@ -78,7 +83,7 @@ def repeated_events(design: Design, seen: Seen | None) -> Iterator[Claim]:
             )
 
 
-@rule("R215", "stop", needs_data=True)
+@rule("R215", "stop", needs_data=True, about=having(_events))
 def known_later(design: Design, seen: Seen | None) -> Iterator[Claim]:
     """Rows become known after their event, and the design counts them from the event.
 

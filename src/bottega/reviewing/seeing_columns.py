@@ -34,7 +34,7 @@ def coded(design: Design, logs: Mapping[str, Log]) -> dict[str, Coded]:
     for place, feature in enumerate(design.features):
         if isinstance(feature, Cross):
             sides = [_column(design, logs, name, None) for name in (feature.left, feature.right)]
-            named = f"{feature.left} with {feature.right}"
+            named = f"{feature.left} × {feature.right}"
             one = _crossed(named, sides[0], sides[1], feature.buckets) if None not in sides else None
         elif isinstance(feature, Categories):
             columns = {name: _column(design, logs, name, None) for name in feature.columns}

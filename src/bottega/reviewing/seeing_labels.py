@@ -44,7 +44,7 @@ def _label(design: Design, label: Label, log: Log, value: Values) -> LabelSeen:
         return found
     day = log.time[there] // DAY
     retrain = design.monitoring.retrain
-    moved = None if retrain is None else _moved(log.time[there], positive, microseconds(retrain.every))
+    moved = None if retrain is None else movement(log.time[there], positive, microseconds(retrain.every))
     return LabelSeen(found.rows, found.positives, late, slow, _weekdays(day, positive), moved)
 
 
@@ -82,7 +82,7 @@ def _weekdays(day: NDArray[np.int64], positive: NDArray[np.bool_]) -> tuple[floa
     return min(means), max(means)
 
 
-def _moved(time: NDArray[np.int64], positive: NDArray[np.bool_], span: int) -> float | None:
+def movement(time: NDArray[np.int64], positive: NDArray[np.bool_], span: int) -> float | None:
     """Give the median change of the rate from one span to the next, where it is more than counting can explain."""
     which = (time - time.min()) // span
     rows, hits = np.bincount(which), np.bincount(which, positive)

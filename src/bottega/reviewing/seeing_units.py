@@ -51,7 +51,7 @@ def _counted(design: Design, log: Log) -> list[tuple[str, str]]:
     """
     found: list[tuple[float, str, str]] = []
     labels = {label.name for label in design.data.labels}
-    whole = {name: codes for name in log.rows.column_names if (codes := _whole(log, name)) is not None}
+    whole = {name: numbers for name in log.rows.column_names if (numbers := _whole(log, name)) is not None}
     counters = [name for name in whole if name not in labels and _falls(whole[name])][:_COUNTERS]
     for counter in counters:
         count = whole[counter] - whole[counter].min()

@@ -92,7 +92,9 @@ def _count(review: Review, silenced: int) -> str:
     number, stopping = len(review.open), len(review.stopping)
     found = several(number, "finding") if number else "Nothing found"
     stops = f", {stopping} would stop a run" if stopping else ", none would stop a run" if number else ""
-    parts = [f"{found}{stops}.", f"{several(len(review.held), 'rule')} held."]
+    beside = len(review.inapplicable)
+    apart = f", {beside} {'does' if beside == 1 else 'do'} not apply" if beside else ""
+    parts = [f"{found}{stops}.", f"{several(len(review.held), 'rule')} held{apart}."]
     if silenced:
         parts.append(f"{silenced} silenced.")
     if review.waiting:

@@ -5,6 +5,5 @@ import bottega as bt
 
 design = replace(
     payments,
-    data=replace(payments.data, labels=[bt.Label("fraud", matures_after="1d")]),
-    serving=bt.Serving(path=[bt.Score(budget_ms=20)]),
+    data=replace(payments.data, labels=[bt.Label("fraud", matures_after="1d", censored_when="decided = 'held'")]),
 )

@@ -3,8 +3,5 @@ from msgspec.structs import replace
 
 import bottega as bt
 
-design = replace(
-    shop,
-    serving=bt.Serving(path=[bt.Retrieve(k=60), bt.Rank(budget_ms=25), bt.Show(k=10)]),
-    monitoring=replace(shop.monitoring, retrain=None),
-)
+PATH = [bt.Retrieve(k=60), bt.Rank(budget_ms=25), bt.Explore(epsilon=0.001), bt.Show(k=10)]
+design = replace(shop, serving=replace(shop.serving, path=PATH))

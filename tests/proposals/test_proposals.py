@@ -37,7 +37,7 @@ def proposed(path: Path, said: Roles | None = None) -> tuple[bt.Design, str, lis
     beside.write_text(text, "utf-8")
     assert load(beside) == made.design
     check_names(made.design)
-    found = review(beside, data=path.parent, workspace=path.parent / "review").findings
+    found = review(beside, data=path.parent, workspace=path.parent / "review").open
     assert [f"{one.code} {one.found}" for one in found] == []
     return made.design, text, [*lines, *made.told]
 

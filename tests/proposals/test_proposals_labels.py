@@ -17,7 +17,7 @@ from bottega.data.ingest import ACCEPTED, ingest
 from bottega.data.labels import label_columns
 from bottega.data.source import Place
 from bottega.errors import DataError
-from bottega.proposals.columns import columns_of
+from bottega.proposals.kinds import columns_of
 from bottega.proposals.marks import mark
 from bottega.proposals.propose import propose
 from bottega.proposals.roles import Roles
@@ -132,7 +132,7 @@ def test_grades_without_a_query_belong_to_persons_or_are_told(tmp_path: Path) ->
         ("churn_next_month", "30d"),
         ("fraud", "7d"),
         ("label", "1h"),
-        ("clicked_400d", "1h"),  # the log has no room for it
+        ("clicked_400d", "30d"),  # the log has no room for more
     ],
 )
 def test_how_long_a_label_takes_may_stand_in_its_name(tmp_path: Path, name: str, matures: str) -> None:
@@ -145,7 +145,7 @@ def test_how_long_a_label_takes_may_stand_in_its_name(tmp_path: Path, name: str,
     pq.write_table(table, tmp_path / "rows.parquet")
     found = propose("mine", tmp_path / "rows.parquet")
     assert found.design.data.labels[0].matures_after == matures
-    told = "as its name says" if name[-1] in "dsh" and matures != "1h" and "_" in name else "is a guess"
+    told = "400d until" if "400" in name else "as its name says" if "_" in name else "is a guess"
     assert told in found.notes["data.labels"]
 
 

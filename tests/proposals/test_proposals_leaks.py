@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from bottega.proposals.columns import Column, columns_of
+from bottega.proposals.columns import Column
+from bottega.proposals.kinds import columns_of
 from bottega.proposals.leaks import SUSPECT, beyond_chance, leaks
 from bottega.reviewing.seen import TELLS
 

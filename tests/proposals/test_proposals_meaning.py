@@ -16,7 +16,7 @@ import bottega as bt
 from bottega.metrics.ranking import Ranking
 from bottega.metrics.relevance import ndcg
 from bottega.proposals.chance import by_chance, by_popularity
-from bottega.proposals.columns import columns_of
+from bottega.proposals.kinds import columns_of
 from bottega.proposals.meaning import direction, quantity_of, question_of
 from bottega.proposals.proposal import Proposal
 from bottega.proposals.propose import propose
@@ -100,7 +100,7 @@ def test_questions_are_sentences(label: str, positive: str | None, judged: str, 
 def test_a_log_of_takings_asks_in_words(tmp_path: Path) -> None:
     path = written(tmp_path, takings(names=("user_id", "book_id", "at")))
     scope = propose("mine", path).design.scope
-    assert scope.question == "Which 20 books do we show this user next?"
+    assert scope.question == "Which 10 books do we show this user next?"
     assert scope.objective == bt.Objective("books taken per user")
 
 

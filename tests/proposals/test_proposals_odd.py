@@ -17,7 +17,7 @@ import bottega as bt
 from bottega.design.reading import load
 from bottega.design.writing import to_python
 from bottega.errors import DataError
-from bottega.proposals.columns import columns_of
+from bottega.proposals.kinds import columns_of
 from bottega.proposals.proposal import Proposal
 from bottega.proposals.propose import propose
 from bottega.proposals.roles import Roles
@@ -36,7 +36,7 @@ def made(folder: Path, table: pa.Table, said: Roles | None = None) -> Proposal:
     found = propose("mine", folder / "rows.parquet", said)
     (folder / "mine.py").write_text(to_python(found.design, found.notes, "Proposed."), "utf-8")
     assert load(folder / "mine.py") == found.design
-    raised = review(folder / "mine.py", data=folder, workspace=folder / "space").findings
+    raised = review(folder / "mine.py", data=folder, workspace=folder / "space").open
     assert [f"{one.code} {one.found}" for one in raised] == []
     return found
 
@@ -141,7 +141,7 @@ def test_features_and_a_label_alone_are_a_design(tmp_path: Path, named: bool) ->
     read = {name for one in found.design.features if isinstance(one, bt.Expression) for name in one.values}
     assert len(read) == (4 if named else 3)  # without a word, one number stands for who asks
     if not named:
-        assert "row is the number of the row" in found.notes["data.examples"]
+        assert "row is the row's number" in found.notes["data.examples"]
 
 
 def test_the_simplest_model_rates_by_the_word_that_tells_most(tmp_path: Path) -> None:
@@ -257,5 +257,5 @@ def test_a_time_that_spans_too_little_is_left_out(tmp_path: Path) -> None:
 def test_equal_rows_are_events_of_their_own_and_it_says_so(tmp_path: Path) -> None:
     rows = pa.table({"day": DAYS, "plan": ["a", "b"] * (N // 2), "email": ["x", "y"] * (N // 2), "clicked": LABEL})
     pq.write_table(rows, tmp_path / "rows.parquet")
-    assert list(propose("mine", tmp_path / "rows.parquet").design.silenced) == ["R214"]
-    assert propose("mine", _written(tmp_path, shown(time=times(N, 120)))).design.silenced == {}
+    assert "R214" in propose("mine", tmp_path / "rows.parquet").design.silenced
+    assert "R214" not in propose("mine", _written(tmp_path, shown(time=times(N, 120)))).design.silenced

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from tables import BEGIN, clicks, takings, times
 
 from bottega.errors import DataError
-from bottega.proposals.columns import Column, columns_of
+from bottega.proposals.columns import Column
 from bottega.proposals.facts import facts_of
+from bottega.proposals.kinds import columns_of
 from bottega.proposals.naming import plain_names
 from bottega.proposals.roles import Roles, roles_of
 

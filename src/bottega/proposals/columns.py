@@ -1,4 +1,4 @@
-"""What the columns of a table look like: kinds, gaps, how many values, and which of them are times."""
+"""What a column of a table looks like: its kind, its gaps, how many values it has, and whether they are names."""
 
 from __future__ import annotations
 
@@ -11,25 +11,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from bottega.data.time_text import guess_format
-from bottega.data.times import beyond, parse, unit_of
-from bottega.errors import DataError
-from bottega.proposals.words import names_something
+from bottega.data.times import beyond, parse
+from bottega.proposals.words import names_measure, names_something, names_thing
 
-_SOME = 2_000  # values by which a text is held to be a time
 _FEW, _CODES = 12, 100_000  # values of a whole number that is a category, and of one that is not said to be an id
-_NAMES = re.compile(r"(?i)time|date|stamp|_at$|when|epoch|ts$")  # that speak of a time
-_DAY = re.compile(r"(?i)time|date|day|stamp|when")
 _NAMING = (
     "id ids code uuid guid zip zipcode postcode postal plz cc iban phone tel mobile msisdn imei sku ean isbn upc ssn "
     "vin ip asn bin mcc pin account acct card kontonummer"
 )
-_IDS = frozenset(_NAMING.split())
-_NUMBERED = {"nbr", "no", "num", "nr", "number", "nummer"}  # such as an account's, and not how many there are
+IDS = frozenset(_NAMING.split())
+NUMBERED = {"nbr", "no", "num", "nr", "number", "nummer"}  # such as an account's, and not how many there are
 _LARGE, _LONG = 1_000, 10**9  # least value of what is numbered so; from which on no number is a count or a measure
 _COMMA = re.compile(r"[-+]?\d+(\.\d{3})*(,\d+)*")
-_YEARS = 30.0  # that an unnamed column of times spans at most
-_FULL = 0.98  # of the filled values that must be times
 
 
 @dataclass(frozen=True)
@@ -47,6 +40,8 @@ class Column:
     form: str | None = None
     other: str | None = None
     """Another form by which all of its texts are times too: the month and the day may stand the other way round."""
+    coded: bool = False
+    """Whether its whole numbers are codes of one space that several columns share."""
 
     @property
     def rows(self) -> int:
@@ -92,10 +87,11 @@ class Column:
 
     @cached_property
     def is_category(self) -> bool:
-        """Whether its values are names: texts, ids, and whole numbers that are few or far apart."""
+        """Whether its values are names: texts, ids, and whole numbers that are few or far apart, unless they are called
+        as a measure is."""
         if self.kind == "text" or self.is_id:
             return True
-        if self.kind != "whole" or self.distinct > _CODES:
+        if self.kind != "whole" or self.distinct > _CODES or names_measure(self.words):
             return False
         filled = self.numbers[np.isfinite(self.numbers)]
         sparse = bool(np.ptp(filled) + 1 > 3 * self.distinct)  # codes of one space for all columns
@@ -103,15 +99,16 @@ class Column:
 
     @cached_property
     def is_id(self) -> bool:
-        """Whether whole numbers name something, and measure nothing: their name says so, or they have ten digits and
-        come again."""
+        """Whether whole numbers name something, and measure nothing: their name says so, they have ten digits and
+        come again, or they are codes of one space."""
         if self.kind != "whole" or self.distinct <= 2:
-            return False
+            return self.coded
         filled = self.numbers[np.isfinite(self.numbers)]
         low = float(np.abs(filled).min())
-        numbered = len(self.words) > 1 and self.words[-1] in _NUMBERED and low >= _LARGE
-        named = self.words[-1:] != [] and (self.words[-1] in _IDS or numbered)
-        return named or names_something(self.name) or (low >= _LONG and self.distinct < 0.5 * len(filled))
+        numbered = len(self.words) > 1 and self.words[-1] in NUMBERED and low >= _LARGE
+        named = self.words[-1:] != [] and (self.words[-1] in IDS or numbered)
+        called = named or names_thing(self.words) or names_something(self.name)
+        return called or self.coded or (low >= _LONG and self.distinct < 0.5 * len(filled))
 
     @cached_property
     def is_words(self) -> bool:
@@ -140,104 +137,3 @@ class Column:
         """The words of the name: `TX_FraudScenario` is tx, fraud, scenario."""
         parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", self.name)
         return [word for word in re.split(r"[\W_]+", parted.lower()) if word]
-
-
-def columns_of(table: pa.Table) -> list[Column]:
-    """Look at each column of a table."""
-    return [_looked_at(name, table.column(name)) for name in table.column_names]
-
-
-def _looked_at(name: str, values: pa.ChunkedArray) -> Column:
-    kind = values.type
-    if pa.types.is_dictionary(kind):
-        values, kind = values.cast(kind.value_type), kind.value_type
-    if pa.types.is_decimal(kind):
-        values, kind = values.cast(pa.float64()), pa.float64()
-    if values.null_count == len(values):
-        return Column(name, "empty", values)
-    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-        return Column(name, "time", values)
-    if pa.types.is_boolean(kind):
-        return Column(name, "flag", values.cast(pa.int8()), "truth")
-    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
-        return _number(name, values)
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        forms = _forms(values)
-        return Column(name, "time" if forms else "text", values, *[form or None for form in forms])
-    return Column(name, "bytes" if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) else "other", values)
-
-
-def _number(name: str, values: pa.ChunkedArray) -> Column:
-    numbers = Column(name, "number", values).numbers
-    filled = numbers[np.isfinite(numbers)]
-    if not len(filled):
-        return Column(name, "empty", values)
-    if np.isin(filled, (0.0, 1.0)).all():
-        return Column(name, "flag", values)
-    whole = bool((filled == np.floor(filled)).all())
-    form = _count_form(Column(name, "whole", values), filled) or (_day_form(name, values, filled) if whole else None)
-    if form is not None:
-        return Column(name, "time", values, form)
-    return Column(name, "whole" if whole else "number", values)
-
-
-def _count_form(column: Column, filled: NDArray[np.float64]) -> str | None:
-    """Give what numbers count since 1970: they lie in our days, and their name says so, or their spread does."""
-    form = unit_of(filled)
-    if form is None or _NAMES.search(column.name):
-        return form
-    span = float(np.ptp(filled)) / {"%s": 1, "epoch_ms": 1e3}.get(form, np.inf)  # finer ones could be ids
-    some = filled[:_SOME]
-    spread = len(np.unique(some)) > len(some) / 2 and 3600 < span < _YEARS * 365 * 86_400
-    return form if spread and not set(column.words) & (_IDS | _NUMBERED) else None
-
-
-def _day_form(name: str, values: pa.ChunkedArray, filled: NDArray[np.float64]) -> str | None:
-    """Give the form of days that are written as whole numbers: 20240131."""
-    if not _DAY.search(name) or filled.min() < 19_000_101 or filled.max() > 21_000_000:
-        return None
-    days = pa.chunked_array([pa.array(np.unique(filled)[:_SOME].astype(np.int64))])
-    return "%Y%m%d" if pa.types.is_integer(values.type) and _all_times(days, "%Y%m%d") else None
-
-
-def _all_times(values: pa.ChunkedArray, form: str) -> bool:
-    try:
-        return bool(parse(values, "time", form=form).valid.mean() >= _FULL)
-    except DataError:
-        return False
-
-
-def as_time(column: Column) -> Column:
-    """Read a column as times because a person says so. Errors: `DataError` that says why it cannot be one."""
-    if column.kind == "time":
-        return column
-    where, allowed = f"--time {column.name}", "timestamps, dates, text that holds them, or seconds since 1970 and finer"
-    if column.kind in ("number", "whole", "flag") and column.form != "truth":
-        filled = column.numbers[np.isfinite(column.numbers)]
-        form = unit_of(filled) or _day_form("date", column.values, filled)
-        if form is None:
-            low, high = float(filled.min()), float(filled.max())
-            found = f"numbers from {low:,.10g} to {high:,.10g}: by no unit are all of them times of 1990 to 2099"
-            raise DataError(where, found, allowed, "write them as dates, such as 2024-01-31T08:00:00, or name another")
-        return Column(column.name, "time", column.values, form)
-    if column.kind == "text":
-        parse(column.values, where)  # tells what is wrong where none is a time
-        return Column(column.name, "time", column.values)
-    raise DataError(where, f"a column of {column.values.type}", allowed, "name another column")
-
-
-def _forms(values: pa.ChunkedArray) -> list[str]:
-    """Give by which forms texts are times, two at most: empty for ISO 8601; none: they are none."""
-    filled = values.filter(pc.not_equal(values, "").fill_null(False))
-    some = pc.unique(filled.slice(0, 20 * _SOME))
-    if not len(some):
-        return []
-    some = some.take(np.unique(np.linspace(0, len(some) - 1, _SOME).astype(np.int64)))
-    texts = some.to_pylist()
-    if not any(letter.isdigit() for letter in str(texts[0])):
-        return []
-    try:
-        found = parse(pa.chunked_array([some]), "time")
-    except DataError:
-        return guess_format(texts)
-    return [""] if found.valid.mean() >= _FULL and all(len(text) >= 8 for text in texts) else []

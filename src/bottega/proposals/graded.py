@@ -66,6 +66,7 @@ def graded(seen: Seen, name: str, numbers: Sequence[str]) -> Proposal:
         notes["data.examples"] += f" Nothing names what is judged: {seen.row} is the number of the row."
     chance = by_chance(seen.columns[asked].codes[seen.known], values, k)
     notes["monitoring.watches[1]"] = f"A random order has {chance:.3f} on this table: under it nothing is ranked."
+    experiment, silenced = experiment_of(f"{label} of what stands first", "request", traffic)
     used = [asked, judged, str(roles.label), *seen.of_itself, *numbers]
     table = seen.table(used, [NotNull([query, item])])
     design = Design(
@@ -94,12 +95,13 @@ def graded(seen: Seen, name: str, numbers: Sequence[str]) -> Proposal:
             primary=f"ndcg@{k}",
             metrics=["map", "mrr"],
             goals=[Goal(f"ndcg@{k}", above="Logistic")],
-            experiment=experiment_of(f"{label} of what stands first", "request", traffic),
+            experiment=experiment,
         ),
         serving=Serving(path=[Candidates(at_most=max(100, round(3 * each))), Rank(budget_ms=20), Show(k=k)]),
         monitoring=Monitoring(
             watches=[Watch("drift", at_most=0.3), Watch(f"ndcg@{k}", at_least=max(0.001, round(chance, 3)))],
             retrain=Retrain(every="7d", rollout=[Shadow(), Canary(0.05)]),
         ),
+        silenced=silenced,
     )
     return Proposal(design, notes, [])

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bottega.data.keys import combined
-from bottega.design.data import Data, Downsample, Label, PositionFeature, TimeSplit
+from bottega.design.data import Data, Downsample, GroupSplit, Label, PositionFeature
 from bottega.design.design import Design
 from bottega.design.evaluation import Evaluation, Goal
 from bottega.design.examples import Logged
@@ -18,22 +17,18 @@ from bottega.design.scope import Limits, Objective, Scope
 from bottega.design.scorers import BoostedTrees, HistoricalRate, Logistic
 from bottega.design.serving import Candidates, Rank, Serving, Show
 from bottega.design.tables import Allowed, NotNull
-from bottega.errors import DataError
-from bottega.proposals.columns import Column
-from bottega.proposals.facts import DAY, HOUR, Log, span, span_in
+from bottega.proposals.asking import MOST, Asked, asked_of
 from bottega.proposals.left_out import about_table
 from bottega.proposals.logged_features import features_of
+from bottega.proposals.maturing import maturing_of
 from bottega.proposals.meaning import direction, quantity_of, question_of
 from bottega.proposals.proposal import Proposal, Seen
+from bottega.proposals.retraining import again
 from bottega.proposals.scale import experiment_of, traffic_of
-from bottega.proposals.splitting import Split, split_of, tested
+from bottega.proposals.splitting import Split, final_of, split_of, tested
 
-MOST = 40  # columns of the request: of a table of a thousand those that tell most alone, then the first
 _RARE, _VERY_RARE, _LONG = 0.05, 0.02, 300_000  # shares of positives, and rows
-_PARTS_OF_A_LOG = 20  # of which the time until a label is final takes one at most, before validation and the test
-_TOLD_ROOM = 3  # times as much, where the name of the label says it
 _KEPT = 30  # negatives for a positive
-_LATE = {"fraud": "7d", "chargeback": "30d", "default": "30d", "churn": "30d", "conver": "7d", "bought": "1d"}
 
 
 def logged(seen: Seen, name: str, context: Sequence[str]) -> Proposal:
@@ -43,20 +38,19 @@ def logged(seen: Seen, name: str, context: Sequence[str]) -> Proposal:
     and the others follow.
     Errors: `DataError` for a table with too few columns.
     """
-    seen, candidate, request = _asked(seen, context)
-    roles, ours, log = seen.roles, seen.ours, seen.log
+    asked = asked_of(seen, context)
+    seen, candidate, request, each = asked.seen, asked.candidate, asked.request, asked.each
+    roles, ours = seen.roles, seen.ours
     label, values = seen.columns[str(roles.label)], seen.columns[str(roles.label)].numbers[seen.known]
-    rate, each, who = float(np.nanmean(values > 0)), _rows_of_a_request(seen, request), seen.of("person")
-    item, what = ours[candidate], ours[label.name]
-    features = features_of(seen, request, candidate, notes := {**_NOTES})
-    matures = _matures(seen, label)
-    split, notes["data.split"] = split_of(seen, values, roles.person, matures)
-    held = tested(seen, split, values, matures)
+    rate, who = float(np.nanmean(values > 0)), seen.of("person")
+    item, what, final = ours[candidate], ours[label.name], maturing_of(seen, label)
+    features = features_of(seen, request, candidate, final.after, notes := {**_NOTES})
+    split, notes["data.split"] = split_of(seen, values, roles.person, final.after)
+    held = tested(seen, split, values, final.after)
     wide = 0.1 if held > 1000 else 0.25 if held > 100 else 0.5
     within = (1 - wide, round(1 / (1 - wide), 2))
     notes["evaluation.goals[1]"] = f"About {held:,} positives in the test tell no less than ±{wide:.0%} apart."
-    if said := _about_label(seen, matures):
-        notes["data.labels"] = said
+    notes["data.labels"] = " ".join(filter(None, [_marked(seen), final.why]))
     rare = rate < _RARE and each < 2
     primary = "pr_auc" if rare else "normalized_entropy"
     notes["evaluation.primary"] = (
@@ -64,16 +58,20 @@ def logged(seen: Seen, name: str, context: Sequence[str]) -> Proposal:
         if rare
         else f"What is decided hangs on the probability itself; {rate:.1%} of the rows are positive."
     )
-    moved, better = quantity_of(what, seen.positive, item), direction(label.words, seen.positive)
+    moved, better = quantity_of(what, seen.positive, asked.judged), direction(label.words, seen.positive)
     if better is None:
         notes["scope.objective"] = f"Whether more of {what} is better, its name does not tell: up is a guess."
     traffic = traffic_of(seen, each, notes)
     sampling = _sampling(rate, len(values), notes)
     few = [one for one in request if seen.columns[one].kind == "text" and seen.columns[one].distinct <= 8]
-    by = _rated_by(seen, candidate, request)
-    notes["models.rank"] = f"The simplest first: the rate of each {ours[by]}, a line, trees."
+    rated = f"the rate of each {ours[asked.rated]}" if _comes_again(asked, split) else "the rate of all rows"
+    notes["models.rank"] = f"The simplest first: {rated}, a line, trees."
+    notes["data.examples"] = asked.about()
+    every, drifts = again(seen, values, split, final.after)
+    final_rate = float(np.nanmean(values[final_of(seen, microseconds(final.after))] > 0)) or rate
+    experiment, silenced = experiment_of(moved, who or "request", traffic, (1 - final_rate) / final_rate)
     table = seen.table(
-        [*request, candidate, label.name, *seen.of_itself],
+        [*request, candidate, label.name, *seen.of_itself, *([final.observed_at] if final.observed_at else [])],
         [
             NotNull([item]),
             *([Allowed(what, [0, 1])] if seen.positive is None and label.kind == "flag" and label.is_number else []),
@@ -81,20 +79,15 @@ def logged(seen: Seen, name: str, context: Sequence[str]) -> Proposal:
         event_id=seen.of("event_id"),
         personal=seen.personal([*request, candidate]),
     )
-    notes["data.tables[0]"] = about_table(seen, [*request, candidate])
-    if request[0] != roles.person:
+    notes["data.tables[0]"] = about_table(seen, [*request, candidate, str(final.observed_at)])
+    if not asked.named:
         notes["evaluation.unit"] = "Nobody is named who asks: each request stands for itself in the intervals."
-    if request[0] != roles.person and not seen.columns[request[0]].is_category:
-        notes["data.examples"] = f"Nobody is named: {ours[request[0]]} stands first, as an id, and is no feature."
-    if seen.row is not None:
-        named = "what is judged" if candidate == seen.row else "who asks"
-        notes["data.examples"] = f"Nothing in the table names {named}: {seen.row} is the number of the row."
     notes["serving.path[2]"] = f"A request of the table has {each:.1f} rows in the mean."
     cold = ["cold"] if any(isinstance(one, Window) and one.by == ours[request[0]] for one in features) else []
     design = Design(
         name=name,
         scope=Scope(
-            question=question_of(what, seen.positive, item),
+            question=question_of(what, seen.positive, asked.judged),
             objective=Objective(moved, better or "up"),
             traffic=traffic,
             limits=Limits(p99_ms=50),
@@ -102,23 +95,23 @@ def logged(seen: Seen, name: str, context: Sequence[str]) -> Proposal:
         data=Data(
             tables=[table],
             examples=Logged(seen.name, [ours[one] for one in request], item, seen.of("propensity")),
-            labels=[Label(what, seen.positive, matures)],
+            labels=[Label(what, seen.positive, final.after, final.observed_at and ours[final.observed_at])],
             split=split,
             sampling=sampling,
             position=None if roles.position is None else PositionFeature(str(seen.of("position"))),
         ),
         features=features,
-        models={"rank": [HistoricalRate(by=ours[by]), Logistic(), _trees(len(values))]},
+        models={"rank": [HistoricalRate(by=ours[asked.rated]), Logistic(), _trees(len(values))]},
         evaluation=Evaluation(
             primary=primary,
             metrics=[one for one in ("roc_auc", "pr_auc", "log_loss", "normalized_entropy") if one != primary],
             slices=[*cold, *(ours[one] for one in few[:2])],
-            unit=None if request[0] == roles.person else "request",
+            unit=None if asked.named else "request",
             goals=[
                 Goal(primary, above="HistoricalRate") if rare else Goal(primary, below="HistoricalRate"),
                 Goal("predicted_over_observed", within=within),
             ],
-            experiment=experiment_of(moved, who or "request", traffic, (1 - rate) / rate),
+            experiment=experiment,
         ),
         serving=Serving(
             path=[
@@ -133,89 +126,29 @@ def logged(seen: Seen, name: str, context: Sequence[str]) -> Proposal:
                 Watch("predicted_over_observed", within=within),
                 Watch(primary, at_least=round(rate, 4)) if rare else Watch(primary, at_most=1.0),
             ],
-            retrain=Retrain(_again(log, split), rollout=[Shadow(), Canary(0.05)]),
+            retrain=Retrain(every, rollout=[Shadow(), Canary(0.05)]),
         ),
+        silenced={**silenced, **drifts},
     )
-    return Proposal(design, notes, _told(seen, request))
+    notes = {place: note for place, note in notes.items() if note}
+    return Proposal(design, notes, _told(asked))
 
 
 _NOTES = {"data.position": "Places differ in how often they are looked at: models see the place while they learn."}
 
 
-def _asked(seen: Seen, context: Sequence[str]) -> tuple[Seen, str, list[str]]:
-    """Give what is judged, and the columns of the request: the first names who asks, and is read as an id.
-
-    Judged is an item; else the row, by its id; else, in a log that names nobody, what comes again most; else the row by
-    its number.
-    """
-    roles, known = seen.roles, list(context)
-    names = [each for each in known if seen.columns[each].is_category]
-    most = sorted(names, key=lambda each: -seen.columns[each].distinct)
-    again = next(iter(most), None) if roles.time is not None and roles.person is None else None
-    candidate = roles.item or roles.event_id or again
-    if candidate is None:
-        seen = seen.numbered()
-        candidate = str(seen.row)
-    rest = [each for each in known if each != candidate][:MOST]
-    first = next((each for each in (roles.person, *names, roles.event_id) if each not in (None, candidate)), None)
-    if first is None and seen.row is None and rest:
-        seen = seen.numbered()
-        first = str(seen.row)
-    first = first or next(iter(rest[-1:]), None)
-    told = any(each != first or seen.columns[each].is_category for each in rest) or not seen.names_once(candidate)
-    if first is None or not told:
-        found = f"too little beside {roles.label!r} and what names a row: {', '.join(known) or 'nothing'}"
-        raise DataError(seen.name, found, "what is known before: a word or an id that comes again, or two numbers", "")
-    return seen, candidate, [first, *(each for each in rest if each != first)]
-
-
-def _rated_by(seen: Seen, candidate: str, request: Sequence[str]) -> str:
-    """Give by which column the simplest model rates: the candidate, where it comes again, else the category that tells
-    most."""
-    if not seen.names_once(candidate):
-        return candidate
-    fit = [each for each in request if seen.columns[each].is_category and seen.columns[each].distinct <= seen.rows / 20]
-    return max(fit, key=lambda each: seen.tells.get(each, 0.5), default=seen.roles.person or candidate)
-
-
-def _matures(seen: Seen, label: Column) -> str:
-    """Guess how long until a label is final: what its name says, `readmitted_30d`, or what is usual for one of that
-    name, and no more than the log has room for."""
-    if seen.log is None:
-        return "0s"
-    room = seen.log.days * DAY / _PARTS_OF_A_LOG
-    if (told := span_in(label.words)) is not None and microseconds(told) <= room * _TOLD_ROOM:
-        return told
-    usual = next((late for word, late in _LATE.items() if word in "".join(label.words)), "1h")
-    if microseconds(usual) <= room:
-        return usual
-    return span(room / DAY) if room >= HOUR else f"{max(1, round(room * 60 / HOUR))}min"
-
-
-def _again(log: Log | None, split: Split) -> str:
-    """Learn anew each week from a long log, each day from a short one, and as often as the test has shown a model to
-    last."""
-    usual = "7d" if log is None or log.days > 60 else "1d"
-    return min(usual, split.test, key=microseconds) if isinstance(split, TimeSplit) else usual
-
-
-def _about_label(seen: Seen, matures: str) -> str:
-    by_name = span_in(seen.columns[str(seen.roles.label)].words) == matures
-    guess = f"{matures}, as its name says" if by_name else f"not in the table: {matures} is a guess"
-    said = "" if seen.log is None else f"How long until a label is final is {guess}."
+def _marked(seen: Seen) -> str:
+    """Say which value of a label counts as 1, and why."""
     if seen.marked is None or seen.positive is None:
-        return said
+        return ""
     other = f"bottega new --label {seen.roles.label}=VALUE says otherwise"
-    return f"{seen.positive!r} counts as 1, all else as 0. {seen.marked.why}; {other}. {said}".strip()
+    return f"{seen.positive!r} counts as 1, all else as 0. {seen.marked.why}; {other}."
 
 
-def _rows_of_a_request(seen: Seen, request: Sequence[str]) -> float:
-    """Give how many rows a request has in the mean: those with the same columns at the same time."""
-    if seen.roles.time is None:
-        return 1.0
-    columns = [seen.columns[each] for each in (*request, seen.roles.time)]
-    keys = combined((one.codes.astype(np.int32) + 1, one.distinct + 2) for one in columns)
-    return float(len(keys) / max(1, len(np.unique(keys))))
+def _comes_again(asked: Asked, split: Split) -> bool:
+    """Say whether what the simplest model rates by is met again in the test."""
+    held_out = isinstance(split, GroupSplit) and asked.rated == asked.seen.roles.person
+    return not held_out and not asked.seen.names_once(asked.rated)
 
 
 def _sampling(rate: float, rows: int, notes: dict[str, str]) -> Downsample | None:
@@ -232,10 +165,10 @@ def _trees(rows: int) -> BoostedTrees:
     return BoostedTrees(trees=200, leaves=31) if rows > 20_000 else BoostedTrees(trees=50, leaves=7)
 
 
-def _told(seen: Seen, request: Sequence[str]) -> list[str]:
-    if len(seen.roles.others) <= MOST:
-        return []
-    read = len(set(request) & set(seen.roles.others))
-    return [
-        f"columns   of {len(seen.roles.others):,} others {read} are read: those that tell most alone, then the first"
-    ]
+def _told(asked: Asked) -> list[str]:
+    others = asked.seen.roles.others
+    told = [f"later?    {name} by its name is known afterwards: look whether it is before" for name in asked.afterwards]
+    if len(others) <= MOST:
+        return told
+    read = len(set(asked.request) & set(others))
+    return [*told, f"columns   of {len(others):,} others {read} are read: those that tell most alone, then the first"]

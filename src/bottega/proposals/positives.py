@@ -32,6 +32,7 @@ _PIECES = {"quantity", "qty", "pieces", "units", "count", "amount", "menge", "ca
 _RETURNED = 0.3  # of the rows at most
 _LIKED = 0.75  # of the way from the lowest to the highest points
 _SHOWN, _LIST = (10, 20), 300  # places of a feed and of a shop; candidates that are ranked
+_ROOM = 60  # candidates for 20 places, where there are as many; else two of three
 _NOTES = {
     "models.rank": "The simplest first.",
     "evaluation.goals[0]": "What learns must be better than what does not.",
@@ -48,15 +49,17 @@ def positives(seen: Seen, name: str) -> Proposal:
     taken, notes = taken_of(seen), dict(_NOTES)
     where, label = _liked(seen, notes)
     moved = f"{nouns(item)} {label} per {noun(who)}"
-    listed = max(1, min(_LIST, seen.columns[str(roles.item)].distinct // 3))
+    things = seen.columns[str(roles.item)].distinct
+    listed = max(1, min(_LIST, max(things // 3, min(_ROOM, 2 * things // 3))))
     traffic = traffic_of(seen, listed, notes)
     k, first = (_SHOWN[0], "Newest") if taken.feed else (_SHOWN[1], "Popularity")
-    k = min(k, listed)
+    k = next((one for one in (20, 10, 5, 3, 2, 1) if one <= k and 3 * one <= listed), 1)
     examples, split, matures = _examples(seen, taken, log.gap, where, notes)
     sources, features = sources_of(seen, taken, notes), features_of(seen, taken, notes)
     unseen = None if taken.repeats or taken.feed else f"coalesce({who}_{item}_times_all, 0) = 0"
     if unseen is not None:
         notes["serving.path[0]"] = f"Only {taken.again:.1%} of the rows take something again: it is not shown again."
+    experiment, silenced = experiment_of(moved, who, traffic)
     least = _least(seen, split, k)
     notes["monitoring.watches[1]"] = (
         f"What was most popular before has {least:g} on this table: under it a path adds nothing."
@@ -100,15 +103,21 @@ def positives(seen: Seen, name: str) -> Proposal:
             metrics=[f"recall@{k}", "mrr", f"coverage@{k}"],
             slices=["cold"],
             goals=[Goal(f"ndcg@{k}", above=first)],
-            experiment=experiment_of(moved, who, traffic),
+            experiment=experiment,
         ),
         serving=Serving(
-            path=[Retrieve(k=listed, where=unseen), Rank(budget_ms=25), Explore(epsilon=0.01, pool=50), Show(k=k)]
+            path=[
+                Retrieve(k=listed, where=unseen),
+                Rank(budget_ms=25),
+                Explore(epsilon=0.01, pool=min(50, listed)),
+                Show(k=k),
+            ]
         ),
         monitoring=Monitoring(
             watches=[Watch("drift", at_most=0.3), Watch(f"ndcg@{k}", at_least=least, every="7d")],
             retrain=Retrain("1d" if taken.feed else _again(split), rollout=[Shadow(), Canary(0.05)]),
         ),
+        silenced=silenced,
     )
     return Proposal(design, notes, [])
 

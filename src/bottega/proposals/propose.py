@@ -12,8 +12,9 @@ from msgspec import structs
 from bottega.data.source import Place, read
 from bottega.design.tables import Table
 from bottega.errors import DataError, several
-from bottega.proposals.columns import Column, as_time, columns_of
+from bottega.proposals.columns import Column
 from bottega.proposals.graded import graded, is_graded
+from bottega.proposals.kinds import as_time, columns_of
 from bottega.proposals.leaks import SUSPECT, beyond_chance, leaks
 from bottega.proposals.logged import MOST, logged
 from bottega.proposals.marks import mark
@@ -58,7 +59,11 @@ def propose(name: str, path: Path, said: Roles | None = None, say: Callable[[str
     if roles.label is not None:
         made = _labelled(name, seen, say)
         repeated = roles.time is not None and roles.event_id is None and equal_rows(table) > 0
-        return replace(made, design=structs.replace(made.design, silenced=_REPEATED)) if repeated else made
+        return (
+            replace(made, design=structs.replace(made.design, silenced={**made.design.silenced, **_REPEATED}))
+            if repeated
+            else made
+        )
     for one in _called_label(seen):
         if one.kind == "text" and one.distinct <= _FEW_WORDS:  # rows of all its words would count as taken
             mark(one, None, str(path))

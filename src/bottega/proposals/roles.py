@@ -12,13 +12,10 @@ import numpy as np
 
 from bottega.errors import DataError, nearest
 from bottega.proposals.columns import Column
+from bottega.proposals.entities import entity, hints, in_turn, unnamed
 from bottega.proposals.marks import says_yes
-from bottega.proposals.words import HINTS, core, fold
 
 _PARTS = {"train", "training", "test", "testing", "valid", "validation", "validate", "dev", "val"}
-_EMPTY = {"id", "ids", "is", "has", "the", "tx", "num", "no", "code", "key", "name", "nr"}  # say nothing of a role
-_COUNTS = {"num", "n", "number", "count", "counts", "total", "sum", "qty", "quantity", "avg", "mean", "max", "min"}
-_FEWEST, _ENTITY = 3, 0.5  # values of an entity at least, and of the rows at most
 _STATES = {
     "weekend",
     "isweekend",
@@ -57,6 +54,8 @@ class Roles:
     part: str | None = None
     query: str | None = None
     event_id: str | None = None
+    turn: str | None = None
+    """The column that counts the rows of one person or thing, by which that one was found."""
     clocks: tuple[str, ...] = ()
     """Columns that tell the time once more: they tell a model which day it is, and no other day comes again."""
     others: tuple[str, ...] = field(default=())
@@ -96,16 +95,19 @@ def roles_of(columns: Sequence[Column], said: Roles | None = None) -> Roles:
     taken += clocks
     found = replace(found, clocks=clocks)
     found = replace(found, query=take(_query(free())) if found.label is not None else None)
-    person = said.person or take(_entity(free(), "person", "item"))
+    person = said.person or take(entity(free(), "person", "item"))
     if person is None and found.label is not None:  # a card or a session stands for who asks where nothing else does
-        person = take(_entity(free(), "somebody", "item"))
-    item = said.item or take(_entity(free(), "item", "person"))
+        person = take(entity(free(), "somebody", "item"))
+    if person is None and time is None and found.label is not None and (series := in_turn(free())) is not None:
+        person, turn = take(series[0]), series[1]
+        found = replace(found, turn=turn)
+    item = said.item or take(entity(free(), "item", "person"))
     if person is None and item is not None and found.label is None:
-        person = take(_unnamed(free()))
+        person = take(unnamed(free()))
     elif item is None and found.label is None:
-        item = take(_unnamed(free()))
+        item = take(unnamed(free()))
         if person is None and item is not None:
-            person, item = item, take(_unnamed(free()))
+            person, item = item, take(unnamed(free()))
     rating = take(_rating(free())) if found.label is None and person is not None and item is not None else None
     return replace(found, person=person, item=item, rating=rating, others=tuple(column.name for column in free()))
 
@@ -114,15 +116,6 @@ def _parted(said: Roles, names: Collection[str]) -> Roles:
     """Part `--label churn=Yes` into the column and the value that counts as 1."""
     name, sign, value = (said.label or "").rpartition("=")
     return replace(said, label=name, positive=value) if sign and said.label not in names and name in names else said
-
-
-def hints(column: Column, role: str) -> float:
-    """Say how much of a column's name speaks of a role, 0 to 1: `fraud` is more of a label than `fraud_scenario`."""
-    words = [fold(word) for word in column.words if word not in _EMPTY] or [fold(word) for word in column.words]
-    if "".join(words) in HINTS[role] or core(column.name) in HINTS[role]:
-        return 1.0
-    known = [word in HINTS[role] or word.rstrip("s") in HINTS[role] or core(word) in HINTS[role] for word in words]
-    return sum(known) / max(len(words), 1)
 
 
 def _time(columns: Sequence[Column]) -> str | None:
@@ -216,35 +209,6 @@ def _event_id(columns: Sequence[Column]) -> str | None:
         ):
             return column.name
     return None
-
-
-def _entity(columns: Sequence[Column], role: str, other: str) -> str | None:
-    """Take the column that is named so, and whose values come again."""
-    fit = [
-        column for column in columns
-        if column.kind in ("text", "whole", "flag") and hints(column, role) > hints(column, other)
-        and max(_FEWEST, column.rows**0.25) <= column.distinct < column.rows
-        and not column.is_words and not _counts(column)
-    ]  # fmt: skip
-    best = sorted(fit, key=lambda one: (one.gaps > one.rows / 2, -hints(one, role), -one.distinct))
-    return best[0].name if best else None
-
-
-def _counts(column: Column) -> bool:
-    """Say whether a column says how many there are of what it is named after: `num_items`, `item_count`."""
-    words = column.words
-    return column.kind == "whole" and len(words) > 1 and (words[0] in _COUNTS or words[-1] in _COUNTS)
-
-
-def _unnamed(columns: Sequence[Column]) -> str | None:
-    """Take the column that looks most like an entity, whatever it is called: many values, each coming again."""
-    fit = [
-        column for column in columns
-        if column.kind in ("text", "whole") and 10 <= column.distinct <= _ENTITY * column.rows and not column.is_words
-        and column.gaps < column.rows / 2
-    ]  # fmt: skip
-    best = sorted(fit, key=lambda one: (one.kind != "text" and not one.name.lower().endswith("id"), -one.distinct))
-    return best[0].name if best else None
 
 
 def _is_clock(column: Column, time: Column) -> bool:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 
 ENGLISH = {
     "time": "time date datetime timestamp day when at moment created occurred invoicedate",
     "person": "user customer person visitor client member account reader player passenger patient buyer "
-    "employee subscriber household uid userid customerid personid",
+    "employee subscriber household requester applicant caller borrower tenant uid userid customerid personid",
     "somebody": "session card cc cookie ip iban deviceid",
     "item": "item product content article movie film book song track ad creative campaign stock stockcode sku app game "
     "terminal merchant document doc video listing hotel restaurant store movieid itemid productid "
@@ -40,6 +41,28 @@ OTHERS = {
     "クリック 購入 解約 不正 نقرة شراء احتيال",
     "rating": "bewertung sterne puntuacion calificacion avaliacao оценка рейтинг 评分 打分 評価 تقييم",
 }
+THINGS = (
+    "country city town village region state province county district ward department dept store branch shop "
+    "outlet site warehouse unit machine device engine turbine vehicle pump meter sensor station host server antenna "
+    "cell category subcategory brand model type class group segment tier agent doctor physician nurse teacher driver "
+    "seller vendor supplier publisher advertiser merchant carrier airline airport exchange domain browser os platform "
+    "queue team currency language nationality occupation profession industry land stadt ort filiale abteilung "
+    "maschine pays ville ciudad pais cidade город страна 城市 国家 地区 类别 品牌 都市 国"
+)
+"""What names of this kind stand for is named by a number, and not measured by it."""
+MEASURES = (
+    "price cost fee amount value income salary revenue budget bid width height length depth size area weight volume "
+    "distance age duration time days hours minutes seconds months years weeks tenure count quantity total sum "
+    "rate ratio share percent percentage score points affinity temperature pressure speed humidity voltage power load "
+    "level depth calls visits clicks views orders items purchases children rooms bedrooms bathrooms floors "
+    "preis betrag alter anzahl gewicht menge dauer prix montant edad precio cantidad цена возраст 价格 年龄 数量 金额"
+)
+"""What is called so is measured or counted, however few values it has."""
+AFTERWARDS = (
+    "paid paying winning final settled settlement closed closing refund refunded returned resolved resolution csat "
+    "survey outcome terminated termination actual billed chargeback recovered writeoff"
+)
+"""What is called so is often known only when all is over."""
 NAMING = "编号 编码 番号 代码 コード 号 ид رقم معرف id no"  # that a column names something, at the end of its name
 _UNSPACED = "是否 的 有无"  # before a word, where words are not parted
 
@@ -52,6 +75,29 @@ def fold(word: str) -> str:
 
 HINTS = {
     role: frozenset(fold(word) for word in f"{words} {OTHERS.get(role, '')}".split()) for role, words in ENGLISH.items()
+}
+_COUNTED = frozenset(
+    [
+        "num",
+        "n",
+        "no",
+        "number",
+        "nr",
+        "count",
+        "counts",
+        "total",
+        "sum",
+        "qty",
+        "quantity",
+        "avg",
+        "mean",
+        "max",
+        "min",
+    ]
+)
+_KINDS = {
+    kind: frozenset(fold(word) for word in words.split())
+    for kind, words in (("thing", THINGS), ("measure", MEASURES), ("afterwards", AFTERWARDS))
 }
 _NAMING = sorted((fold(word) for word in NAMING.split()), key=len, reverse=True)
 
@@ -80,3 +126,35 @@ def names_something(name: str) -> bool:
         return False
     ends = any(found.endswith(sign) and len(found) > len(sign) for sign in _NAMING)
     return ends or core(name) in HINTS["person"] | HINTS["item"]
+
+
+def names_thing(words: Sequence[str]) -> bool:
+    """Say whether the words of a name end with what a number can only name: a city, a ward, a machine.
+
+    >>> names_thing(["home", "city"]), names_thing(["city", "pop"]), names_thing(["num", "store"])
+    (True, False, False)
+    """
+    return _ends(words, "thing") and not _COUNTED & {fold(word) for word in words[:-1]}
+
+
+def names_measure(words: Sequence[str]) -> bool:
+    """Say whether the words of a name end with what is measured or counted, or begin with that it is.
+
+    >>> names_measure(["paying", "price"]), names_measure(["user", "affinity", "79"]), names_measure(["weekday"])
+    (True, True, False)
+    """
+    return _ends(words, "measure") or (len(words) > 1 and fold(words[0]) in _COUNTED)
+
+
+def names_afterwards(words: Sequence[str]) -> bool:
+    """Say whether a name speaks of what is known when all is over.
+
+    >>> names_afterwards(["paying", "price"]), names_afterwards(["price"])
+    (True, False)
+    """
+    return any(fold(word) in _KINDS["afterwards"] for word in words)
+
+
+def _ends(words: Sequence[str], kind: str) -> bool:
+    named = [fold(word) for word in words if not word.isdigit() and fold(word) not in ("id", "ids")]
+    return bool(named) and (named[-1] in _KINDS[kind] or named[-1].removesuffix("s") in _KINDS[kind])

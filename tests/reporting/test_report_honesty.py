@@ -8,9 +8,15 @@ from msgspec.structs import replace
 from report_click_cards import ads, clicks
 
 import bottega as bt
+from bottega.reporting.drawing.mermaid import mermaid
+from bottega.reporting.drawing.plan import plan
 from bottega.reporting.html import html
 from bottega.reporting.markdown import markdown
+from bottega.reporting.reasons import reason
+from bottega.reporting.scorecard import of
 from bottega.reporting.screen import summary
+from bottega.reporting.verdict import verdict
+from bottega.serving.wire import counted
 
 
 def test_what_was_clicked_beyond_a_budget_is_told_with_its_worth() -> None:
@@ -38,10 +44,61 @@ def test_a_p99_of_fewer_candidates_than_the_scope_states_is_said_to_be_so_and_is
 
 def test_the_commonest_degradation_is_on_the_screen_where_many_answers_have_one() -> None:
     told = " ".join(summary(clicks(), 80).split())
-    assert "87 % degraded, most often auction: n of n without a budget" in told
+    assert "87 % degraded, most often ads were without a budget" in told
     card = clicks()
     card["serving"]["degraded"] = 0.02
     assert "2.0 % degraded parity" in " ".join(summary(card, 80).split())
+
+
+def test_a_latency_that_says_nothing_of_the_service_is_not_held_against_the_limit_anywhere() -> None:
+    card = clicks()
+    card["serving"] |= {"saturated": True, "limit": {**card["serving"]["limit"], "met": None}}
+    why = "not judged: the generator of the load was late"
+    screen, page = " ".join(summary(card, 80).split()), markdown(ads, card)
+    assert re.search(rf"p99 [^(]+ ms \({why}; limit of [^)]+ ms\)", screen)
+    assert f"; p99 {why}; " in page.partition("## ")[0]  # the verdict
+    assert re.search(rf"p99 latency[^\n]*{why}; the limit is", page)
+    assert "in all<br/>not judged" in mermaid(plan(ads, of(card)))
+    assert verdict(of(card)).good is not True
+    assert why not in " ".join(summary(clicks(), 80).split()) + markdown(ads, clicks())
+
+
+def test_what_answers_lacked_is_told_in_sentences() -> None:
+    card = clicks()
+    card["serving"] |= {
+        "degraded": 0.2,
+        "degradations": {"BM25: left out, not there after n ms": 2, "customer: missing": 1},
+        "shortfalls": {"k: n of n found": 1, "quota new: n of at least n in the first n": 3},
+    }
+    told = markdown(ads, card)
+    assert (
+        "- **Degraded**: 20 % of the answers: BM25 was not there in time in 2 answers; customer: missing in 1" in told
+    )
+    assert "- **Fewer than asked for**: quota new found too few in 3 answers; too few were found in 1 answer" in told
+    assert "20 % degraded, most often BM25 was not there in time" in " ".join(summary(card, 80).split())
+
+
+def test_every_reason_that_a_service_counts_is_said_without_the_letter_n() -> None:
+    given = [
+        "k: 3 of 20 found", "k: 50 of 70, the most that is shown", "BM25: left out, not there after 25 ms",
+        "Dense: left out, 4 earlier requests still wait for it", "candidates: 3 unknown", "candidates: 1 not allowed",
+        "candidates: 2 repeated or empty", "candidates: 2 without a number", "auction: 1 of 3 slots sold",
+        "auction: 2 of 9 below the reserve", "quota new: 1 of at least 3 in the first 10",
+        "quota old: 7 of at most 3 in the first 10", "quota genre: 4 of drama, at most 2, in the first 10",
+        "rank: left out", "f_79: missing",
+    ]  # fmt: skip
+    for names in counted(given):
+        for name in names:
+            assert not re.search(r"\bn\b", reason(name)), name
+
+
+def test_numbers_that_come_with_the_candidates_are_counted_and_named() -> None:
+    told = markdown(replace(ads, features=[bt.Given(["bm25", "age"])]), clicks())
+    assert "2 features, each as it was known" in told
+    assert "`bm25, age`" in told
+    left_open = markdown(replace(ads, features=[bt.Given()]), {})
+    assert "Every number that comes with a candidate, each as it was known" in left_open
+    assert "0 features" not in left_open
 
 
 def test_a_goal_that_its_value_meets_and_its_interval_does_not_is_told_with_both() -> None:

@@ -155,6 +155,17 @@ def test_what_is_open_goes_by_the_table(served: Served) -> None:
     assert design["data"].get("position") is None
 
 
+def test_the_report_and_the_drawing_name_what_was_open(served: Served) -> None:
+    report = served.command("report", served.home / "pairs.py", "--out", served.home / "out", "--format", "md")
+    assert report.code == 0, report.err
+    told = (served.home / "out" / "report.md").read_text("utf-8")
+    assert f"{len(NUMBERS)} features, each as it was known" in told
+    assert f"`{', '.join(NUMBERS)}`" in told
+    drawn = served.command("draw", served.home / "pairs.py", "--out", served.home / "out" / "it.mmd")
+    assert drawn.code == 0, drawn.err
+    assert f"{len(NUMBERS)} features" in (served.home / "out" / "it.mmd").read_text("utf-8")
+
+
 def test_the_quality_is_that_of_the_predictions(served: Served) -> None:
     """NDCG with gains 2^grade − 1, again in plain Python, over all documents of each test query."""
     table = pq.read_table(served.build / "predictions.parquet").to_pylist()

@@ -152,3 +152,31 @@ def test_the_next_command_stands_at_the_end(verb: str, monkeypatch: pytest.Monke
     shutil.rmtree("new", ignore_errors=True)
     *_, before, last = typed(monkeypatch, [verb, *VERBS[verb]])[0].splitlines()
     assert last.split()[:1] == ["next"] or before.split()[:1] == ["next"]
+
+
+@pytest.mark.usefixtures("home")
+@pytest.mark.parametrize(
+    "words", [["release", *VERBS["release"]], ["run", *VERBS["run"][:-1]], ["review", "tiny.yaml"]], ids=" ".join
+)
+def test_the_next_command_names_the_workspace_that_was_given(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(".bottega", "an other", dirs_exist_ok=True)
+    out, _ = typed(monkeypatch, [*words, "--workspace", "an other"])
+    said = next(line for line in reversed(out.splitlines()) if line.startswith("next "))
+    assert "--workspace 'an other'" in said or said.split()[1:3] == ["bottega", "rule"]
+
+
+@pytest.mark.usefixtures("home")
+def test_a_report_without_a_run_says_so_and_what_to_type(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = ["report", "tiny.yaml", "--format", "md", "--workspace", "empty"]
+    out, err = typed(monkeypatch, asked)
+    assert "no run in empty/tiny" in err
+    assert "bottega run tiny.yaml --workspace empty" in err
+    assert "no run" not in typed(monkeypatch, ["report", *VERBS["report"]])[1]
+    assert typed(monkeypatch, [*asked, "--quiet"]) == (out, "")
+
+
+@pytest.mark.usefixtures("home")
+@pytest.mark.parametrize("words", [["serve", "tiny.yaml"], ["rollback", "tiny.yaml"], ["load", "tiny.yaml"]])
+def test_a_verb_without_a_build_says_what_to_type_there(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    _, err = typed(monkeypatch, [*words, "--workspace", "empty"])
+    assert "tiny.yaml --workspace empty" in err

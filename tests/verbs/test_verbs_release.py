@@ -117,7 +117,7 @@ def test_a_missed_goal_is_not_released_until_it_is_accepted(
     told = " ".join(lenient.out.split())
     assert "not released" in told
     assert "0 of 1 met" in told
-    assert f"bottega report {missed}" in told
+    assert f"bottega report {missed} --workspace {workspace}" in told
 
     refused = bottega("release", missed, *place)
     assert refused.code == 4

@@ -40,16 +40,17 @@ def new(
 ) -> None:
     """Write a design to begin with: a bundled system's, or one proposed from a table, with its reasons."""
     from bottega.proposals.roles import Roles
+    from bottega.verbs.finding import as_typed
     from bottega.verbs.new import new as verb
 
     roles = Roles(time=time, person=person, item=item, label=label)
     tell = None if as_json or quiet else typer.echo
     begun = verb(name, table=table, like=like, roles=roles, out=out, say=tell)
     data = None if begun.data is None else str(begun.data)
-    where = f" --data {data}" if data else ""
     lines = [f"design    {begun.path}"]
     if not quiet:
-        lines += [f"{word:<10}bottega {step} {begun.path}{where}" for word, step in (("next", "review"), ("", "run"))]
+        typed = as_typed(begun.path, data=data)
+        lines += [f"{word:<10}bottega {step} {typed}" for word, step in (("next", "review"), ("", "run"))]
     say(as_json, {"design": str(begun.path), "data": data, "found": begun.told}, lambda: "\n".join(lines))
 
 
@@ -72,6 +73,7 @@ def review(
 
     from bottega.reviewing.writing_sarif import sarif
     from bottega.reviewing.writing_text import text
+    from bottega.verbs.finding import as_typed
     from bottega.verbs.review import review as verb
 
     found = verb(design, data=data, warehouse=warehouse, workspace=workspace, static=static)
@@ -79,7 +81,7 @@ def review(
         typer.echo(found.printed, err=True, nl=False)
     width, colour = terminal()
     value = sarif(found) if as_sarif else msgspec.to_builtins(found)
-    typed = None if quiet else design if data is None else f"{design} --data {data}"
+    typed = None if quiet else as_typed(design, data=data, warehouse=warehouse, workspace=workspace)
     say(as_json or as_sarif, value, lambda: text(found, width, colour, typed))
     if found.stopping:
         raise typer.Exit(3)
@@ -157,8 +159,12 @@ def report(
     from bottega.verbs.report import report as verb
 
     wanted = ["pdf"] if pdf else [] if formats is None else listed("--format", formats, "html, md, pdf, with commas")
-    pages = [str(path) for path in verb(design, build=build, workspace=workspace, out=out, formats=wanted)]
+    said: list[str] = []
+    found = verb(design, build=build, workspace=workspace, out=out, formats=wanted, say=said.append)
+    pages = [str(path) for path in found]
     say(as_json, {"pages": pages}, lambda: "\n".join(pages))
+    if said and not (as_json or quiet):
+        typer.echo("\n".join(said), err=True)
     if not (available() or as_json or quiet):
         typer.echo(f"pictures stand still, and there is no PDF: {NEEDS}", err=True)
     if open_it:

@@ -40,6 +40,7 @@ def run(
 ) -> None:
     """Build, evaluate, measure and release a design; the report says what was found."""
     from bottega.runs.progress import choose
+    from bottega.verbs.finding import as_typed
     from bottega.verbs.run import run as verb
 
     ran = verb(
@@ -47,7 +48,7 @@ def run(
         models=() if models is None else listed("--models", models, "all, or names with commas"),
         warm_start=warm_start, wait=wait, progress=choose(quiet, as_json),
     )  # fmt: skip
-    say(as_json, ran.scorecard, lambda: _summary(ran.scorecard, ran.report, design))
+    say(as_json, ran.scorecard, lambda: _summary(ran.scorecard, ran.report, as_typed(design, workspace=workspace)))
     gates = {gate["name"]: gate["passed"] for gate in ran.scorecard["release"]["gates"]}
     if not (gates["parity"] and gates["smoke load"]):
         raise typer.Exit(4)
@@ -67,22 +68,24 @@ def release(
     quiet: Quiet = False,
 ) -> None:
     """Make a build the current one, if it passes its gates (exit code 4 if not)."""
+    from bottega.verbs.finding import as_typed
     from bottega.verbs.release import release as verb
 
-    found = verb(design, build=build, workspace=workspace, accept=accept)
-    say(as_json, {"current": found.id}, lambda: following(f"current is {found.id}", f"bottega serve {design}", quiet))
+    found, typed = verb(design, build=build, workspace=workspace, accept=accept), as_typed(design, workspace=workspace)
+    say(as_json, {"current": found.id}, lambda: following(f"current is {found.id}", f"bottega serve {typed}", quiet))
 
 
 @app.command()
 def rollback(design: DesignName, workspace: Workspace = None, as_json: Json = False, quiet: Quiet = False) -> None:
     """Make the release before the current one current again."""
+    from bottega.verbs.finding import as_typed
     from bottega.verbs.rollback import rollback as verb
 
-    found = verb(design, workspace=workspace)
+    found, typed = verb(design, workspace=workspace), as_typed(design, workspace=workspace)
     say(
         as_json,
         {"current": found.id},
-        lambda: following(f"current is {found.id} again", f"bottega serve {design}", quiet),
+        lambda: following(f"current is {found.id} again", f"bottega serve {typed}", quiet),
     )
 
 
@@ -141,9 +144,9 @@ def following(said: str, command: str, quiet: bool = False) -> str:
     return said if quiet else f"{said}\nnext            {command}"
 
 
-def _summary(card: dict[str, Any], report: Path, design: str) -> str:
+def _summary(card: dict[str, Any], report: Path, typed: str) -> str:
     from bottega.reporting.screen import summary
 
     width, colour = terminal()
-    following = f"bottega serve {design}" if card["release"]["released"] else f"bottega report {design}"
+    following = f"bottega serve {typed}" if card["release"]["released"] else f"bottega report {typed}"
     return summary(card, width=width, colour=colour, report=str(report), following=following)

@@ -12,6 +12,7 @@ from bottega.reporting.chapters.search import held, lost
 from bottega.reporting.chapters.search import served as served_by
 from bottega.reporting.chapters.serving import arrived
 from bottega.reporting.doubts import doubts
+from bottega.reporting.reasons import reason
 from bottega.reporting.scorecard import Ladder, Scorecard
 from bottega.reporting.verdict import decided, promise, reached, released
 
@@ -115,9 +116,11 @@ def _served(card: Scorecard) -> list[Phrase]:
     met = limit.met if limit is not None and not (limit.met and service.fewer) else None
     style = {True: "good", False: "bad", None: ""}[met]
     p99 = f"p99 {numbers.milliseconds(service.p99_ms, service.intervals.get('p99_ms'))}"
-    if limit is not None and limit.p99_ms is not None:
-        word = {True: "within", False: "over", None: "beside"}[limit.met]
-        p99 += f" ({word} the limit of {numbers.setting(limit.p99_ms)} ms)"
+    stated = f"limit of {numbers.setting(limit.p99_ms)} ms" if limit is not None and limit.p99_ms is not None else ""
+    if limit is not None and limit.met is not None and stated:
+        p99 += f" ({'within' if limit.met else 'over'} the {stated})"
+    elif beside := [part for part in (service.unjudged, stated) if part]:
+        p99 += f" ({'; '.join(beside)})"
     found.append((p99, style))
     if service.fewer:
         found.append((service.fewer, "bad"))
@@ -135,7 +138,7 @@ def _served(card: Scorecard) -> list[Phrase]:
         found.append((f"{numbers.count(service.failed)} failed", "bad"))
     if service.degraded:
         often = max(service.degradations.items(), key=lambda item: item[1], default=("", 0))
-        mostly = f", most often {often[0]}" if often[0] and service.degraded >= _OFTEN else ""
+        mostly = f", most often {reason(often[0])}" if often[0] and service.degraded >= _OFTEN else ""
         found.append((f"{numbers.share(service.degraded)} degraded{mostly}", "bad"))
     return found
 

@@ -147,6 +147,15 @@ class Service(msgspec.Struct, frozen=True):
         return f"measured with {found} a request, and the scope states {stated:,.0f}"
 
     @property
+    def unjudged(self) -> str:
+        """Why nothing can be said of the service's latency, else nothing.
+
+        >>> Service(saturated=True).unjudged, Service(saturated=False).unjudged
+        ('not judged: the generator of the load was late', '')
+        """
+        return "not judged: the generator of the load was late" if self.saturated else ""
+
+    @property
     def failed(self) -> int | None:
         """Requests without an answer of status 200."""
         return sum(self.errors.values()) if isinstance(self.errors, dict) else self.errors

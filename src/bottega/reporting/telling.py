@@ -8,6 +8,7 @@ from typing import Any
 from rich.cells import cell_len
 
 from bottega.reporting import numbers
+from bottega.reporting.reasons import reasons
 from bottega.reviewing.writing_text import fill
 
 _GAP = "   "
@@ -53,10 +54,10 @@ def load_summary(found: Mapping[str, Any], width: int = _WIDE) -> str:
         verdict = f"no rate tried keeps p99 within {limit}"
     lines = [f"{found['requests']:,} requests, open loop, {found['failed']:,} failed"]
     if found["degraded"]:
-        named = numbers.listed(found["degradations"])
+        named = reasons(found["degradations"])
         lines.append(f"{numbers.share(found['degraded'])} of the answers were degraded: {named}")
     if found["shortfalls"]:
-        lines.append(f"fewer than asked for, which is no degradation: {numbers.listed(found['shortfalls'])}")
+        lines.append(f"fewer than asked for, which is no degradation: {reasons(found['shortfalls'])}")
     if found["saturated"]:
         lines.append("the generator was late by itself: these figures say nothing of the service")
     rest = [part for line in lines for part in fill(line, width, "", " " * 4)]

@@ -22,10 +22,12 @@ def verdict(card: Scorecard) -> Status:
     release = card.release
     failed = [gate.name for gate in release.gates if not gate.passed] if release else []
     over = late(card)
-    told = f"{goals(card)}; {f'{over}; ' if over else ''}{released(card)}."
+    unjudged = card.serving.unjudged if card.serving is not None else ""
+    latency = over or (f"p99 {unjudged}" if unjudged else "")
+    told = f"{goals(card)}; {f'{latency}; ' if latency else ''}{released(card)}."
     if missed or failed or over:
         return Status(False, told)
-    whole = bool(card.goals) and all(goal.met for goal in card.goals)
+    whole = bool(card.goals) and all(goal.met for goal in card.goals) and not unjudged
     return Status(True if whole and release and release.released else None, told)
 
 
@@ -120,7 +122,7 @@ def tiles(design: Design, card: Scorecard) -> list[Tile]:
     if service is not None and service.p99_ms is not None:
         limit = service.limit
         within = "" if limit is None or limit.p99_ms is None else f"the limit is {numbers.setting(limit.p99_ms)} ms"
-        within = "; ".join(filter(None, (within, service.fewer)))
+        within = "; ".join(filter(None, (service.unjudged, within, service.fewer)))
         value = numbers.milliseconds(service.p99_ms, service.intervals.get("p99_ms"))
         good = limit.met if limit is not None and not (limit.met and service.fewer) else None
         found.append(Tile("p99 latency", value, within, good))

@@ -22,7 +22,7 @@ class Workspace:
 
     root: what `--workspace` names; it is made when its parent exists.
     design: the design's name; each design has a folder and a lock of its own.
-    typed: how a person named it, for messages that say what to type; nothing: its name.
+    typed: how a person named it and its workspace, for messages that say what to type; nothing: its name.
 
     >>> Workspace(Path(".bottega"), "shop").builds.as_posix()
     '.bottega/shop/builds'

@@ -41,7 +41,7 @@ def draw(
     found = find_design(design)
     space = find_workspace(found, workspace, design)
     kind = _kind(out, format)
-    chart = plan(found, measured(space, build))
+    chart = plan(*measured(found, space, build))
     file = Path(out) if out is not None else space.folder / f"flowchart.{kind}"
     return save(file.parent, {file.name: _WRITERS[kind](chart)})[0]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -59,8 +60,18 @@ def find_place(
 
 def find_workspace(found: Design, workspace: str | Path | None, typed: str | Path | Design = "") -> Workspace:
     """Give the workspace of a design: below `workspace`, or `.bottega` in the folder one stands in."""
-    said = "" if isinstance(typed, Design) else str(typed)
+    said = as_typed(found.name if isinstance(typed, Design) or not typed else typed, workspace=workspace)
     return Workspace(Path(workspace) if workspace is not None else DEFAULT, found.name, said)
+
+
+def as_typed(design: str | Path, **options: object) -> str:
+    """Write a design and the options that name its data and its workspace as a shell takes them.
+
+    >>> as_typed("my shop.py", data=None, workspace="w")
+    "'my shop.py' --workspace w"
+    """
+    given = [part for name, value in options.items() if value is not None for part in (f"--{name}", str(value))]
+    return shlex.join([str(design), *given])
 
 
 def check_seed(seed: int) -> None:

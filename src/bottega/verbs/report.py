@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from contextlib import suppress
 from pathlib import Path
 
 from bottega.design.design import Design
+from bottega.errors import ServeError
 from bottega.reporting.documents import documents
 from bottega.reporting.scorecard import Scorecard, read
 from bottega.runs.builds import find_build
 from bottega.runs.workspace import Workspace
+from bottega.serving.bundle import read_design
 from bottega.verbs.finding import find_design, find_workspace
 from bottega.verbs.saving import save
 
@@ -21,27 +24,39 @@ def report(
     workspace: str | Path | None = None,
     out: str | Path | None = None,
     formats: Collection[str] = (),
+    say: Callable[[str], None] = lambda _: None,
 ) -> list[Path]:
     """Write the design document as `report.html`, `report.md` and `report.pdf`, and say where.
 
-    Before the first run it is the document of the design alone, and names what is not measured. Without the parts for
+    Of a build it shows the design that this was made of, which names what was left open to the tables. Before the first
+    run it is the document of the design alone, and names what is not measured. Without the parts for
     plots and paper (`bottega[report]`) its pictures stand still, and there is no PDF.
 
     build: its id or the beginning of one; nothing: the newest run. out: a folder; nothing: the workspace's. formats:
-    some of `html`, `md` and `pdf`; nothing: all that can be written here.
+    some of `html`, `md` and `pdf`; nothing: all that can be written here. say: is told where there was no run.
     Errors: `BuildError` for a build that is not there, or a format that cannot be written; `DataError` for a scorecard
     that is damaged.
     """
     found = find_design(design)
     space = find_workspace(found, workspace, design)
     folder = Path(out) if out is not None else space.folder
-    saved = save(folder, documents(found, measured(space, build), formats))
+    shown, card = measured(found, space, build)
+    if not card.ran:
+        say(f"no run in {space.folder}: the document is of the design alone; bottega run {space.typed} measures it")
+    saved = save(folder, documents(shown, card, formats))
     return [path for path in saved if path.parent == folder]  # plots stand in a folder of their own
 
 
-def measured(space: Workspace, build: str | None) -> Scorecard:
-    """Give what a build measured; of the newest run where none is named, and nothing before the first one."""
+def measured(found: Design, space: Workspace, build: str | None = None) -> tuple[Design, Scorecard]:
+    """Give the design that a build was made of, with what its tables settled, and what it measured.
+
+    Of the newest run where none is named; before the first one the design as it was found, and nothing.
+    """
     if build is not None:
-        return read(find_build(space, build).folder / "scorecard.json")
-    newest = space.folder / "scorecard.json"
-    return read(newest) if newest.is_file() else Scorecard()
+        card = read(find_build(space, build).folder / "scorecard.json")
+    else:
+        newest = space.folder / "scorecard.json"
+        card = read(newest) if newest.is_file() else Scorecard()
+    with suppress(ServeError):  # a build that is gone, or of an older version: the design as it is written now
+        return (read_design(space.builds / card.build) if card.build else found), card
+    return found, card

@@ -21,6 +21,7 @@ from bottega.errors import BuildError
 from bottega.evaluation.estimating import check
 from bottega.files import read_json, write_bytes, write_json, writing
 from bottega.reporting.documents import documents
+from bottega.reporting.reasons import reason
 from bottega.runs.builds import Build, build_id, make_build
 from bottega.runs.cleaning import clean
 from bottega.runs.progress import Progress, Silent
@@ -315,7 +316,7 @@ def _smoke(serving: Mapping[str, Any]) -> Gate:
 
 def _most_often(reasons: Mapping[str, int]) -> str:
     causes = [name for name in reasons if not name.endswith("slots sold")] or list(reasons)  # that is what came of them
-    return f", most often {max(causes, key=lambda name: reasons[name])}" if causes else ""
+    return f", most often {reason(max(causes, key=lambda name: reasons[name]))}" if causes else ""
 
 
 def _told(goal: Mapping[str, Any]) -> str:

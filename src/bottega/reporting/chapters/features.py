@@ -11,16 +11,20 @@ from bottega.reporting.blocks import Block, Code, Grid, Heading, Notice, Paragra
 from bottega.reporting.parts import Parity
 from bottega.reporting.scorecard import Scorecard
 
+_OPEN = "as many as there are"
+
 
 def features(design: Design, card: Scorecard) -> Section:
     """Tell the definitions, and what the parity gate found."""
     rows = [_row(part) for part in design.features]
-    total = sum(number for number, _ in rows)
+    total = sum(number or 0 for number, _ in rows)
     blocks: list[Block] = []
     if rows:
-        told = f"{numbers.several(total, 'feature')}, each as it was known at the request's time"
+        parts = [numbers.several(total, "feature")] if total else []
+        parts += ["every number that comes with a candidate"] if any(number is None for number, _ in rows) else []
+        told = numbers.begun(f"{' and '.join(parts)}, each as it was known at the request's time")
         head = ["kind", "of", "definition", "over", "features"]
-        blocks.append(Grid(told, head, [[*row, numbers.count(number)] for number, row in rows], left=4))
+        blocks.append(Grid(told, head, [[*row, _OPEN if n is None else numbers.count(n)] for n, row in rows], left=4))
     else:
         blocks.append(Paragraph("The design names no features.", quiet=True))
     blocks += [*_categories(card), *_crosses(card)]
@@ -60,8 +64,8 @@ def _crosses(card: Scorecard) -> list[Block]:
     return [Grid("Crosses: all pairs share hashed codes", ["column", "pairs", "codes", "share a code"], rows)]
 
 
-def _row(part: Feature) -> tuple[int, list[Words]]:
-    """How many features a part gives, and what it is."""
+def _row(part: Feature) -> tuple[int | None, list[Words]]:
+    """How many features a part gives, nothing where its table will tell; and what it is."""
     kind, everywhere = type(part).__name__, ""
     if isinstance(part, Window):
         definitions = {**part.values, **({"where": part.where} if part.where else {})}
@@ -82,7 +86,8 @@ def _row(part: Feature) -> tuple[int, list[Words]]:
         told = Code(f"rate and count, prior {part.prior:g}{', all pairs' if part.pairs else ''}")
         return 2 * made, [kind, ", ".join(part.columns), told, everywhere]
     if isinstance(part, Given):
-        return len(part.columns), [kind, "the candidate", "numbers that come with it", everywhere]
+        them: Words = Code(", ".join(part.columns)) if part.columns else "numbers that come with it"
+        return len(part.columns) or None, [kind, "the candidate", them, everywhere]
     return 1, [kind, part.column, _pixels(part), everywhere]
 
 

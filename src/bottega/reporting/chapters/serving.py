@@ -22,6 +22,7 @@ from bottega.reporting.chapters.auction import auction
 from bottega.reporting.chapters.compression import compression
 from bottega.reporting.drawing.online import about
 from bottega.reporting.parts import Service
+from bottega.reporting.reasons import reasons
 from bottega.reporting.scorecard import Scorecard
 from bottega.reporting.search_parts import Arrival
 
@@ -123,13 +124,13 @@ def _load(service: Service) -> list[tuple[str, Words]]:
         kinds = f" ({numbers.listed(service.errors)})" if isinstance(service.errors, dict) and service.failed else ""
         facts.append(("Failed", f"{numbers.count(service.failed)}{kinds}"))
     if service.degraded is not None:
-        kinds = "; ".join(f"{name} ({numbers.count(number)})" for name, number in service.degradations.items())
         told = f"{numbers.share(service.degraded)} of the answers"
+        kinds = reasons(service.degradations)
         facts.append(("Degraded", f"{told}: {kinds}" if kinds else told))
     if service.sold is not None:
         facts.append(("Slots sold", numbers.count(service.sold)))
     if service.shortfalls:
-        facts.append(("Fewer than asked for", numbers.listed(service.shortfalls)))
+        facts.append(("Fewer than asked for", reasons(service.shortfalls)))
     return facts
 
 

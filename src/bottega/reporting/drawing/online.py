@@ -58,8 +58,10 @@ def edges(design: Design, card: Scorecard) -> list[Edge]:
             reads = True
         before = key
     service = card.serving
-    p99 = None if service is None else service.p99_ms
-    found.append(Edge(before, "answer", words=[] if p99 is None else [f"p99 {numbers.milliseconds(p99)} in all"]))
+    told = []
+    if service is not None and service.p99_ms is not None:
+        told = [f"p99 {numbers.milliseconds(service.p99_ms)} in all", *(["not judged"] if service.unjudged else [])]
+    found.append(Edge(before, "answer", words=told))
     return [*found, *_after(design)]
 
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from bottega.proposals.facts import DAY
 
 _PARTS = 4  # of the log's end, of which each is foretold by the one before
+_JUDGED, _MEMORY = 5_000, 40  # requests of a feed at most; half-lives from which on nothing is left of a taking
 
 
 def by_chance(queries: NDArray[np.int64], grades: NDArray[np.float64], k: int) -> float:
@@ -51,3 +52,38 @@ def by_popularity(
         _, begin, sizes = np.unique(pairs[:, 0], return_index=True, return_counts=True)
         found.append(np.add.reduceat(worth[pairs[:, 1]], begin) / np.cumsum(discounts)[np.minimum(sizes, k) - 1])
     return float(np.concatenate(found).mean()) if found else 0.0
+
+
+def by_trend(
+    people: NDArray[np.int64], items: NDArray[np.int64], time: NDArray[np.int64], half_life: int, k: int, since: int
+) -> float:
+    """Give the NDCG@k of what is taken most often at the moment, a taking fading with its half-life: each first taking
+    of something by somebody is a request at its own time, as a feed is read, and what they took before
+    is not in their list.
+
+    people, items: (n,) codes, −1 where there is none. time: (n,) microseconds. half_life: microseconds. since: from
+    when on it is judged, microseconds; of many requests the last ones.
+    """
+    order = np.argsort(time, kind="stable")
+    order = order[(people[order] >= 0) & (items[order] >= 0)]
+    people, items, time = people[order], items[order], time[order]
+    _, firsts = np.unique(people * (int(items.max(initial=0)) + 1) + items, return_index=True)
+    first = np.zeros(len(time), np.bool_)
+    first[firsts] = True
+    judged = np.flatnonzero(first & (time >= since))[-_JUDGED:]
+    if not len(judged):
+        return 0.0
+    begin = int(np.searchsorted(time, time[judged[0]] - _MEMORY * half_life))
+    wanted, weight = set(judged.tolist()), np.full(int(items.max()) + 1, -np.inf)  # log₂, at the time of the first row
+    age, found, taken = (time - time[begin]) / half_life, list[float](), dict[int, set[int]]()
+    for row in np.flatnonzero(first[:begin]):
+        taken.setdefault(int(people[row]), set()).add(int(items[row]))
+    for row in range(begin, len(time)):
+        item, own = int(items[row]), taken.setdefault(int(people[row]), set())
+        if row in wanted:
+            above = weight > weight[item]
+            place = int(np.count_nonzero(above)) - int(np.count_nonzero(above[list(own)]))
+            found.append(1 / np.log2(place + 2) if place < k and np.isfinite(weight[item]) else 0.0)
+        own.add(item)
+        weight[item] = np.logaddexp2(weight[item], age[row])
+    return float(np.mean(found))

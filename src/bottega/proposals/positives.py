@@ -18,12 +18,12 @@ from bottega.design.scorers import BoostedTrees, Fusion, HistoricalRate, Logisti
 from bottega.design.serving import Rank, Retrieve, Serving, Show
 from bottega.design.tables import NotNull, Range
 from bottega.errors import DataError, several
-from bottega.proposals.chance import by_popularity
+from bottega.proposals.chance import by_popularity, by_trend
 from bottega.proposals.columns import Column
 from bottega.proposals.facts import DAY, span
 from bottega.proposals.left_out import about_table
 from bottega.proposals.meaning import noun, nouns
-from bottega.proposals.positives_features import features_of, sources_of
+from bottega.proposals.positives_features import HALF_LIFE, features_of, sources_of
 from bottega.proposals.proposal import Proposal, Seen
 from bottega.proposals.scale import experiment_of, traffic_of
 from bottega.proposals.taken import Taken, taken_of
@@ -60,10 +60,9 @@ def positives(seen: Seen, name: str) -> Proposal:
     if unseen is not None:
         notes["serving.path[0]"] = f"Only {taken.again:.1%} of the rows take something again: it is not shown again."
     experiment, silenced = experiment_of(moved, who, traffic)
-    least = _least(seen, split, k)
-    notes["monitoring.watches[1]"] = (
-        f"What was most popular before has {least:g} on this table: under it a path adds nothing."
-    )
+    least = _least(seen, split, k, taken.feed)
+    best = "What rises quickest at the moment" if taken.feed else "What was most popular before"
+    notes["monitoring.watches[1]"] = f"{best} has {least:g} on this table: under it a path adds nothing."
     numbers = [one for one in roles.others if seen.columns[one].kind in ("number", "whole")]
     returned = [one for one in numbers if _has_returns(seen.columns[one])]
     more = [one for one in (taken.text, taken.trait) if one is not None]
@@ -127,14 +126,19 @@ def _has_returns(column: Column) -> bool:
     return bool(_PIECES & set(column.words)) and 0 < float((column.numbers <= 0).mean()) < _RETURNED
 
 
-def _least(seen: Seen, split: TimeSplit, k: int) -> float:
-    """Give under which quality one list of what is popular would do as well."""
+def _least(seen: Seen, split: TimeSplit, k: int, feed: bool) -> float:
+    """Give under which quality one list for all would do as well: of what is popular, in a feed of what rises."""
     person, item, time = (seen.columns[str(getattr(seen.roles, role))] for role in ("person", "item", "time"))
-    days, rows = microseconds(split.test) / DAY, seen.known
+    long, rows = microseconds(split.test), seen.known
     if seen.roles.rating is not None:
         points = seen.columns[seen.roles.rating]
         rows = rows[points.numbers[rows] >= _liked_from(points)]
-    return max(0.001, round(by_popularity(person.codes[rows], item.codes[rows], time.time[rows], days, k), 3))
+    people, items, at = person.codes[rows], item.codes[rows], time.time[rows]
+    if feed:
+        found = by_trend(people, items, at, microseconds(HALF_LIFE), k, int(at.max(initial=0) - long))
+    else:
+        found = by_popularity(people, items, at, long / DAY, k)
+    return max(0.001, round(found, 3))
 
 
 def _again(split: TimeSplit) -> str:

@@ -18,6 +18,7 @@ from bottega.proposals.facts import span
 from bottega.proposals.proposal import Seen
 from bottega.proposals.taken import Taken
 
+HALF_LIFE = "6h"  # of what is taken in a feed
 _LIST = 100  # candidates of a source
 _MANY_PEOPLE, _MANY_ITEMS = 200, 50  # from which hidden factors can be learnt
 _AMOUNTS = 3  # columns of numbers whose mean is kept
@@ -26,7 +27,7 @@ _AMOUNTS = 3  # columns of numbers whose mean is kept
 def sources_of(seen: Seen, taken: Taken, notes: dict[str, str]) -> list[Any]:
     """Propose what finds candidates."""
     if taken.feed:
-        return [Trending(half_life="6h", k=0, unseen=2 * _LIST), Newest(k=0, unseen=_LIST)]
+        return [Trending(half_life=HALF_LIFE, k=0, unseen=2 * _LIST), Newest(k=0, unseen=_LIST)]
     new = _LIST if taken.repeats else 0
     found: list[Any] = [Popularity(span=span(min(30.0, taken.days / 4)), k=_LIST, unseen=new)]
     if taken.repeats:
@@ -47,7 +48,9 @@ def features_of(seen: Seen, taken: Taken, notes: dict[str, str]) -> list[Any]:
     who, item, time = (str(seen.of(role)) for role in ("person", "item", "time"))
     means = _means(seen)
     daily = seen.log is not None and seen.log.daily
-    rising = {"hours": "decayed_sum(1, '6h')", "day": "decayed_sum(1, '1d')"} if taken.feed and not daily else {}
+    rising = (
+        {"hours": f"decayed_sum(1, '{HALF_LIFE}')", "day": "decayed_sum(1, '1d')"} if taken.feed and not daily else {}
+    )
     life = {"events": "count(*)", "first": f"min({time})", "last": f"last({time})"}
     notes["features[0]"] = "What this one took of this."
     notes["features[1]"] = "How many took it lately, and ever."

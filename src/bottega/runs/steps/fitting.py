@@ -15,16 +15,16 @@ from bottega.data.source import Place, is_there, read
 from bottega.design.data import GivenSplit, GroupSplit
 from bottega.design.design import Design
 from bottega.design.examples import FromPositives, Logged
-from bottega.design.features import Expression, Feature, Given, Lookup, Window
+from bottega.design.features import Feature, Given, Lookup, Window
 from bottega.design.models import Model, rung_name, texts_read
 from bottega.design.retrievers import TwoTower
 from bottega.design.scorers import MultiTask
-from bottega.design.serving import Candidates, Retrieve
+from bottega.design.serving import Candidates
 from bottega.design.tables import Table
 from bottega.errors import DataError
-from bottega.features.batch import names, needs, parsed_once, score_name
+from bottega.features.batch import names, needs, parsed_once
 from bottega.runs.steps.constants import with_constants
-from bottega.serving.reranking.conditions import needed_columns
+from bottega.runs.steps.leaving import without_columns, without_retrievers
 
 
 def to_tables(design: Design, logs: Mapping[str, Log]) -> tuple[Design, list[str]]:
@@ -106,46 +106,31 @@ def without_missing(design: Design, place: Place) -> tuple[Design, list[str]]:
         return design, []
     gone: set[str] = set()
     features: list[Feature] = []
-    for given in design.features:
-        part: Feature | None = given
-        if isinstance(given, Lookup) and (lost := set(given.columns) & lacking.get(given.table, set())):
-            gone |= {name for name, column in zip(names(given), given.columns, strict=True) if column in lost}
-            kept = [column for column in given.columns if column not in lost]
-            part = msgspec.structs.replace(given, columns=kept) if kept else None
-        if part is None:
-            continue
-        of_missing = isinstance(part, (Window, Lookup)) and part.table in missing
-        if of_missing or (not isinstance(part, Expression) and needs(part) & gone):
+    for part in design.features:
+        lost = set(getattr(part, "columns", ())) & lacking.get(getattr(part, "table", ""), set())
+        if isinstance(part, (Window, Lookup)) and part.table in missing:
             gone |= set(names(part))
-        elif isinstance(part, Expression) and (read := {name for name in part.values if _reads(part, name, gone)}):
-            gone |= read
-            features.append(Expression({name: text for name, text in part.values.items() if name not in read}))
+        elif isinstance(part, Lookup) and lost:
+            gone |= {name for name, column in zip(names(part), part.columns, strict=True) if column in lost}
+            kept = [column for column in part.columns if column not in lost]
+            features += [msgspec.structs.replace(part, columns=kept)] if kept else []
         else:
             features.append(part)
-    features = [part for part in features if not isinstance(part, Expression) or part.values]
-    path = [stage for stage in design.serving.path if not needed_columns([stage]) & gone]
-    views = [view for view in design.evaluation.views if not parsed_once(view.where).columns & gone]
-    seen = {view.name for view in views}
-    goals = [goal for goal in design.evaluation.goals if goal.view is None or goal.view in seen]
     examples, replace = design.data.examples, msgspec.structs.replace
+    found, more, told = without_columns(replace(design, features=features), gone)
     if isinstance(examples, FromPositives) and examples.catalogue in missing:
         examples = replace(examples, catalogue=None)
     tables = [
         _without_times(table, lacking.get(table.name, ())) for table in design.data.tables if table.name not in missing
     ]
-    found = replace(
-        design,
-        data=replace(design.data, tables=tables, examples=examples),
-        features=features,
-        evaluation=replace(design.evaluation, views=views, goals=goals),
-        serving=replace(design.serving, path=path),
-    )
-    found, blind = _without_texts(found, design, missing, lacking)
-    many = "1 feature" if len(gone) == 1 else f"{len(gone)} features"
-    left = f", and {many} of {'it' if len(missing) == 1 else 'them'}" if gone else ""
+    found = replace(found, data=replace(design.data, tables=tables, examples=examples))
+    found, blind, scores = _without_texts(found, design, missing, lacking)
+    many = len(gone) + len(more)
+    several = "1 feature" if many == 1 else f"{many} features"
+    left = f", and {several} of {'it' if len(missing) == 1 else 'them'}" if many else ""
     left += f", and {', '.join(blind)}, which read{'s' if len(blind) == 1 else ''} its texts" if blind else ""
     parts = [*missing, *(f"{', '.join(sorted(columns))} of {table}" for table, columns in lacking.items())]
-    return found, [f"{', '.join(parts)}: not there, left out{left}"]
+    return found, [f"{', '.join(parts)}: not there, left out{left}", *told, *scores]
 
 
 def _lacking(design: Design, place: Place, missing: Sequence[str]) -> dict[str, set[str]]:
@@ -168,8 +153,11 @@ def _without_times(table: Table, lost: Collection[str]) -> Table:
 
 def _without_texts(
     found: Design, design: Design, missing: Sequence[str], lacking: Mapping[str, set[str]]
-) -> tuple[Design, list[str]]:
-    """Leave out the retrievers of a design that read texts of what is missing, by what the whole design says of it."""
+) -> tuple[Design, list[str], list[str]]:
+    """Leave out the retrievers of a design that read texts of what is missing, by what the whole design says of it.
+
+    Gives the design, these retrievers, and what is to be told of what reads their scores.
+    """
     texts = {our for table in design.data.tables if table.name in missing for our in table.columns}
     lookups = [part for part in design.features if isinstance(part, Lookup) and part.table in missing]
     texts |= {column for part in lookups for column in part.columns}
@@ -178,7 +166,9 @@ def _without_texts(
     replace, rungs = msgspec.structs.replace, found.models.get("retrieve", ())
     kept = [replace(rung, text=None) if isinstance(rung, TwoTower) and rung.text in texts else rung for rung in rungs]
     blind = [rung_name(rung) for rung in kept if texts & set(texts_read(rung))]
-    return _without_rungs(replace(found, models={**found.models, "retrieve": kept}) if kept else found, blind), blind
+    found = replace(found, models={**found.models, "retrieve": kept}) if kept else found
+    found, told = without_retrievers(found, blind)
+    return found, blind, told
 
 
 def without_uninstalled(design: Design) -> tuple[Design, list[str]]:
@@ -189,44 +179,8 @@ def without_uninstalled(design: Design) -> tuple[Design, list[str]]:
     if not gone or len(gone) == len(rungs):
         return design, []
     told = f"{', '.join(gone)}: left out, {', '.join(lacks)} not installed: pip install 'bottega[deep]'"
-    return _without_rungs(design, gone), [told]
-
-
-def _without_rungs(design: Design, gone: Sequence[str]) -> Design:
-    """Take retrievers out of a design, with the goals, quotas and features that name them."""
-    if not gone:
-        return design
-    rungs = design.models["retrieve"]
-    scores = {score_name(name) for name in gone}
-    features = [part for part in design.features if not needs(part) & scores]
-    goals = [goal for goal in design.evaluation.goals if not {goal.above, goal.below} & set(gone)]
-    replace = msgspec.structs.replace
-    kept = [rung for rung in rungs if rung_name(rung) not in gone]
-    path = [
-        replace(stage, quotas={name: places for name, places in stage.quotas.items() if name not in gone})
-        if isinstance(stage, Retrieve)
-        else stage
-        for stage in design.serving.path
-    ]
-    return replace(
-        design,
-        features=features,
-        models={**design.models, "retrieve": kept},
-        evaluation=replace(design.evaluation, goals=goals),
-        serving=replace(design.serving, path=path),
-    )
-
-
-def _reads(part: Expression, name: str, gone: set[str]) -> bool:
-    """Say whether an expression of a part reads what is gone, by itself or through others of the part."""
-    read, open_ = set(), [name]
-    while open_:
-        one = open_.pop()
-        for column in parsed_once(part.values[one]).columns:
-            if column in part.values and column not in read and column != one:
-                open_.append(column)
-            read.add(column)
-    return bool(read & gone)
+    design, more = without_retrievers(design, gone)
+    return design, [told, *more]
 
 
 def _named(design: Design) -> set[str]:

@@ -18,10 +18,8 @@ from hypothesis import strategies as st
 from path_world import World, changed
 
 import bottega as bt
-from bottega.data.examples import TEST
-from bottega.errors import BuildError, ServeError
+from bottega.errors import BuildError
 from bottega.models.retrieving import retrieved
-from bottega.runs.steps.blind import Blind
 from bottega.serving.asking import LONGEST_ID
 from bottega.serving.path import Path
 from bottega.serving.wire import Answer, Explained, RequestError, as_id, request_type
@@ -107,47 +105,6 @@ def test_the_served_ranking_is_the_one_of_the_predictions(world: World, rung: st
         items = ask(path, customer=customer).items
         assert [item.id for item in items] == [product for _, product in sorted(every)[:20]]
         assert [item.score for item in items] == [scores[customer, item.id] for item in items]
-
-
-@pytest.mark.parametrize("source", ["CoPurchase", "Popularity", "PersonalHistory"])
-def test_the_ablation_of_a_source_says_what_is_served_without_it(world: World, source: str, tmp_path: Folder) -> None:
-    bundle = world.at_test(tmp_path, "BoostedTrees")
-    failing = Failing(bundle.retrievers[source])
-    path = Path(dataclasses.replace(bundle, retrievers={**bundle.retrievers, source: failing}))
-    rows, (ladder,) = world.rows, world.job.ladders
-    test = np.flatnonzero(rows.part == TEST)
-    blind = Blind(world.job, ladder, "BoostedTrees", world.examples, world.scores, world.trained, world.features, test)
-    rung, _ = blind(source)
-    assert rung is not None
-    customers = rows.requests.columns.column("customer").to_pylist()
-    ids = rows.candidate.dictionary_decode().to_pylist()
-    said = {(customers[rows.group[row]], ids[row]): score for row, score in zip(test, rung.scores, strict=True)}
-    title = next(name for name in world.predictions.column_names if "BoostedTrees" in name)
-    whole = {(row["customer"], row["product"]): row[title] for row in world.predictions.to_pylist()}
-    compared = moved = 0
-    for customer in {customer for customer, _ in said}:
-        answer = ask(path, customer=customer)
-        assert [text for text in answer.degradations if source in text]
-        for item in answer.items:
-            if (customer, item.id) in said:  # others may come into the list where a source is gone
-                assert item.score == pytest.approx(said[customer, item.id], abs=1e-6)
-                compared += 1
-                moved += abs(item.score - whole[customer, item.id]) > 1e-6
-    assert compared > 500
-    assert moved
-
-
-class Failing:
-    """A retriever that answers nobody."""
-
-    def __init__(self, model: Any) -> None:
-        self.model = model
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.model, name)
-
-    def ask(self, *_: Any) -> Any:
-        raise ServeError("index", "is not there", "an index")
 
 
 def test_a_view_keeps_what_it_says(path: Path, person: str) -> None:

@@ -159,7 +159,11 @@ def test_a_guardrail_that_is_a_metric_of_the_model_needs_more_than_an_experiment
     named = replace(ads, scope=replace(ads.scope, guardrails=["coverage of the catalogue", "hides per search"]))
     (claim,) = find_rule("R104").run(named, None)
     assert claim.place == "scope.guardrails[0]"
-    assert claim.fix == 'bt.Watch("coverage@4", at_least=…)'
+    assert claim.fix == "a watch of coverage@4, with the smallest value that you would still serve as at_least"
+    goal = bt.Goal("coverage@4", at_least=0.2)
+    held = replace(named, evaluation=replace(ads.evaluation, goals=[goal]))
+    assert [claim.fix for claim in find_rule("R701").run(held, None)] == ['bt.Watch("coverage@4", at_least=0.2)']
+    assert list(find_rule("R104").run(held, None)) == []
 
 
 def test_a_stranger_is_looked_for_where_windows_tell_of_the_one_who_asks() -> None:
@@ -174,10 +178,10 @@ def test_a_stranger_is_looked_for_where_windows_tell_of_the_one_who_asks() -> No
 @pytest.mark.parametrize(
     ("name", "fix"),
     [
-        ("visual-search", "bt.RawPixels() before it"),
-        ("document-search", 'bt.Fusion(over=["bm25_score"]) before it'),
-        ("shop-recommendation", 'bt.HistoricalRate(by="product") before it'),
-        ("sponsored-search", 'bt.HistoricalRate(by="ad_id") before it'),
+        ("visual-search", "put bt.RawPixels() before it"),
+        ("document-search", 'put bt.Fusion(over=["bm25_score"]) before it'),
+        ("shop-recommendation", 'put bt.HistoricalRate(by="product") before it'),
+        ("sponsored-search", 'put bt.HistoricalRate(by="ad_id") before it'),
     ],
 )
 def test_a_first_rung_suits_what_the_ladder_does(name: str, fix: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Mapping
 from itertools import product
@@ -22,7 +23,7 @@ from bottega.reviewing.fixes import in_language
 from bottega.reviewing.judging import Review, judge
 from bottega.reviewing.looking import DAY
 from bottega.reviewing.rules import RULES, find_rule
-from bottega.reviewing.seen import Seen, TableSeen
+from bottega.reviewing.seen import LabelSeen, Seen, TableSeen
 from bottega.verbs.review import review
 
 DESIGNS = Path(__file__).parent / "designs"
@@ -91,6 +92,68 @@ def test_so_does_that_of_a_rule_by_data(code: str, tmp_path: Path) -> None:
     write(tmp_path, code)
     design = load(f"{code}.py")
     assert mended(design, looked(design), code, looked) is not None
+
+
+@pytest.mark.parametrize("path", sorted(DESIGNS.glob("R*.txt")), ids=lambda path: path.stem)
+def test_nothing_is_left_to_guess_in_what_is_typed(path: Path) -> None:
+    told = " ".join(path.read_text("utf-8").split())
+    fixes = re.findall(r"(Use|Fix) (.+?)(?: bottega rule R| R\d+\.py:\d| \d+ findings?,)", told)
+    assert fixes
+    for word, fix in fixes:
+        assert "…" not in fix
+        assert word == "Fix" or not re.search(r" before (it|bt\.)", fix)
+
+
+@pytest.mark.parametrize("daily", [50, 400, 2_000, 20_000, 3_000_000])
+@pytest.mark.parametrize("rate", [None, 0.002, 0.1, 0.6])
+@pytest.mark.parametrize("unit", [None, "request", "device"])
+def test_an_experiment_that_is_proposed_finds_its_effect(daily: int, rate: float | None, unit: str | None) -> None:
+    ads = load("R511_near.py") if unit is None else load("R301_near.py")
+    scope = replace(ads.scope, traffic=bt.Traffic(daily_users=daily, requests_per_user=3))
+    bare = replace(ads, scope=scope, evaluation=replace(ads.evaluation, experiment=None, unit=unit))
+    name = ads.data.labels[0].name
+    seen = Seen({}) if rate is None else Seen({}, labels={name: LabelSeen(10_000, round(10_000 * rate))})
+    (found,) = [one for one in judge(bare, seen).open if one.code == "R511"]
+    good = typed(bare, found)
+    assert good is not None
+    assert [one.code for one in judge(good, seen).open if one.code in ("R511", "R512")] == []
+    variance = (1 - rate) / rate if rate is not None else 1.0
+    asked = daily * (3 if unit == "request" else 1) * 28
+    least = math.sqrt(2 * 2 * (1.959964 + 0.841621) ** 2 * variance / asked)  # both arms; level 0.95, power 0.8
+    planned = good.evaluation.experiment
+    if planned is None:
+        assert least > 0.49  # rounded up to two figures
+    else:
+        assert planned.unit == (unit or "customer")
+        assert max(0.02, least) <= planned.minimum_effect <= min(0.5, max(0.02, 1.11 * least))
+
+
+@pytest.mark.parametrize(
+    ("effect", "daily", "fix"),
+    [
+        (0.02, 60_000, ""),
+        (0.02, 2_000, "minimum_effect=0.024, which four weeks can find"),
+        (0.02, 4, "more traffic, or a quantity that varies less: four weeks find no effect below 53%"),
+        (1.2, 4, "more traffic, or a quantity that varies less: four weeks find no effect below 53%"),
+        (2.77, 2_000, "minimum_effect=0.024"),
+        (0.5, 2_000, ""),
+    ],
+)
+def test_an_effect_that_nothing_brings_is_no_way_out(effect: float, daily: int, fix: str) -> None:
+    shop = load("R511_near.py")
+    planned = bt.Experiment("sales", unit="customer", minimum_effect=effect)
+    scope = replace(shop.scope, traffic=bt.Traffic(daily_users=daily))
+    design = replace(shop, scope=scope, evaluation=replace(shop.evaluation, experiment=planned))
+    assert [claim.fix for claim in find_rule("R512").run(design, None)] == [fix] * bool(fix)
+
+
+def test_more_places_than_candidates_are_one_fault() -> None:
+    base = load("R603.py")
+    path = [bt.Retrieve(k=10), bt.Rank(), bt.Show(k=20)]
+    design = replace(base, serving=replace(base.serving, path=path))
+    for catalogue, codes in ((15, ["R604"]), (20, ["R604"]), (21, ["R603"]), (5_000, ["R603"])):
+        found = judge(design, Seen({}, catalogue=catalogue)).open
+        assert [one.code for one in found if one.code in ("R603", "R604")] == codes
 
 
 def of_days(days: int, table: str) -> Seen:

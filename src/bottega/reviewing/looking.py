@@ -80,14 +80,23 @@ def cut(metric: str) -> int | None:
     return int(number) if number.isdigit() else None
 
 
-def limit_of(metric: str) -> str:
-    """Write a limit that fits a metric, for its owner to fill in.
+def watch_of(design: Design, metric: str) -> str:
+    """Write a watch of a metric with the limit of its goal; where that is a model, say what limit to choose.
 
-    >>> limit_of("ndcg@10"), limit_of("log_loss")
-    ('at_least=…', 'at_most=…')
+    >>> from bottega import systems
+    >>> watch_of(systems.find("shop-recommendation"), "log_loss")
+    'a watch of log_loss, with the largest value that you would still serve as at_most'
     """
+    for _, goal in goals(design):
+        for name in ("at_least", "at_most", "within"):
+            limit = getattr(goal, name)
+            if goal.metric == metric and limit is not None:
+                return f'bt.Watch("{metric}", {name}={limit!r})'
     found = family(metric)
-    return {"up": "at_least=…", "down": "at_most=…"}.get(found.direction if found else "", "within=(0.9, 1.1)")
+    if found is None or found.direction not in ("up", "down"):
+        return f'bt.Watch("{metric}", within=(0.9, 1.1))'
+    word, name = ("smallest", "at_least") if found.direction == "up" else ("largest", "at_most")
+    return f"a watch of {metric}, with the {word} value that you would still serve as {name}"
 
 
 def asks_probability(design: Design) -> bool:

@@ -91,7 +91,7 @@ def too_many_values(design: Design, seen: Seen | None) -> Iterator[Claim]:
                     f"features[{place}].columns",
                     f"{name!r} has {found.distinct:,} values, each with a code of its own.",
                     f"There are {examples.rows / found.distinct:.1f} examples for a value: models learn them by heart.",
-                    "bt.Categories([…], own_from=10, hashed=1024), or leave it out",
+                    f'bt.Categories(["{name}"], own_from=10, hashed=1024), or leave it out',
                 )
 
 

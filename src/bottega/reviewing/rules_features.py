@@ -45,6 +45,7 @@ def knows_the_label(design: Design, _: Seen | None) -> Iterator[Claim]:
     if not isinstance(examples, Logged):
         return
     known_with = {label.name for label in labels} | {label.observed_at for label in labels if label.observed_at}
+    whose = examples.candidate or examples.request[0]
     costs = "The question holds its own answer: the test is passed by heart, and in serving the column is not there."
     yield from _named("data.examples.request", "among the columns of the request", examples.request, known_with, costs)
     for place, feature in enumerate(design.features):
@@ -63,7 +64,7 @@ def knows_the_label(design: Design, _: Seen | None) -> Iterator[Claim]:
                 f"features[{place}]",
                 f"the {type(feature).__name__} {why} {listed([repr(name) for name in told])}.",
                 "It knows answers before they are final, which serving will not: the test flatters it.",
-                f'bt.Window("{examples.table}", by=…, over=["7d"], values={{"rate": "avg({told[0]})"}})',
+                f'bt.Window("{examples.table}", by="{whose}", over=["7d"], values={{"rate": "avg({told[0]})"}})',
             )
 
 

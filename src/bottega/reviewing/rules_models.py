@@ -48,7 +48,7 @@ def one_rung(design: Design, _: Seen | None) -> Iterator[Claim]:
                 f"models.{ladder}",
                 f"the ladder {ladder!r} has one rung, {name}.",
                 "Whether it is worth its cost cannot be seen: nothing stands beside it.",
-                f"{_heuristic(design, ladder)} before it",
+                f"put {_heuristic(design, ladder)} before it",
             )
 
 
@@ -78,7 +78,7 @@ def no_heuristic(design: Design, _: Seen | None) -> Iterator[Claim]:
                 f"models.{ladder}[0]",
                 f"the lowest rung of {ladder!r} is {rung_name(first)}, which learns.",
                 "What people would do without a model is not measured, so that nobody knows what models add to it.",
-                f"{_heuristic(design, ladder)} before it",
+                f"put {_heuristic(design, ladder)} before it",
             )
 
 

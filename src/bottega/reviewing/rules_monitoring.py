@@ -13,7 +13,7 @@ from bottega.errors import DesignError, nearest
 from bottega.metrics.names import FAMILIES, metric
 from bottega.reviewing.finding import Claim
 from bottega.reviewing.log_parts import fitting_test
-from bottega.reviewing.looking import DAY, family, goals, limit_of, percent
+from bottega.reviewing.looking import DAY, family, goals, percent, watch_of
 from bottega.reviewing.rule import rule
 from bottega.reviewing.seen import Seen
 from bottega.reviewing.subjects import both, having, of
@@ -52,7 +52,7 @@ def goal_without_watch(design: Design, _: Seen | None) -> Iterator[Claim]:
             place,
             f"{goal.metric} is promised, and no watch reads {'orders' if found.reads == 'order' else 'probabilities'}.",
             "It holds on the day of the release; when it stops to hold, nobody is told.",
-            f'bt.Watch("{goal.metric}", {limit_of(goal.metric)})',
+            watch_of(design, goal.metric),
         )
 
 
@@ -169,11 +169,12 @@ def straight_to_everybody(design: Design, _: Seen | None) -> Iterator[Claim]:
     if retrain.rollout and isinstance(retrain.rollout[0], Shadow):
         first = next(((place, step) for place, step in enumerate(retrain.rollout) if isinstance(step, Canary)), None)
         if first is not None and first[1].share > _FEW:
+            steps = [*retrain.rollout[: first[0]], Canary(0.05), *retrain.rollout[first[0] :]]
             yield Claim(
                 f"monitoring.retrain.rollout[{first[0]}]",
                 f"the first people who meet a new version are {percent(first[1].share)} of all.",
                 "A shadow shows no click: what people dislike, that many meet before anybody can tell.",
-                "bt.Canary(0.05) before it",
+                f"rollout=[{', '.join(f'bt.{step!r}' for step in steps)}]",
             )
         return
     canary = next((step.share for step in retrain.rollout if isinstance(step, Canary)), 1.0)

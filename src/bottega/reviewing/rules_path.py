@@ -23,23 +23,26 @@ def narrower_than_the_page(design: Design, seen: Seen | None) -> Iterator[Claim]
     """Fewer candidates come than are shown.
 
     Why. The page is filled from what was retrieved, or from what a request may bring. With 10 candidates for 20 places,
-    half of it stays empty, and ranking has nothing to choose from. Retrieval finds hundreds where dozens are shown.
+    half of it stays empty, and ranking has nothing to choose from.
 
     Example.
 
         path=[bt.Retrieve(k=10), bt.Rank(), bt.Show(k=20)]
 
-    Fix. `bt.Retrieve(k=300)`, and sources that find as many; of a catalogue that was looked at half of it at most.
-    Where the page is larger than that, show less.
+    Fix. `bt.Retrieve(k=300)`, and sources that find as many; of a catalogue that was looked at half of it at most. Of
+    a page that is larger than the catalogue another rule speaks.
 
-    Source. P. Covington, J. Adams and E. Sargin, Deep Neural Networks for YouTube Recommendations, RecSys 2016.
+    Source. Elasticsearch documentation, kNN retriever: `k` must not exceed `num_candidates`,
+    https://www.elastic.co/docs/reference/elasticsearch/rest-apis/retrievers/knn-retriever
     """
     last, catalogue = _places(design), _catalogue(seen)
+    if last is not None and catalogue is not None and _beyond(design, last[1], catalogue):
+        last = None  # R604 says that no number of candidates fills so many places
     for place, stage in stages(design, Candidates):
         if last is not None and stage.at_most < last[1]:
-            field, fix = _mend(f"{place}.at_most", design, catalogue)
             told = f"a request may bring {several(stage.at_most, 'candidate')}, for {several(last[1], 'place')}."
-            yield Claim(field, told, _empty(last[1], stage.at_most), fix)
+            fix = f"at_most={_wide(design, catalogue)}"
+            yield Claim(f"{place}.at_most", told, _empty(last[1], stage.at_most), fix)
     for place, stage in stages(design, Show):
         if stage.k > stage.at_most:
             yield Claim(
@@ -50,14 +53,13 @@ def narrower_than_the_page(design: Design, seen: Seen | None) -> Iterator[Claim]
             )
     for place, stage in stages(design, Retrieve):
         found = sum(getattr(rung, "k", 0) + getattr(rung, "unseen", 0) for rung in _sources(design))
-        for where, by, width in (
+        for field, by, width in (
             (f"{place}.k", "the stage keeps", stage.k),
             ("models.retrieve[0].k", "all sources together find", found),
         ):
             if last is not None and width < last[1]:
-                field, fix = _mend(where, design, catalogue)
                 told = f"{by} {several(width, 'candidate')}, for {several(last[1], 'place')}."
-                yield Claim(field, told, _empty(last[1], width), fix)
+                yield Claim(field, told, _empty(last[1], width), f"k={_wide(design, catalogue)}")
 
 
 @rule("R604", "warn", needs_data=True, about=having_seen(lambda seen: seen.catalogue))
@@ -75,7 +77,8 @@ def wider_than_the_catalogue(design: Design, seen: Seen | None) -> Iterator[Clai
     Fix. Ten candidates for each place, and half the catalogue at most; or `bt.Candidates()` where it is small enough to
     rank whole.
 
-    Source. P. Covington, J. Adams and E. Sargin, Deep Neural Networks for YouTube Recommendations, RecSys 2016.
+    Source. C. D. Manning, P. Raghavan and H. Schütze, Introduction to Information Retrieval, Cambridge University Press
+    2008, section 8.3 (whoever retrieves everything has a recall of 1), https://nlp.stanford.edu/IR-book/
     """
     catalogue = _catalogue(seen)
     if catalogue is None:
@@ -153,7 +156,7 @@ def closed_loop(design: Design, _: Seen | None) -> Iterator[Claim]:
             "serving.path",
             "the design learns again from its own lists, and explores nothing.",
             "Each round knows only what the round before showed: the catalogue narrows, and new items stay unknown.",
-            "bt.Explore(epsilon=0.01, pool=60) before bt.Show()",
+            "put bt.Explore(epsilon=0.01, pool=60) before bt.Show()",
         )
 
 
@@ -238,14 +241,6 @@ def _wide(design: Design, catalogue: int | None) -> int:
     if _beyond(design, places, catalogue):
         places = _fewer(catalogue)
     return max(places, min(10 * places, catalogue // 2))
-
-
-def _mend(field: str, design: Design, catalogue: int | None) -> tuple[str, str]:
-    """Give the field to change where candidates are fewer than places, and what to type there."""
-    last = _places(design)
-    if last is not None and catalogue is not None and _beyond(design, last[1], catalogue):
-        return last[0], f"{last[0].rpartition('.')[2]}={_fewer(catalogue)}"
-    return field, f"{field.rpartition('.')[2]}={_wide(design, catalogue)}"
 
 
 def _empty(places: int, filled: int) -> str:

@@ -9,8 +9,9 @@ from bottega.design.design import Design
 from bottega.design.serving import Decide
 from bottega.metrics.names import FAMILIES
 from bottega.reviewing.finding import Claim
-from bottega.reviewing.looking import family, goals, limit_of, shown, stages
+from bottega.reviewing.looking import family, goals, shown, stages, watch_of
 from bottega.reviewing.rule import rule
+from bottega.reviewing.rules_experiment import experiment_that_finds
 from bottega.reviewing.seen import Seen
 from bottega.reviewing.subjects import having, of
 
@@ -88,7 +89,7 @@ def no_traffic(design: Design, _: Seen | None) -> Iterator[Claim]:
 
 
 @rule("R104", "warn", about=having(lambda design: design.scope.guardrails))
-def unmeasured_guardrail(design: Design, _: Seen | None) -> Iterator[Claim]:
+def unmeasured_guardrail(design: Design, seen: Seen | None) -> Iterator[Claim]:
     """A guardrail stands there, and nothing measures it.
 
     Why. A guardrail is what must not get worse while the objective moves. What people do is measured where they are
@@ -122,9 +123,10 @@ def unmeasured_guardrail(design: Design, _: Seen | None) -> Iterator[Claim]:
             f"scope.guardrails[{place}]",
             f"nothing measures {guardrail!r}: {why}.",
             "It may get worse at every release, and nobody is told.",
-            f'bt.Watch("{metric}", {limit_of(metric)})'
+            watch_of(design, metric)
             if named
-            else f'experiment=bt.Experiment("{objective}", unit="user", minimum_effect=0.02)',
+            else experiment_that_finds(design, seen, objective)
+            or "more traffic for an experiment that reads it, or a guardrail that a watch can read",
         )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from bottega.design.data import GroupSplit
 from bottega.design.design import Design
@@ -18,6 +19,7 @@ from bottega.reviewing.rule import rule
 from bottega.reviewing.seen import Seen
 from bottega.reviewing.subjects import having
 
+_LINE = 8  # columns that a fix lists
 _REPEATED = 0.02  # share of the rows; a few equal ones are ordinary, as when a product is scanned twice
 PERSONAL = re.compile(
     r"(^|_)(e_?mail|phone|mobile|first_?name|last_?name|full_?name|surname|birth_?(day|date)|date_of_birth|dob|ssn|"
@@ -79,7 +81,7 @@ def repeated_events(design: Design, seen: Seen | None) -> Iterator[Claim]:
                 f"{table.name!r} names no event_id, and rows repeat.",
                 f"{found.repeated:,} of {found.rows:,} rows ({percent(found.repeated / found.rows)}) equal an earlier "
                 "one in every column: each counts again in every window.",
-                'event_id="…", or checks=[bt.Unique([…])]',
+                f"{_told_apart(found.columns)}event_id, where a column tells events apart",
             )
 
 
@@ -111,7 +113,7 @@ def known_later(design: Design, seen: Seen | None) -> Iterator[Claim]:
                     f"{table.name!r} has {column!r}, which lies after the event, and counts rows from the event.",
                     f"Half of its rows are known {about(delay.median)} after their event or later, one of ten after "
                     f"{about(delay.most)}: features read what serving will not have yet.",
-                    f'created="{column}", or name it in columns={{…}} if it says something else',
+                    f'created="{column}", or another name for it, by columns, if it says something else',
                 )
 
 
@@ -140,7 +142,7 @@ def unmarked_personal(design: Design, seen: Seen | None) -> Iterator[Claim]:
                 f"{table.name!r} has {listed([repr(name) for name in missed])}, and does not mark "
                 f"{'it' if len(missed) == 1 else 'them'} as personal.",
                 "It is read, kept in the workspace, and nothing says on which ground.",
-                f'personal={missed}, licence="…", or leave it out of the source',
+                f"personal={json.dumps(missed, ensure_ascii=False)} with a licence, or leave it out of the source",
             )
 
 
@@ -168,6 +170,11 @@ def no_such_column(design: Design, seen: Seen | None) -> Iterator[Claim]:
                 f"`bottega run` stops here. It has {listed(list(found.columns), most=6)}.",
                 guess or f'columns={{"{name}": "its name there"}} of the table',
             )
+
+
+def _told_apart(columns: Collection[str]) -> str:
+    """Write the check that keeps one of equal rows, where a line holds all columns."""
+    return f"checks=[bt.Unique({json.dumps([*columns], ensure_ascii=False)})], or " if len(columns) <= _LINE else ""
 
 
 def _asked(design: Design) -> Iterator[tuple[str, str, str]]:

@@ -202,6 +202,37 @@ def test_text_that_is_no_number_is_refused_by_row(tmp_path: Path) -> None:
     assert pq.read_table(tmp_path / "out/accepted.parquet")["n"].to_pylist() == [1, 1000]
 
 
+@pytest.mark.parametrize(
+    ("texts", "right"),
+    [
+        (["4,5", "4", " 3,25 ", "-0,5", ",5", None, "none"], [4.5, 4, 3.25, -0.5, 0.5, None]),
+        (["4,125", "12,5"], [4.125, 12.5]),
+        (["0,125", "4,125"], [0.125, 4.125]),  # no thousands begin with 0
+        (["1,234", "2"], [2]),  # a thousand, or one and a bit: nobody knows
+        (["4,5", "4.5"], [4.5]),
+        (["1,234.5", "1"], [1]),
+        (["a, b", "4,5"], [4.5]),
+    ],
+)
+def test_decimal_commas_are_read_where_they_can_be_nothing_else(
+    tmp_path: Path, texts: list[str | None], right: list[float | None]
+) -> None:
+    place = put(tmp_path, {"n": pa.array(texts, pa.string())})
+    done = ingest(bt.Table("t", "t", checks=[bt.Range("n", at_least=-1)]), place, tmp_path / "out")
+    assert pq.read_table(tmp_path / "out/accepted.parquet")["n"].to_pylist() == right
+    bad = pq.read_table(tmp_path / "out/quarantined.parquet")["n"].to_pylist()
+    assert len(bad) == done.quarantined == len(texts) - len(right)
+    assert set(bad) <= set(texts)  # as the source has them
+
+
+def test_more_than_half_in_quarantine_is_told(tmp_path: Path) -> None:
+    place = put(tmp_path, {"n": ["x", "y", "-1", "1"]})
+    done = ingest(bt.Table("t", "t", checks=[bt.Range("n", at_least=0)]), place, tmp_path / "out")
+    assert done.alarm() == "75 % of the rows are quarantined, mostly: n: not a number"
+    place = put(tmp_path, {"n": ["x", "y", "2", "1"]})
+    assert ingest(bt.Table("t", "t", checks=[bt.Range("n", at_least=0)]), place, tmp_path / "out").alarm() == ""
+
+
 def test_a_column_named_reason_keeps_its_place(tmp_path: Path) -> None:
     place = put(tmp_path, {"reason": ["a", None]})
     ingest(bt.Table("t", "t", checks=[bt.NotNull(["reason"])]), place, tmp_path / "out")

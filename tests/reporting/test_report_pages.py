@@ -109,6 +109,20 @@ def test_a_part_earns_its_place_costs_or_cannot_be_told() -> None:
     assert "What each part earns" not in markdown(design, {**card, "ablation": card["ablation"][:1]})
 
 
+def test_a_table_of_which_less_than_half_is_left_is_a_notice() -> None:
+    card = full()
+    ((name, rows),) = list(card["data"]["tables"].items())[:1]
+    assert "of the rows of" not in markdown(design, card)
+    offered = rows["offered"]
+    rows |= {
+        "accepted": offered - 9 * offered // 10,
+        "quarantined": 9 * offered // 10,
+        "reasons": {"time: missing": 3, "n: bad": 9},
+    }
+    told = markdown(design, card)
+    assert f"90 % of the rows of {name} are quarantined, most of them for “n: bad”" in told
+
+
 def test_what_is_undecided_is_said() -> None:
     card = full()
     card["choice"] |= {"decided": False, "reason": "Undecided: more requests would decide."}

@@ -25,6 +25,8 @@ _BOUNDS = (
     ("below", "not below", np.less),
 )
 _NUMBER = r"\A\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*\z"
+_COMMA = r"\A\s*[+-]?\d*,\d+\s*\z"
+_THOUSANDS = r"\A\s*[+-]?[1-9]\d{0,2},\d{3}\s*\z"
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,24 @@ def numbers(column: pa.ChunkedArray) -> tuple[NDArray[np.float64], Mask]:
         column = trimmed.cast(pa.float64())
     values: NDArray[np.float64] = column.cast(pa.float64(), safe=False).fill_null(np.nan).to_numpy()
     return np.where(np.isfinite(values), values, np.nan), broken
+
+
+def with_points(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Give texts that are numbers with a decimal comma with a point instead; others as they are.
+
+    Where a number has a point, or each comma could part thousands, commas stay.
+
+    >>> with_points(pa.chunked_array([["4,5", "4", "n/a"]])).to_pylist(), with_points(pa.chunked_array([["1,234"]]))[0]
+    (['4.5', '4', 'n/a'], <pyarrow.StringScalar: '1,234'>)
+    """
+    comma = pc.match_substring_regex(column, _COMMA).fill_null(False)
+    if not pc.any(comma).as_py():
+        return column
+    point = pc.and_(pc.match_substring(column, "."), pc.match_substring_regex(column, _NUMBER))
+    thousands = pc.match_substring_regex(column.filter(comma), _THOUSANDS)
+    if pc.any(point).as_py() or pc.all(thousands).as_py():
+        return column
+    return pc.if_else(comma, pc.replace_substring(column, ",", "."), column)
 
 
 def _outside(

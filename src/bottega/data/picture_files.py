@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from bottega.errors import DataError
 
+DEEPER = "deeper than label/name"
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 
 
@@ -25,9 +26,7 @@ def read_pictures(paths: Sequence[Path]) -> pa.Table:
 
     Raises `DataError` for a file that cannot be read; whether it holds a picture is seen when it is decoded.
     """
-    root = next(
-        (one for one in {path.parent for path in paths} if any(one in path.parents[1:] for path in paths)), None
-    )
+    root = _root(paths)
     labels = [None if path.parent == root else path.parent.name for path in paths]
     names = [path.name if label is None else f"{label}/{path.name}" for path, label in zip(paths, labels, strict=True)]
     bodies = [_bytes(path) for path in paths]
@@ -36,10 +35,36 @@ def read_pictures(paths: Sequence[Path]) -> pa.Table:
     return pa.table({**columns, "label": pa.array(labels, pa.string())})
 
 
+def left_out(paths: Sequence[Path]) -> str:
+    """Say which files beside pictures that were read are none, or lie where none is looked for; hidden ones are passed.
+
+    paths: of the pictures that are read, of one folder. Gives `2 .txt and 1 picture deeper than label/name`, or "".
+    """
+    root, read = _root(paths) or paths[0].parent.parent, set(paths)
+    endings: Counter[str] = Counter()
+    for path in root.rglob("*"):
+        inside = path.relative_to(root)
+        if path in read or not path.is_file() or any(part[0] in "._" for part in inside.parts):
+            continue
+        picture, deep = path.name.lower().endswith(ENDINGS), len(inside.parts) > 2
+        endings[(DEEPER if picture and deep else path.suffix.lower()) or "without an ending"] += 1
+    listed = [
+        f"{count:,} {'pictures' if count > 1 else 'picture'} {DEEPER}" if what == DEEPER else f"{count:,} {what}"
+        for what, count in sorted(endings.items(), key=lambda item: (-item[1], item[0]))
+    ]
+    return " and ".join([", ".join(listed[:-1]), listed[-1]] if len(listed) > 1 else listed)
+
+
 def told_of(folder: Path) -> str:
     """Say what files a folder holds, by their endings, the most frequent first: `120 .png and 2 .txt`."""
     endings = Counter(path.suffix.lower() or "without an ending" for path in folder.iterdir() if path.is_file())
     return " and ".join(f"{count:,} {ending}" for ending, count in endings.most_common(3)) or "no file"
+
+
+def _root(paths: Sequence[Path]) -> Path | None:
+    """Give the folder in which pictures lie beside the folders of others; nothing where none do."""
+    folders = {path.parent for path in paths}
+    return next((one for one in folders if any(one in path.parents[1:] for path in paths)), None)
 
 
 def _held(folder: Path) -> list[Path]:

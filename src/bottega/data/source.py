@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from bottega.data import idx, svmlight
 from bottega.data.csv_files import SIGNS, read_csv
 from bottega.data.lines import read_json_lines, read_tsv
-from bottega.data.picture_files import ENDINGS, pictures_in, read_pictures, told_of
+from bottega.data.picture_files import ENDINGS, left_out, pictures_in, read_pictures, told_of
 from bottega.data.warehouse import read_warehouse
 from bottega.design.tables import Pattern, Table
 from bottega.errors import DataError, nearest
@@ -85,6 +85,14 @@ def is_there(table: Table, place: Place) -> bool:
     if place.warehouse is not None or place.folder is None:
         return True
     return any(_there(source, place.folder, table) for source in (table.source or table.name).split("|"))
+
+
+def passed_over(table: Table, place: Place) -> str:
+    """Say which files lie among the pictures of a table and are not read; nothing for another table."""
+    if place.warehouse is not None:
+        return ""
+    paths = files(table, place)
+    return left_out(paths) if {_kind(path, table) for path in paths} == {_PICTURES} else ""
 
 
 def fingerprint(table: Table, place: Place) -> str:

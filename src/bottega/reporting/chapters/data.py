@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from bottega.design.design import Design
 from bottega.reporting import numbers, wording
-from bottega.reporting.blocks import Block, Code, Facts, Grid, Paragraph, Section, Words
+from bottega.reporting.blocks import Block, Code, Facts, Grid, Notice, Paragraph, Section, Words
 from bottega.reporting.chapters.examples import chances, labels, position, sampling
 from bottega.reporting.parts import TableCount
 from bottega.reporting.scorecard import Scorecard
@@ -26,6 +26,7 @@ def data(design: Design, card: Scorecard) -> Section:
             )
         )
     if counts is not None and counts.tables:
+        blocks += [Notice(False, told) for told in map(_mostly_refused, counts.tables, counts.tables.values()) if told]
         blocks.append(_rows(counts.tables))
     if counts is None and card.ran:
         blocks.append(Paragraph("No rows were counted.", quiet=True))
@@ -40,6 +41,18 @@ def data(design: Design, card: Scorecard) -> Section:
         facts.append(("Position", (Code(repr(part.position)), f": {position(part.position)}")))
     facts += [(f"Licence of {table.name}", table.licence) for table in part.tables if table.licence]
     return Section("data", "Data", [*blocks, Facts(facts), *labels(design, card), *chances(card)], 2)
+
+
+def _mostly_refused(name: str, table: TableCount) -> Words:
+    """Say that more than half of a table is quarantined; nothing where it is less."""
+    refused, offered = table.quarantined or 0, table.offered or 0
+    if not offered or 2 * refused <= offered:
+        return ""
+    most = max(table.reasons, key=lambda reason: table.reasons[reason] or 0, default="")
+    why = f", most of them for “{most}”" if most else ""
+    return (
+        f"{numbers.share(refused / offered)} of the rows of {name} are quarantined{why}: the rest may not be like them."
+    )
 
 
 def _rows(tables: Mapping[str, TableCount]) -> Grid:

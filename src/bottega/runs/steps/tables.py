@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bottega.data.ingest import ingest, read_ingested
+from bottega.data.ingest import QUARANTINED, ingest, read_ingested
 from bottega.data.keys import identifiers
 from bottega.data.labels import label_columns
-from bottega.data.source import fingerprint
+from bottega.data.source import fingerprint, passed_over
 from bottega.runs.steps.job import Job, slug
 
 
@@ -33,6 +33,10 @@ def ingest_tables(job: Job) -> dict[str, dict[str, object]]:
             note=name,
         )
         done = read_ingested(job.ingested[name].folder)
+        if over := passed_over(table, job.place):
+            job.runner.progress.say(f"    {name}: {over} left out")
+        if alarm := done.alarm():
+            job.runner.progress.say(f"warning: {name}: {alarm}; see {job.ingested[name].folder / QUARANTINED}")
         counts[name] = {
             "offered": done.offered,
             "accepted": done.accepted,

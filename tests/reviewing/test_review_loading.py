@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import re
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
+from msgspec.structs import replace
 
 import bottega as bt
 from bottega.errors import DesignError
@@ -159,3 +164,30 @@ def alive(process: int) -> bool:
 def test_printing_for_ever_fills_no_disk(tmp_path: Path) -> None:
     with pytest.raises(DesignError, match=r"File too large|not there after|process ended"):
         load_within(written(tmp_path, "while True: print('x' * 65536)"), limit_s=20)
+
+
+@pytest.mark.parametrize(("suffix", "write"), [(".py", bt.to_python), (".yaml", bt.to_yaml), (".json", bt.to_json)])
+@pytest.mark.parametrize(
+    ("slip", "found", "allowed"),
+    [
+        (False, "False", "'platt', 'isotonic', 'beta', None"),
+        ("plat", "'plat'", "'platt', 'isotonic', 'beta', None"),
+        (7, "7", "'platt', 'isotonic', 'beta', None"),
+    ],
+)
+def test_a_value_that_does_not_fit_is_told_with_its_line_and_the_words_that_do(
+    suffix: str, write: Callable[[bt.Design], Any], slip: object, found: str, allowed: str, tmp_path: Path
+) -> None:
+    base = find("sponsored-search")
+    rungs = [bt.HistoricalRate("ad_id"), bt.Logistic(calibrate="beta")]
+    design = replace(base, models={**base.models, "rank": rungs})
+    path, sound = tmp_path / f"d{suffix}", write(design)
+    sound = sound if isinstance(sound, str) else json.dumps(json.loads(sound), indent=1)
+    code = repr(slip) if suffix == ".py" else json.dumps(slip)
+    source = re.sub(r"""(calibrate\W+?)["']?beta["']?""", lambda hit: hit[1].rstrip("\"'") + code, sound)
+    path.write_text(source)
+    with pytest.raises(DesignError) as error:
+        load_within(path)
+    line = next(number for number, row in enumerate(source.splitlines(), 1) if "calibrate" in row and code in row)
+    assert error.value.where == f"{path}:{line}: models.rank[1].calibrate"
+    assert (str(error.value.found), error.value.allowed) == (found, allowed)

@@ -7,7 +7,7 @@ import sys
 import traceback
 import types
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -15,6 +15,7 @@ from bottega.design.design import Design
 from bottega.design.part import Part, unknown_field
 from bottega.errors import DesignError, broken_json, nearest
 
+_STEP = re.compile(r"([A-Za-z_]\w*)|\[(\d+)\]")
 _UNKNOWN = re.compile(r"unknown field `([^`]+)`")
 
 
@@ -74,16 +75,70 @@ def _decode(value: Any, where: str) -> Design:
             place, part = strange
             told = unknown_field(part.__name__, slip[1], part.__struct_fields__)
             raise DesignError(f"{where}: {place}", told.found, told.allowed, told.fix) from None
-        raise DesignError(
-            f"{where}: {place or 'design'}", message, _allowed(message), _guess(message) or _pointed(value, place)
-        ) from None
+        place = _spelled_out(value, place, str(error))
+        words = _words(value, place)
+        found = f"{_at(value, place)!r}" if words else message
+        fix = _guess(message) or _pointed(value, place)
+        raise DesignError(f"{where}: {place or 'design'}", found, words or _allowed(message), fix) from None
+
+
+def _spelled_out(value: Any, place: str, said: str) -> str:
+    """Name the key of a mapping that an error leaves open, `models.…[0].k`: by itself it makes the same error."""
+    before, left_open, after = place.partition(".…")
+    found = _at(value, before) if left_open else None
+    held: dict[str, Any] = found if isinstance(found, dict) else {}
+    for key in held:
+        try:
+            msgspec.convert(_with(value, before.split("."), {key: held[key]}), Design)
+        except msgspec.ValidationError as error:
+            if str(error) == said:
+                return f"{before}.{key}{after}"
+    return place
+
+
+def _with(value: Any, names: list[str], inner: Any) -> Any:
+    """Give a copy of nested mappings in which one of them is another; through lists no way leads."""
+    if not names:
+        return inner
+    return {**value, names[0]: _with(value[names[0]], names[1:], inner)} if isinstance(value, dict) else value
+
+
+def _words(value: Any, place: str) -> str:
+    """Name the words that a field takes, where its type lists them."""
+    parts: list[type[Part]] = [Design]
+    declared: Any = None
+    for name, number in _STEP.findall(place):
+        part = next((one for one in parts if isinstance(value, dict) and _is_kind(one, value)), None)
+        if name and part is not None:
+            declared = get_type_hints(part).get(name)
+            parts = _parts(declared)
+        value = _at(value, name or f"[{number}]")
+    words = _literals(declared)
+    empty = ["None"] if words and type(None) in get_args(declared) else []
+    return ", ".join([*words, *empty])
+
+
+def _is_kind(part: type[Part], value: dict[str, Any]) -> bool:
+    return bool(part.__struct_config__.tag == value.get("kind"))
+
+
+def _literals(declared: Any) -> list[str]:
+    if get_origin(declared) is Literal:
+        return [repr(word) for word in get_args(declared)]
+    return [word for one in get_args(declared) for word in _literals(one)]
+
+
+def _at(value: Any, place: str) -> Any:
+    """Give what lies at a place, or at the nearest around it."""
+    for name, number in _STEP.findall(place):
+        value = value.get(name) if name and isinstance(value, dict) else value
+        value = value[int(number)] if number and isinstance(value, (list, tuple)) else value
+    return value
 
 
 def _pointed(value: Any, place: str) -> str:
     """Say how a number is written that YAML reads as text, for want of a point before its exponent."""
-    for name, number in re.findall(r"([A-Za-z_]\w*)|\[(\d+)\]", place):
-        value = value.get(name) if name and isinstance(value, dict) else value
-        value = value[int(number)] if number and isinstance(value, list) else value
+    value = _at(value, place)
     exponent = re.fullmatch(r"([+-]?\d+)([eE][+-]?\d+)", value) if isinstance(value, str) else None
     return f"{exponent[1]}.0{exponent[2]}: YAML reads {value} as text" if exponent else ""
 

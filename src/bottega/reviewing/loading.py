@@ -17,6 +17,7 @@ import msgspec
 from bottega.design.design import Design
 from bottega.design.reading import load
 from bottega.errors import DesignError
+from bottega.reviewing.lines import lines_of
 
 LIMIT_S = 30.0
 """Seconds that a file may take to make its design."""
@@ -42,7 +43,11 @@ def load_within(
     `bottega.load_design` raises it, and for a file that takes too long or ends the process.
     """
     if Path(path).suffix != ".py":
-        return load(path), ""
+        try:
+            return load(path), ""
+        except DesignError as error:
+            where = _with_line(Path(path), error.where)
+            raise DesignError(where, error.found, error.allowed, error.fix) from None
     with tempfile.TemporaryDirectory() as folder:
         answer = Path(folder) / "design.json"
         command = [sys.executable, "-c", _PROGRAM, str(path), str(answer)]
@@ -70,8 +75,16 @@ def load_within(
             raise DesignError(str(path), found, "a file with `design = bt.Design(…)`")
         told = msgspec.json.decode(answer.read_bytes(), type=Told)
     if told.error is not None or told.design is None:
-        raise DesignError(*(told.error or (str(path), "no design", "", "")))
+        place, *others = told.error or (str(path), "no design", "", "")
+        raise DesignError(_with_line(Path(path), place), *others)
     return told.design, printed
+
+
+def _with_line(path: Path, place: str) -> str:
+    """Put the line of a part that an error names beside the file, where the error knows the part alone."""
+    file, sign, part = place.partition(f"{path}: ")
+    line, _ = lines_of(path).spot(part) if sign and not file and "." in part else (0, 0)
+    return f"{path}:{line}: {part}" if line else place
 
 
 def tell(path: str, answer: str) -> None:

@@ -31,10 +31,25 @@ def rows(source: str = "rank.*", **fields: Any) -> bt.Table:
 
 
 def features(table: pa.Table) -> np.ndarray:
+    """The features by their numbers; those numbered from 1 have a first column of 0."""
     names = [name for name in table.column_names if name[0] == "f"]
-    assert names == [f"f{index}" for index in range(len(names))]
+    first = 0 if names[0] == "f0" else 1
+    assert names == [f"f{index}" for index in range(first, first + len(names))]
     assert {table.schema.field(name).type for name in names} <= {pa.float32()}
-    return np.stack([table[name].to_numpy() for name in names], axis=1)
+    found = np.stack([table[name].to_numpy() for name in names], axis=1)
+    return np.pad(found, ((0, 0), (first, 0)))
+
+
+def test_numbers_begin_where_the_files_begin(tmp_path: Path) -> None:
+    texts = {"train.svm": "2 1:0.5 3:-1\n", "test.svm": "1 2:1\n"}
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    table = read(bt.Table("rows", "*.svm"), Place(tmp_path))
+    assert [name for name in table.column_names if name[0] == "f"] == ["f1", "f2", "f3"]
+    assert [row["f1"] for row in table.to_pylist()] == [0, 0.5]
+    (tmp_path / "test.svm").write_text("1 0:0 2:1\n")  # one file is enough: all are numbered alike
+    table = read(bt.Table("rows", "*.svm"), Place(tmp_path))
+    assert [name for name in table.column_names if name[0] == "f"] == ["f0", "f1", "f2", "f3"]
 
 
 @st.composite

@@ -111,7 +111,7 @@ def test_ranking_folders_are_read_and_parted(
     write(folder)
     rows = logs(search_ranking.design, folder, tmp_path)
     design, _ = to_tables(search_ranking.design, rows)
-    assert [*design.features] == [bt.Given(["f0", "f1", "f2", "f3"])]
+    assert [*design.features] == [bt.Given(["f1", "f2", "f3"])]
     examples = logged(design, rows["rows"])
     part = examples.requests.part
     assert len(part) == 80

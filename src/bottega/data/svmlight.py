@@ -52,8 +52,8 @@ def read_svmlight(paths: Sequence[Path], most_values: int = MOST_VALUES) -> pa.T
 
     Columns: `row`, text, `train-3005`, the number of the row in its file; `query`, text, `train-17`, where the files
     say it; `part`, text, where the files say several; `label`, float64; `f0` to `fN`, float32, by the indices as they
-    are written, up to the largest of all files. A pair that is not there is 0; `nan` stays; what stands behind `#` is
-    left out.
+    are written, up to the largest of all files; from `f1` on where no file has an index 0, as most number from 1. A
+    pair that is not there is 0; `nan` stays; what stands behind `#` is left out.
 
     The query is the file's `qid`, or else comes from a file beside it that has its name, without `.gz`, and `.query` or
     `.group`: how many rows each query has, line by line; there `train-17` is the query of line 17. The part is what the
@@ -85,8 +85,11 @@ def read_svmlight(paths: Sequence[Path], most_values: int = MOST_VALUES) -> pa.T
         raise DataError(str(paths[0]), found, allowed, "name fewer files, or write the columns that count as Parquet")
     parts = [part_of(path) for path in paths]
     says = len(set(parts)) > 1 and not _PARTS.keys().isdisjoint(parts)
+    first = 0 if width == 1 or any(0 in file.values.indices for file in files) else 1
     each = zip(files, _names(paths), parts, strict=True)
-    return pa.concat_tables([_table(file, name, part if says else None, width) for file, name, part in each])
+    return pa.concat_tables(
+        [_table(file, name, part if says else None, range(first, width)) for file, name, part in each]
+    )
 
 
 def beside(path: Path) -> Path | None:
@@ -170,7 +173,7 @@ def _counted(path: Path, rows: int) -> NDArray[np.int64]:
     return np.repeat(np.arange(1, len(counts) + 1), counts)
 
 
-def _table(file: _Rows, name: str, part: str | None, width: int) -> pa.Table:
+def _table(file: _Rows, name: str, part: str | None, numbers: range) -> pa.Table:
     n, columns = len(file.label), file.values.tocsc()
     values: dict[str, Any] = {"row": [f"{name}-{number}" for number in range(1, n + 1)]}
     if file.query is not None:
@@ -180,7 +183,7 @@ def _table(file: _Rows, name: str, part: str | None, width: int) -> pa.Table:
         values["part"] = pa.repeat(part, n)
     values["label"] = file.label
     ends = columns.indptr
-    for index in range(width):
+    for index in numbers:
         column = np.zeros(n, np.float32)
         if index < columns.shape[1]:
             some = slice(ends[index], ends[index + 1])

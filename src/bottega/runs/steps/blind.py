@@ -81,8 +81,7 @@ class Blind:
         )
         changed: dict[str, Column] = {score_name(source): np.zeros(len(self._rows))}
         for part in self._job.design.features:
-            others = hanging(part, changed) if isinstance(part, (Expression, Cross)) else []
-            if not others:
+            if not isinstance(part, (Expression, Cross)) or not (others := hanging(part, changed)):
                 continue
             beside = (needs(part) & known.row.keys()) - changed.keys()
             row = {name: taken(known.row[name], self._rows) for name in sorted(beside)}

@@ -55,7 +55,7 @@ def test_a_latency_that_says_nothing_of_the_service_is_not_held_against_the_limi
     card["serving"] |= {"saturated": True, "limit": {**card["serving"]["limit"], "met": None}}
     why = "not judged: the generator of the load was late"
     screen, page = " ".join(summary(card, 80).split()), markdown(ads, card)
-    assert re.search(rf"p99 [^(]+ ms \({why}; limit of [^)]+ ms\)", screen)
+    assert re.search(rf"p99 [^(]+ ms \({why}; the limit is [^)]+ ms\)", screen)
     assert f"; p99 {why}; " in page.partition("## ")[0]  # the verdict
     assert re.search(rf"p99 latency[^\n]*{why}; the limit is", page)
     assert "in all<br/>not judged" in mermaid(plan(ads, of(card)))
@@ -138,7 +138,28 @@ def test_a_ladder_without_a_run_has_its_optional_rungs_as_such() -> None:
     assert "| Extra" not in markdown(design, clicks())  # it was not tried
     card = clicks()
     card["left_out"] = {"Extra": "a library is not there"}
-    assert "| Extra | rank |" in markdown(design, card)
+    assert "| Extra (optional) | rank |" in markdown(design, card)
+
+
+def test_a_rung_that_a_run_did_not_train_is_said_to_be_so() -> None:
+    rank = [*ads.models["rank"], bt.BoostedTrees(name="Extra", optional=True)]
+    design, card = replace(ads, models={**ads.models, "rank": rank}), clicks()
+    card["left_out"]["Extra"] = "optional, --models all trains it"
+    page = markdown(design, card)
+    assert "| Extra (optional) | rank |" in page
+    assert "- Extra: optional, --models all trains it" in page
+    assert "Extra: optional, --models all trains it" in " ".join(summary(card, 80).split())
+    drawn = mermaid(plan(design, of(card)))
+    assert "Extra, not trained" in drawn
+    assert "DCN, not trained" not in drawn
+    assert "not trained" not in mermaid(plan(design, of({})))
+
+
+def test_a_label_that_no_model_learnt_is_said_to_be_so() -> None:
+    card = clicks()
+    gone = card["labels"].pop()["name"]
+    assert f"No model of this run learnt {gone}." in markdown(ads, card)
+    assert "No model of this run" not in markdown(ads, clicks())
 
 
 def test_one_of_a_thing_is_told_as_one() -> None:

@@ -13,7 +13,7 @@ import bottega as bt
 from bottega.design.models import rung_name
 from bottega.errors import DataError
 from bottega.runs.steps.features import compute_features
-from bottega.runs.steps.ladders import Ladder, distorted
+from bottega.runs.steps.ladders import Ladder, distorted, ladders
 from bottega.runs.steps.lessons import make_lessons
 from bottega.runs.steps.retrieving import score
 from bottega.runs.steps.training import train
@@ -44,6 +44,14 @@ def several(**settings: Any) -> bt.Design:
     return replace(
         plain, data=replace(plain.data, labels=[bt.Label("read"), late]), models={**plain.models, "rank": rungs}
     )
+
+
+def test_an_optional_rung_that_nobody_asked_for_is_left_out_by_name() -> None:
+    design = several(optional=True)
+    (quiet,), (whole,), (part,) = ladders(design), ladders(design, ["all"]), ladders(design, ["Logistic"])
+    assert [rung_name(rung) for rung in quiet.rungs] == ["Logistic"]
+    assert quiet.left_out == {"MultiTask": "optional, --models all trains it"}
+    assert (whole.left_out, part.left_out) == ({}, {})
 
 
 @pytest.mark.parametrize("optional", [True, False])

@@ -116,10 +116,10 @@ def _served(card: Scorecard) -> list[Phrase]:
     met = limit.met if limit is not None and not (limit.met and service.fewer) else None
     style = {True: "good", False: "bad", None: ""}[met]
     p99 = f"p99 {numbers.milliseconds(service.p99_ms, service.intervals.get('p99_ms'))}"
-    stated = f"limit of {numbers.setting(limit.p99_ms)} ms" if limit is not None and limit.p99_ms is not None else ""
+    stated = f"{numbers.setting(limit.p99_ms)} ms" if limit is not None and limit.p99_ms is not None else ""
     if limit is not None and limit.met is not None and stated:
-        p99 += f" ({'within' if limit.met else 'over'} the {stated})"
-    elif beside := [part for part in (service.unjudged, stated) if part]:
+        p99 += f" ({'within' if limit.met else 'over'} the limit of {stated})"
+    elif beside := [part for part in (service.unjudged, stated and f"the limit is {stated}") if part]:
         p99 += f" ({'; '.join(beside)})"
     found.append((p99, style))
     if service.fewer:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from bottega.design.design import Design
 from bottega.errors import ServeError
@@ -57,6 +60,26 @@ def measured(found: Design, space: Workspace, build: str | None = None) -> tuple
     else:
         newest = space.folder / "scorecard.json"
         card = read(newest) if newest.is_file() else Scorecard()
-    with suppress(ServeError):  # a build that is gone, or of an older version: the design as it is written now
-        return (read_design(space.builds / card.build) if card.build else found), card
+    with suppress(ServeError, OSError):  # a build that is gone, or of an older version: the design as it is written now
+        return (_as_written(read_design(space.builds / card.build), found) if card.build else found), card
     return found, card
+
+
+def _as_written(built: Any, found: Any) -> Any:
+    """Give what a build's design says in the order in which the design is written, since a build sorts its names."""
+    if built == found:
+        return found
+    if isinstance(built, Mapping) and isinstance(found, Mapping):
+        names = [name for name in found if name in built] + [name for name in built if name not in found]
+        return {name: _as_written(built[name], found.get(name)) for name in names}
+    if isinstance(built, (list, tuple)) and isinstance(found, (list, tuple)):
+        there = found if len(found) == len(built) else [None] * len(built)
+        parts = [
+            next((one for one in found if one == part), None) or _as_written(part, beside)
+            for part, beside in zip(built, there, strict=True)
+        ]
+        return tuple(parts) if isinstance(found, tuple) else parts
+    if isinstance(built, msgspec.Struct) and type(built) is type(found):
+        said = {name: _as_written(getattr(built, name), getattr(found, name)) for name in built.__struct_fields__}
+        return msgspec.structs.replace(built, **said)
+    return built

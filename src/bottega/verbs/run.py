@@ -275,7 +275,7 @@ def _build(job: Job, parts: Mapping[str, Any], card: dict[str, Any]) -> Build:
 
 
 def left_out(job: Job) -> dict[str, str]:
-    """Give the rungs that cannot be trained here, and why."""
+    """Give the rungs that are not trained here, and why."""
     return {name: reason for ladder in job.ladders for name, reason in ladder.left_out.items()}
 
 

@@ -53,6 +53,8 @@ def labels(design: Design, card: Scorecard) -> list[Block]:
         rows.append([given, known, *cells])
     head = ["label", "known", "rows", "positives", "in the test", "rate"]
     notes = [f"{each.name}: {each.window_note}." for each in counted.values() if each.window_note]
+    if unlearnt := [name for name in parts if name not in counted]:
+        notes.append(f"No model of this run learnt {numbers.enumerated(unlearnt)}.")
     return [Grid("Labels", head, rows, left=2), *(Paragraph(note, quiet=True) for note in notes)]
 
 

@@ -26,7 +26,7 @@ def rungs(design: Design, card: Scorecard) -> list[Block]:
             if card.models and optional and rung_name(model) not in left_out and not _judged(card, model):
                 continue
             sampled = design.data.sampling is not None and label_of(design, ladder) == design.data.labels[0].name
-            name = f"{rung_name(model)} (optional)" if optional and not card.models else rung_name(model)
+            name = f"{rung_name(model)} (optional)" if optional and not _judged(card, model) else rung_name(model)
             rows.append([name, ladder, Code(_settings(model)), _honest(design, model, sampled)])
     if not rows:
         return []
@@ -42,7 +42,7 @@ def label_of(design: Design, ladder: str) -> str:
 
 
 def made(card: Scorecard) -> list[Block]:
-    """Show where fits began and how networks learnt, and say which rungs could not be trained."""
+    """Show where fits began and how networks learnt, and say which rungs were not trained."""
     blocks = begun(card)
     if card.training:
         rows: list[list[Words]] = []

@@ -128,9 +128,12 @@ def _ladders(design: Design, card: Scorecard) -> list[Node]:
     found = []
     for ladder in order:
         rungs = [rung_name(rung) for rung in design.models[ladder]]
-        best = _champion(card, ladder)
+        best, trained = _champion(card, ladder), {rung.name for rung in card.models} & set(rungs)
         lines = [
-            f"{STAR} {name}, champion" if name == best else f"{place} {name}" for place, name in enumerate(rungs, 1)
+            f"{STAR} {name}, champion"
+            if name == best
+            else f"{place} {name}{', not trained' if trained and name not in trained else ''}"
+            for place, name in enumerate(rungs, 1)
         ]
         starred = rungs.index(best) if best in rungs else None
         found.append(Node(f"ladder_{ladder}", "step", f"ladder: {ladder}", lines, starred))

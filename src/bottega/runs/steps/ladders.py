@@ -14,6 +14,7 @@ from bottega.design.serving import Nearest, Rank, Score
 from bottega.errors import BuildError, nearest
 
 ALL = "all"
+_OPTIONAL = "optional, --models all trains it"
 NETWORKS = (DCN, DeepFM, DLRM, MultiTask)
 
 
@@ -22,7 +23,7 @@ class Ladder:
     """One ladder of the path.
 
     name: in `models`. label: what it learns. rungs: those that are trained, the simplest first. budget_ms: of its
-    stage. left_out: rungs that cannot be trained here, and why.
+    stage. left_out: rungs that are not trained here though nobody asked for others, and why.
     """
 
     name: str
@@ -93,6 +94,8 @@ def _ladder(design: Design, stage: Rank | Score | Nearest, asked: Sequence[str])
         found = "; ".join(f"{name}: {reason}" for name, reason in left_out.items()) or "every rung is optional"
         fix = "pip install 'bottega[deep]', or add a rung without a network" if left_out else "--models all"
         raise BuildError(f"models.{ladder}", found, "one rung at least", fix)
+    if not named and ALL not in asked:  # who named rungs knows which are not among them
+        left_out |= {rung_name(rung): _OPTIONAL for rung in every if rung not in wanted}
     label = getattr(stage, "label", None) or design.data.labels[0].name
     return Ladder(ladder, label, rungs, stage.budget_ms, left_out)
 

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from bottega.data.keys import combined
 from bottega.errors import DataError
 from bottega.proposals.proposal import Seen
-from bottega.proposals.words import names_afterwards
 
 MOST = 40  # columns of the request: of a table of a thousand those that tell most alone, then the first
 _SEVERAL = 1.5  # rows of a request in the mean, from which on it is a list
@@ -68,15 +67,7 @@ class Asked:
         later = seen.later[0]
         if later is not None:
             said.append(f"Asked at {roles.time}: leave out what is known by {later} alone, or name that as --time.")
-        if self.afterwards:
-            said.append(f"Known before, as the request needs it? {', '.join(self.afterwards)}: by its name afterwards.")
         return " ".join(said)
-
-    @property
-    def afterwards(self) -> list[str]:
-        """Columns of the request that by their name are known when all is over."""
-        columns = self.seen.columns
-        return [one for one in self.request if names_afterwards(columns[one].words)]
 
 
 def asked_of(seen: Seen, context: Sequence[str]) -> Asked:

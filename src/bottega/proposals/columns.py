@@ -126,6 +126,11 @@ class Column:
         some = [text for text in self.values.slice(0, 500).to_pylist() if text]
         return any("," in text for text in some) and all(_COMMA.fullmatch(text.strip()) for text in some)
 
+    def is_read_as(self, other: Column) -> bool:
+        """Whether its times are read by the form of another's, as they are in one table."""
+        kind = self.values.type
+        return pa.types.is_timestamp(kind) or pa.types.is_date(kind) or self.form == other.form
+
     @cached_property
     def has_hours(self) -> bool:
         """Whether a time says the hour: not all of them are midnights."""

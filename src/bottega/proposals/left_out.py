@@ -47,7 +47,13 @@ def _left_out(seen: Seen, used: Collection[str], words: str) -> str:
     if seen.roles.clocks:
         clocks = _listed(seen.roles.clocks)
         parts.append(f"Left out as telling the time once more, and no day comes again: {clocks}.")
-    known.update(used, [str(seen.later[0])], seen.roles.clocks, seen.of_itself, (str(seen.roles.label),))
+    if seen.ends is not None and seen.ends.told:
+        parts.append(f"Left out as telling how long it was until {seen.ends.name}: {_listed(seen.ends.told)}.")
+        known.update(seen.ends.told)
+    after = [name for name in seen.afterwards if name not in {*known, *used} and seen.tells]
+    if after:
+        parts.append(f"Left out as known afterwards, by the name: {_listed(after)}.")
+    known.update(used, after, [str(seen.later[0])], seen.roles.clocks, seen.of_itself, (str(seen.roles.label),))
     reasons: dict[str, list[str]] = {}
     for name, column in seen.columns.items():
         if name not in known:

@@ -167,8 +167,7 @@ def _trees(rows: int) -> BoostedTrees:
 
 def _told(asked: Asked) -> list[str]:
     others = asked.seen.roles.others
-    told = [f"later?    {name} by its name is known afterwards: look whether it is before" for name in asked.afterwards]
     if len(others) <= MOST:
-        return told
+        return []
     read = len(set(asked.request) & set(others))
-    return [*told, f"columns   of {len(others):,} others {read} are read: those that tell most alone, then the first"]
+    return [f"columns   of {len(others):,} others {read} are read: those that tell most alone, then the first"]

@@ -56,7 +56,8 @@ def features_of(seen: Seen, request: Sequence[str], candidate: str, matures: str
 def _categories(seen: Seen, columns: Sequence[Column], candidate: str) -> list[str]:
     person = seen.roles.person
     known = [person] if person is not None and seen.roles.time is not None else []  # without a time nobody comes again
-    named = [one.name for one in columns if one.is_category and one.name != person]
+    once = (person, seen.roles.event_id, seen.row)
+    named = [one.name for one in columns if one.is_category and one.name not in once]
     judged = [] if seen.names_once(candidate) else [candidate]
     return list(dict.fromkeys(seen.ours[each] for each in [*named, *known, *judged]))
 

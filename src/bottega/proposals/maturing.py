@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
 
 from bottega.design.part import microseconds
 from bottega.proposals.columns import Column
@@ -40,6 +39,12 @@ def maturing_of(seen: Seen, label: Column) -> Maturing:
     usual = next((late for word, late in _LATE.items() if word in "".join(label.words)), "1h")
     known = max(filter(None, (by_name, delay)), key=microseconds, default=None)
     told, basis = known or usual, "its name says" if known == by_name else f"{observed} says"
+    if seen.ends is not None and known is None and microseconds(told) < seen.ends.late:
+        known = told = _whole(seen.ends.late)
+        basis = f"nearly all have {seen.ends.name} by then"
+    elif seen.ends is not None and by_name is not None:
+        known = told = _whole(max(microseconds(by_name) + seen.ends.late, microseconds(told)))
+        basis = f"its name says, from {seen.ends.name} on"
     if known is None:
         why = f"How long until a label is final is not in the table: {usual} is a guess."
     else:
@@ -60,7 +65,7 @@ def _observed(seen: Seen, label: Column) -> tuple[str | None, str | None]:
     begin, up = seen.columns[str(seen.roles.time)], label.numbers > 0
     for name in (one.name for one in seen.leaks):
         column = seen.columns[name]
-        if column.kind != "time" or not (_dated(column) or column.form == begin.form):
+        if column.kind != "time" or not column.is_read_as(begin):
             continue
         there = column.time > _NEVER
         after = (column.time - begin.time)[there & up & (begin.time > _NEVER)]
@@ -69,10 +74,6 @@ def _observed(seen: Seen, label: Column) -> tuple[str | None, str | None]:
             longest, most = float(after.max()), float(np.quantile(after, 0.99))
             return name, _whole(longest if longest <= 2 * most else most)
     return None, None
-
-
-def _dated(column: Column) -> bool:
-    return pa.types.is_timestamp(column.values.type) or pa.types.is_date(column.values.type)
 
 
 def _whole(late: float) -> str:

@@ -10,6 +10,7 @@ _DOWN = (
     "fraud chargeback default churn cancel complain spam return attrition exit died dead death mortal readmi refund "
     "unsubscrib bounce fail fault error defect anomal attack malicious malware toxic abuse abusive dispute late delay "
     "left leav lapse delinquen bad risk loss lost theft disease stroke cancer diabet noshow reject decline block hate "
+    "escalat tamper "
     "betrug gekündigt kündig fraude abandon cancelad мошен отток 欺诈 流失 违约 解約 不正 احتيال"
 )
 _UP = (

@@ -20,10 +20,21 @@ from bottega.proposals.leaks import Knows
 from bottega.proposals.marks import Marked
 from bottega.proposals.naming import plain_names
 from bottega.proposals.roles import Roles, hints
+from bottega.proposals.words import names_afterwards
 from bottega.reviewing.rules_tables import PERSONAL
 
 _NEVER = np.iinfo(np.int64).min
-_NEARLY = 0.9  # of the rows that have both times
+_NEARLY, _MOST, _ALIKE = 0.9, 0.99, 0.95  # of the rows that have both times; of those that end; a correlation
+
+
+@dataclass(frozen=True)
+class Ends:
+    """When rows end. name: theirs, the column of that time. late: after how many microseconds nearly all have ended.
+    told: columns that say how long it took, which nobody knows before."""
+
+    name: str
+    late: float
+    told: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -82,18 +93,35 @@ class Seen:
         nothing, and how long after the event half of the rows were known instead."""
         if self.roles.time is None:
             return None, "0s"
-        begin, found = self.columns[self.roles.time].time, list[tuple[int, float, str]]()
+        begin, found = self.columns[self.roles.time], list[tuple[int, float, str]]()
         for name in self.roles.others:
             column = self.columns[name]
-            if column.kind == "time" and pa.types.is_timestamp(column.values.type) and column.gaps < 0.1 * self.rows:
-                both = (column.time > _NEVER) & (begin > _NEVER)
-                after = (column.time - begin)[both]
+            if column.kind == "time" and column.is_read_as(begin) and column.gaps < 0.1 * self.rows:
+                both = (column.time > _NEVER) & (begin.time > _NEVER)
+                after = (column.time - begin.time)[both]
                 if len(after) and (after > 0).mean() >= _NEARLY:
                     found.append((column.gaps, float(np.median(after)), name))
         if not found:
             return None, "0s"
         gaps, _, name = max(found, key=lambda one: (-one[0], one[1]))
         return (name, "0s") if not gaps else (None, f"{math.ceil(max(one[1] for one in found) / 60e6)}min")
+
+    @cached_property
+    def afterwards(self) -> list[str]:
+        """Columns that are called as what is known when all is over."""
+        return [name for name in self.roles.others if names_afterwards(self.columns[name].words)]
+
+    @cached_property
+    def ends(self) -> Ends | None:
+        """The time by which a row has ended, where there is one; nothing: rows are moments."""
+        name, begin = self.later[0], self.columns.get(str(self.roles.time))
+        if name is None or begin is None:
+            return None
+        both = (self.columns[name].time > _NEVER) & (begin.time > _NEVER)
+        lasts = np.where(both, self.columns[name].time - begin.time, 0).astype(np.float64)
+        numbers = [one for one in self.roles.others if self.columns[one].kind in ("number", "whole")]
+        told = tuple(one for one in numbers if _alike(self.columns[one].numbers[both], lasts[both]))
+        return Ends(name, float(np.quantile(lasts[both], _MOST)), told)
 
     def of(self, role: str) -> str | None:
         """Our name of the column with a role."""
@@ -157,3 +185,11 @@ class Seen:
             licence="Your own: say here on which ground they are used",
             **more,
         )
+
+
+def _alike(values: NDArray[np.float64], lasts: NDArray[np.float64]) -> bool:
+    """Say whether numbers (n,) grow with how long something lasts."""
+    there = np.isfinite(values)
+    if there.sum() < 3 or np.ptp(values[there]) == 0 or np.ptp(lasts[there]) == 0:
+        return False
+    return bool(np.corrcoef(values[there], lasts[there])[0, 1] > _ALIKE)

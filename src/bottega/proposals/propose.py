@@ -108,8 +108,13 @@ def _labelled(name: str, seen: Seen, say: Callable[[str], None]) -> Proposal:
         say(f"leak?     {one.name} alone tells {roles.label} with a ROC-AUC of {one.auc:.3f}{left}")
     known = [one for one in suspects if one.auc >= TELLS]
     seen = replace(seen, leaks=known, tells={name: one.auc for name, one in alone.items()})
-    gone = {one.name for one in seen.leaks}.union(roles.clocks)
+    lasting = () if seen.ends is None else seen.ends.told
+    gone = {one.name for one in seen.leaks}.union(roles.clocks, lasting)
     context = [one.name for one in others if one.name not in gone and _useful(one)]
+    before = [each for each in context if each not in seen.afterwards]
+    for each in [each for each in context if each in seen.afterwards] if before else ():
+        say(f"later?    {each} is known afterwards, by its name: left out; add it to the request where it is not")
+    context = before or context
     if len(context) > MOST:
         telling = beyond_chance([alone[each] for each in alone if each in context], values)
         context = [*telling, *(each for each in context if each not in telling)]
@@ -153,6 +158,9 @@ def _said(seen: Seen) -> list[str]:
                 more = f"{seen.log.days:,.0f} days"
             gaps = f"{column.gaps:,} without" if column.gaps else ""
             lines.append(f"{role:<9} {name}" + "".join(f", {part}" for part in (more, gaps) if part))
+    later = seen.later[0]
+    if later is not None:
+        lines.append(f"times     {later} lies after {roles.time}: what is asked when it ends is --time {later}")
     lacking = [role for role in ("person", "item") if getattr(roles, role) is None]
     if roles.label is not None and roles.time is not None and lacking:
         fix = " ".join(f"--{role} COLUMN" for role in lacking)

@@ -5,6 +5,7 @@ A name is a hint, and what stands in the column decides: names may be in any lan
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -34,6 +35,7 @@ _STATES = {
     "deleted",
     "paid",
 }  # what a flag may say that nobody predicts
+_NEARLY, _SHORTLY, _NEVER = 0.95, 0.1, np.iinfo(np.int64).min  # of the rows, and of all the time
 _CLOCK = 20  # values of a column that tells the time
 
 
@@ -119,10 +121,26 @@ def _parted(said: Roles, names: Collection[str]) -> Roles:
 
 
 def _time(columns: Sequence[Column]) -> str | None:
-    """Take the time with the fewest gaps; of equals the one whose name says so, then the one with most values."""
+    """Take the time with the fewest gaps; of equals the one whose name says so, then the one that comes first in nearly
+    every row, shortly before the other, since what is asked is asked when it begins; then the one with most values."""
     times = [column for column in columns if column.kind == "time"]
     best = sorted(times, key=lambda one: (one.gaps, -hints(one, "time"), -one.distinct))
-    return best[0].name if best and best[0].gaps < best[0].rows / 2 else None
+    if not best or best[0].gaps >= best[0].rows / 2:
+        return None
+    first = best[0]
+    for other in best[1:]:
+        if (other.gaps, hints(other, "time")) == (best[0].gaps, hints(best[0], "time")) and _begins(other, first):
+            first = other
+    return first.name
+
+
+def _begins(column: Column, other: Column) -> bool:
+    """Say whether a time lies before another in nearly every row, by a small part of all the time that they span."""
+    there = (column.time > _NEVER) & (other.time > _NEVER)
+    after = (other.time - column.time)[there]
+    if not len(after) or (after >= 0).mean() < _NEARLY or not (after > 0).any():
+        return False
+    return bool(np.median(after) < _SHORTLY * np.ptp(column.time[there]))
 
 
 def _label(columns: Sequence[Column]) -> str | None:
@@ -200,15 +218,17 @@ def _rating(columns: Sequence[Column]) -> str | None:
 
 
 def _event_id(columns: Sequence[Column]) -> str | None:
-    """Take what names each row once."""
-    for column in columns:
-        if (
-            column.kind in ("text", "whole")
-            and column.distinct == column.rows > 1
-            and "id" in (*column.words, column.name[-2:].lower())
-        ):
-            return column.name
-    return None
+    """Take what names each row once: it is called so, or holds short words with digits that never come again."""
+    fit = [one for one in columns if one.kind in ("text", "whole") and one.distinct == one.rows > 1]
+    called = (one for one in fit if "id" in (*one.words, one.name[-2:].lower()))
+    texts = (one for one in fit if one.kind == "text" and not hints(one, "somebody") and _numbers_rows(one))
+    found = next(called, None) or next(texts, None)
+    return None if found is None else found.name
+
+
+def _numbers_rows(column: Column) -> bool:
+    some = [str(text) for text in column.values.slice(0, 500).to_pylist()]
+    return all(re.fullmatch(r"(?=.*\d)(?=.*[^\W\d])[\w#/-]{2,40}", text) for text in some)
 
 
 def _is_clock(column: Column, time: Column) -> bool:

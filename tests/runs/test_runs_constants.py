@@ -113,6 +113,7 @@ def test_what_only_looks_like_a_constant_stays(text: str) -> None:
         ({"good": "max(rating)"}, {"rating": ["high"]}, "no number in 1 rows"),
         ({"good": "max(rating)"}, {"rating": [None, float("nan")]}, "no number in 2 rows"),
         ({"good": "1 / (max(rating) - 3)"}, {"rating": [3]}, "no number over these rows"),
+        ({"good": "max(rating) + rating"}, {"rating": [3]}, "'rating' for all rows"),
         ({"good": "quantile(rating)"}, {"rating": [3]}, r"quantile\(rating\)"),
         ({"good": "quantile(rating, 99)"}, {"rating": [3]}, "a share from 0 to 1"),
     ],

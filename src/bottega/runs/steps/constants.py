@@ -102,7 +102,14 @@ def _value(table: Table, name: str, text: str, log: Log) -> float:
             raise DataError(where, f"{over} has no number in {log.rows.num_rows:,} rows", "a column of numbers")
         return repr(float(aggregate(finite)))
 
-    value = float(evaluate(parse(TOLD.sub(over_rows, text), table.timezone, where), {}, 1)[0])
+    parsed = parse(TOLD.sub(over_rows, text), table.timezone, where)
+    if parsed.columns:
+        found, inside = (
+            f"{sorted(parsed.columns)[0]!r} for all rows, in {text}",
+            "min, max, avg or quantile of each column",
+        )
+        raise DataError(where, found, inside, "0.8 * max(rating)")
+    value = float(evaluate(parsed, {}, 1)[0])
     if not np.isfinite(value):
         raise DataError(where, f"{text} is no number over these rows", "a number")
     return value

@@ -13,7 +13,7 @@ from bottega.errors import DataError
 from bottega.proposals.proposal import Seen
 
 MOST = 40  # columns of the request: of a table of a thousand those that tell most alone, then the first
-_SEVERAL = 1.5  # rows of a request in the mean, from which on it is a list
+_SEVERAL, _FEW_LOST = 1.5, 0.01  # rows of a request in the mean, and the share that is lost, up to which it is a list
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,8 @@ def asked_of(seen: Seen, context: Sequence[str]) -> Asked:
     request = [first, *(each for each in rest if each != first)]
     keys = _requests(seen, request)
     each = len(keys) / len(np.unique(keys))
-    if each < _SEVERAL and _repeated(seen, keys, candidate):
+    lost = _repeated(seen, keys, candidate)
+    if lost > (0 if each < _SEVERAL else _FEW_LOST):
         if roles.event_id is None and seen.row is None:
             seen = seen.numbered()
         request, each = [*request, roles.event_id or str(seen.row)], 1.0
@@ -110,8 +111,8 @@ def _requests(seen: Seen, request: Sequence[str]) -> NDArray[np.int64]:
     return combined((one.codes.astype(np.int32) + 1, one.distinct + 2) for one in columns)
 
 
-def _repeated(seen: Seen, requests: NDArray[np.int64], candidate: str) -> bool:
-    """Say whether a candidate comes again in its request: a run leaves the second row out."""
+def _repeated(seen: Seen, requests: NDArray[np.int64], candidate: str) -> float:
+    """Give the share of the rows whose candidate came before in their request: a run leaves them out."""
     codes, number = np.unique(requests, return_inverse=True)[1].astype(np.int64), seen.columns[candidate].codes
     pairs = codes * (seen.columns[candidate].distinct + 1) + number + 1
-    return len(np.unique(pairs)) < len(pairs)
+    return 1 - len(np.unique(pairs)) / len(pairs)

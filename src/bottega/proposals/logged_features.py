@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -133,7 +134,7 @@ def _lately(seen: Seen, matures: float) -> str:
     if log is None:
         return "1d"
     if log.snapshots:
-        return f"{log.step * (1 + int(matures // (log.step * DAY)))}d"
+        return f"{log.step * (1 + math.ceil(matures / (log.step * DAY)))}d"
     usual = 7.0 if log.days >= 21 else 1.0 if log.daily or log.days >= 3 else log.days / 6
     late = matures / DAY
     return span(usual if late < usual / 2 else usual + late)

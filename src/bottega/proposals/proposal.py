@@ -109,7 +109,8 @@ class Seen:
     @cached_property
     def afterwards(self) -> list[str]:
         """Columns that are called as what is known when all is over."""
-        return [name for name in self.roles.others if names_afterwards(self.columns[name].words)]
+        columns = (self.columns[name] for name in self.roles.others)
+        return [one.name for one in columns if one.kind != "time" and names_afterwards(one.words)]
 
     @cached_property
     def ends(self) -> Ends | None:
@@ -157,9 +158,10 @@ class Seen:
     def personal(self, used: Sequence[str]) -> list[str]:
         """Name the columns that are about somebody, ours where they are used: who asks, and those that say so."""
         roles = self.roles
+        asks = None if roles.turn is not None and not self.names_people(roles.person) else roles.person
         named = [
             name for name in self.columns
-            if PERSONAL.search(name) or name == roles.person or (name == roles.event_id and self.names_people(name))
+            if PERSONAL.search(name) or name == asks or (name == roles.event_id and self.names_people(name))
         ]  # fmt: skip
         return [self.ours[name] if name in {*used, *self.of_itself} else name for name in named]
 

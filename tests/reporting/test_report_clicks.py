@@ -272,7 +272,7 @@ def test_the_positives_of_the_test_are_those_of_the_tenths() -> None:
 
 def entropies(card: dict[str, Any], first: float, second: float, half: float) -> dict[str, Any]:
     for each, value in zip(card["models"], (first, second), strict=True):
-        each["metrics"] = {"normalized_entropy": {"value": value, "low": value - half, "high": value + half, "n": 9}}
+        each["metrics"] = {"normalized_entropy": {"value": value, "low": value - half, "high": value + half, "n": 900}}
     return card
 
 
@@ -295,6 +295,18 @@ def test_many_positives_and_narrow_intervals_raise_no_doubt() -> None:
     assert doubts(of(card)).startswith("99 of the 287")
     assert doubts(of(full())) == ""
     assert doubts(of({})) == ""
+
+
+def test_a_metric_of_few_units_is_told_as_such_whatever_its_intervals_say() -> None:
+    card = clicks()
+    ladder = of(card).judged[0]
+    name = ladder.champion.name if ladder.champion is not None else ""
+    for n, told in ((7, True), (29, True), (30, False)):
+        rung = next(one for one in card["models"] if one["name"] == name)
+        rung["metrics"][ladder.primary]["n"] = n
+        found = doubts(of(card))
+        assert (f"rests on {n} independent units of the test, too few" in found) == told
+    assert "told apart all the same" not in found or not told
 
 
 def test_an_interval_wider_than_half_of_what_separates_the_rungs_is_said() -> None:

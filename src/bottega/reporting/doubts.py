@@ -7,15 +7,17 @@ from bottega.reporting.measured import Metrics
 from bottega.reporting.scorecard import Ladder, Scorecard
 
 FEW = 100  # positives of the test, under which every interval is wide
+FEW_UNITS = 30  # people, requests or rows, under which a bootstrap holds the truth less often than it says
 _BASE_RATE = {"normalized_entropy": 1.0, "roc_auc": 0.5}  # what the same guess for every row reaches
 
 
 def doubts(card: Scorecard) -> str:
     """Say how wide the intervals are where the test holds few positives, or where they blur the rungs; else nothing.
 
-    Few is under 100 positives. An interval blurs where it is wider than half of what lies between the best and the
-    worst rung. When it is wrong: the positives of the test are those of the calibration's deciles where the scorecard
-    does not count them, and without both, all that the data have.
+    Few is under 100 positives, or under 30 independent units behind the champion's primary metric. An interval blurs
+    where it is wider than half of what lies between the best and the worst rung. When it is wrong: the positives of the
+    test are those of the calibration's deciles where the scorecard does not count them, and without both, all that the
+    data have.
 
     >>> from bottega.reporting.scorecard import of
     >>> doubts(of({"labels": [{"name": "clicked", "positives": 287, "test_positives": 62}]}))
@@ -25,6 +27,8 @@ def doubts(card: Scorecard) -> str:
 
 
 def _of_ladder(card: Scorecard, ladder: Ladder) -> str:
+    if thin := _thin(ladder):
+        return f"{ladder.name}: {thin}" if ladder.name else thin
     number, told = _positives(card, ladder)
     few = number is not None and number < FEW
     blurred = _blurred(ladder)
@@ -33,6 +37,16 @@ def _of_ladder(card: Scorecard, ladder: Ladder) -> str:
     told = told if few else f"the interval of {numbers.title(ladder.primary or '')} is {blurred}"
     told = "; ".join(part for part in (told, _consequence(card, ladder)) if part)
     return f"{ladder.name}: {told}" if ladder.name else told
+
+
+def _thin(ladder: Ladder) -> str:
+    """Say that hardly anything is behind the primary metric, and what that leaves of intervals and comparisons."""
+    champion = ladder.champion or next(iter(ladder.rungs[-1:]), None)
+    at = None if champion is None or ladder.primary is None else champion.metrics.get(ladder.primary)
+    if at is None or at.n is None or at.n >= FEW_UNITS:
+        return ""
+    units = numbers.several(at.n, "independent unit")
+    return f"{numbers.title(ladder.primary or '')} rests on {units} of the test, too few for any interval or comparison"
 
 
 def _positives(card: Scorecard, ladder: Ladder) -> tuple[float | None, str]:

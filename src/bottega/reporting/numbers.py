@@ -22,7 +22,7 @@ _TITLES = {
     "ece_plain": "ECE (plain)",
     "hit_rate": "hit rate",
 }
-_PLACES = {"log_loss": 4, "normalized_entropy": 4, "roc_auc": 4, "pr_auc": 4, "predicted_over_observed": 3, "ece": 5}
+_PLACES = {"log_loss": 4, "normalized_entropy": 4, "roc_auc": 4, "pr_auc": 4, "predicted_over_observed": 3}
 _FINE = 99.95  # milliseconds from which on a tenth says nothing
 _ROUNDING = 1e-9  # of a value: an interval narrower than that is none
 _LOPSIDED = 1.25  # one arm of an interval over the other, from which on ± would hide which way it leans
@@ -72,13 +72,15 @@ def plus_minus(value: float | None, low: float | None, high: float | None, least
 
     >>> plus_minus(0.3721, 0.3651, 0.3791), plus_minus(0.5, None, None), plus_minus(0.37, 0.3699, 0.3701)
     ('0.372 ± 0.007', '0.500', '0.3700 ± 0.0001')
+    >>> plus_minus(0.0054, 0.0002, 0.0106), plus_minus(0.00559, 0.00549, 0.00569)
+    ('0.0054 ± 0.0052', '0.00559 ± 0.00010')
     """
     if value is None or low is None or high is None:
         return amount(value, least)
     half = (high - low) / 2
     if half <= _ROUNDING * abs(value):
         return f"{amount(value, least)} ± 0"
-    decimals = _enough(max(_decimals(value), least), half)
+    decimals = _beside(value, half, least)
     return f"{_fixed(value, decimals)} ± {_fixed(half, decimals)}"
 
 
@@ -93,7 +95,7 @@ def estimate(value: float | None, low: float | None, high: float | None, least: 
     arms = sorted((abs(value - low), abs(high - value)))
     if arms[1] <= _LOPSIDED * arms[0] or high - low <= 2 * _ROUNDING * abs(value):
         return plus_minus(value, low, high, least)
-    decimals = _enough(max(_decimals(value), least), (high - low) / 2)
+    decimals = _beside(value, (high - low) / 2, least)
     return f"{_fixed(value, decimals)} [{_fixed(low, decimals)}, {_fixed(high, decimals)}]"
 
 
@@ -275,6 +277,12 @@ def _decimals(value: float) -> int:
     if size == 0 or 0.01 <= size < 1:
         return 3
     return min(max(2 - math.floor(math.log10(size)), 0), 9)
+
+
+def _beside(value: float, half: float, least: int) -> int:
+    """As many decimals as tell a value with its half width: of a small one no more than that has two digits for."""
+    two = 1 - math.floor(math.log10(half)) if half > 0 else 0
+    return _enough(max(min(_decimals(value), max(3, two)), least), half)
 
 
 def _enough(places: int, half: float) -> int:

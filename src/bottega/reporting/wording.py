@@ -48,13 +48,13 @@ def examples(part: Logged | FromPositives | Judged | SameValue) -> str:
     """Say what one example is.
 
     >>> examples(Logged("shows", request=["user"], candidate="ad"))
-    'a row of shows: one ad for one request, known by its user'
+    'a row of the table shows: one ad for one request, known by its user'
     """
     asked = numbers.enumerated(getattr(part, "request", ()))
     if isinstance(part, Logged):
         if part.candidate is None:
-            return f"a row of {part.table}: one event to decide on, known by its {asked}"
-        return f"a row of {part.table}: one {part.candidate} for one request, known by its {asked}"
+            return f"a row of the table {part.table}: one event to decide on, known by its {asked}"
+        return f"a row of the table {part.table}: one {part.candidate} for one request, known by its {asked}"
     if isinstance(part, SameValue):
         return f"two rows of {part.table}, alike where their {part.column} is the same"
     if isinstance(part, Judged):

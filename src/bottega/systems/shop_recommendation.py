@@ -1,8 +1,8 @@
 """Shop recommendation: which twenty products do we show this customer next?
 
 The log is the one that UCI publishes as "Online Retail" (Chen 2015, CC BY 4.0, https://doi.org/10.24432/C5BW33):
-the order lines of a year of a British shop. Put it, as CSV or Parquet, into a folder `online_retail` and name the
-folder above it with `--data`. Without it the design runs on the shop world, which has the same columns.
+the order lines of a year of a British shop. Save it as `online_retail/online_retail.csv`, or `.parquet`, and name the
+folder above that one with `--data`. Without it the design runs on the shop world, which has the same columns.
 """
 
 import bottega as bt

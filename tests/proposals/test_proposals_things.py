@@ -251,17 +251,17 @@ def test_tags_name_nobody_and_no_row_is_lost(tmp_path: Path) -> None:
     assert len(set(keys)) == 900
 
 
-def test_a_rate_that_moves_is_learnt_again_sooner(tmp_path: Path) -> None:
-    """Each week the rate is half or twice that of the last: a week is too long, days are not."""
+@pytest.mark.parametrize(("weeks", "every"), [(2, "1d"), (8, "2d"), (20, "7d")])
+def test_a_rate_that_moves_is_learnt_again_sooner(tmp_path: Path, weeks: int, every: str) -> None:
+    """The rate rises and falls in so many weeks: the faster, the sooner it is learnt again."""
     rows = 12_000
     at = [BEGIN + timedelta(minutes=12 * place) for place in range(rows)]
-    phase = np.arange(rows) / (5 * 24 * 7)
-    label = (RNG.random(rows) < 0.35 + 0.25 * np.sin(np.pi * phase)).astype(np.int64)
-    design = made(
-        tmp_path, {"at": at, "user_id": RNG.integers(0, 300, rows), "x": RNG.random(rows), "hit": label}
-    ).design
-    assert design.monitoring.retrain is not None
-    assert design.monitoring.retrain.every in ("1d", "2d") or "R704" in design.silenced
+    turn = np.arange(rows) / (5 * 24 * 7 * weeks) * 2 * np.pi
+    label = (RNG.random(rows) < 0.35 + 0.25 * np.sin(turn)).astype(np.int64)
+    columns = {"at": at, "user_id": RNG.integers(0, 300, rows), "x": RNG.random(rows), "hit": label}
+    found = made(tmp_path, columns).design.monitoring.retrain
+    assert found is not None
+    assert found.every == every
 
 
 @pytest.mark.parametrize("things", [60, 20, 12])

@@ -10,15 +10,17 @@ from bottega.proposals.roles import Roles
 
 _SHOWN = 6  # names of one reason
 _WORDS = "because no rung of a ladder for rows with labels reads words"
+_OTHERS = "because enough others tell more alone, or stand before them"
 
 
-def about_table(seen: Seen, used: Collection[str], words: str = _WORDS) -> str:
+def about_table(seen: Seen, used: Collection[str], words: str = _WORDS, others: str = _OTHERS) -> str:
     """Say of the table how large it is, and what was left out of it, and why.
 
-    used: theirs, the columns that a design reads. words: why texts of many words are not read.
+    used: theirs, the columns that a design reads. words: why texts of many words are not read. others: why all else
+    that could be read is not.
     """
     size = f"{seen.rows:,} rows, {len(seen.columns) - (seen.row is not None):,} columns."
-    return " ".join(filter(None, [size, _left_out(seen, used, words), _other_form(seen), _later(seen)]))
+    return " ".join(filter(None, [size, _left_out(seen, used, words, others), _other_form(seen), _later(seen)]))
 
 
 def _later(seen: Seen) -> str:
@@ -37,7 +39,7 @@ def _other_form(seen: Seen) -> str:
     return f"{time.name} could also be {time.other}: days and months cannot be told apart in it."
 
 
-def _left_out(seen: Seen, used: Collection[str], words: str) -> str:
+def _left_out(seen: Seen, used: Collection[str], words: str, others: str) -> str:
     """Say which columns no part of a design reads, by reason; nothing where it reads all."""
     known = {one.name for one in seen.leaks}
     said = [f"{one.name} alone tells the label with a ROC-AUC of {one.auc:.3f}, by {one.how}" for one in seen.leaks]
@@ -57,12 +59,12 @@ def _left_out(seen: Seen, used: Collection[str], words: str) -> str:
     reasons: dict[str, list[str]] = {}
     for name, column in seen.columns.items():
         if name not in known:
-            reasons.setdefault(_reason(column, seen.roles, words), []).append(name)
+            reasons.setdefault(_reason(column, seen.roles, words, others), []).append(name)
     parts += [f"Not read, {reason}: {_listed(names)}." for reason, names in reasons.items()]
     return " ".join(parts)
 
 
-def _reason(column: Column, roles: Roles, words: str) -> str:
+def _reason(column: Column, roles: Roles, words: str, others: str) -> str:
     if column.kind == "empty" or column.gaps == column.rows:
         return "because nothing stands there"
     if column.kind in ("other", "bytes"):
@@ -79,7 +81,7 @@ def _reason(column: Column, roles: Roles, words: str) -> str:
         return "because hardly a value comes again"
     if column.gaps > 0.98 * column.rows:
         return "because nearly all rows have nothing there"
-    return "because other columns tell more"
+    return others
 
 
 def _listed(names: Sequence[str]) -> str:

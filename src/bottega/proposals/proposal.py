@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from bottega.design.design import Design
 from bottega.design.tables import Check, Table
 from bottega.proposals.columns import Column
+from bottega.proposals.entities import hints
 from bottega.proposals.facts import Log, facts_of
 from bottega.proposals.leaks import Knows
 from bottega.proposals.marks import Marked
 from bottega.proposals.naming import plain_names
-from bottega.proposals.roles import Roles, hints
+from bottega.proposals.roles import Roles
 from bottega.proposals.words import names_afterwards
 from bottega.reviewing.rules_tables import PERSONAL
 

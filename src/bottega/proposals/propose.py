@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from bottega.data.source import Place, read
 from bottega.design.tables import Table
 from bottega.errors import DataError, several
 from bottega.proposals.columns import Column
+from bottega.proposals.entities import hints
 from bottega.proposals.graded import graded, is_graded
 from bottega.proposals.kinds import as_time, columns_of
 from bottega.proposals.leaks import SUSPECT, beyond_chance, leaks
@@ -21,7 +23,7 @@ from bottega.proposals.marks import mark
 from bottega.proposals.naming import plain_names
 from bottega.proposals.positives import positives
 from bottega.proposals.proposal import Proposal, Seen
-from bottega.proposals.roles import Roles, hints, roles_of
+from bottega.proposals.roles import PARTS, Roles, roles_of
 from bottega.reviewing.seeing import equal_rows
 from bottega.reviewing.seen import TELLS
 
@@ -54,7 +56,7 @@ def propose(name: str, path: Path, said: Roles | None = None, say: Callable[[str
     if roles.label is not None:
         marked = mark(columns[roles.label], roles.positive, str(path))
         seen = replace(seen, columns={**columns, roles.label: marked.column}, marked=marked)
-    for line in (*_said(seen), *_no_label(seen)):
+    for line in (*_said(seen), *_parts(path), *_no_label(seen)):
         say(line)
     if roles.label is not None:
         made = _labelled(name, seen, say)
@@ -104,7 +106,9 @@ def _labelled(name: str, seen: Seen, say: Callable[[str], None]) -> Proposal:
     alone = {one.name: one for one in leaks(others, values)}
     suspects = [one for one in alone.values() if one.auc >= SUSPECT]
     for one in suspects:
-        left = ": left out" if one.auc >= TELLS else ": look whether it is known before"
+        alike = f": rows of one {one.name} are much alike, or it is not known before"
+        look = alike if columns[one.name].is_category else ": look whether it is known before"
+        left = ": left out" if one.auc >= TELLS else look
         say(f"leak?     {one.name} alone tells {roles.label} with a ROC-AUC of {one.auc:.3f}{left}")
     known = [one for one in suspects if one.auc >= TELLS]
     seen = replace(seen, leaks=known, tells={name: one.auc for name, one in alone.items()})
@@ -166,6 +170,17 @@ def _said(seen: Seen) -> list[str]:
         fix = " ".join(f"--{role} COLUMN" for role in lacking)
         lines.append(f"no {' or '.join(lacking)}: no column is called so; {fix} where one is")
     return lines
+
+
+def _parts(path: Path) -> list[str]:
+    """Say where files that are read as one are called as parts of it."""
+    if "*" not in path.name:
+        return []
+    named = [set(re.split(r"[\W_]+", one.name.lower())) & PARTS for one in path.parent.glob(path.name)]
+    told = sorted(set().union(*named))
+    if len(told) < 2:
+        return []
+    return [f"parts     files are called {', '.join(told)}: they are read as one table, and parted anew"]
 
 
 def _no_label(seen: Seen) -> list[str]:

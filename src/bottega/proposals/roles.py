@@ -16,7 +16,7 @@ from bottega.proposals.columns import Column
 from bottega.proposals.entities import entity, hints, in_turn, unnamed
 from bottega.proposals.marks import says_yes
 
-_PARTS = {"train", "training", "test", "testing", "valid", "validation", "validate", "dev", "val"}
+PARTS = {"train", "training", "test", "testing", "valid", "validation", "validate", "dev", "val"}
 _STATES = {
     "weekend",
     "isweekend",
@@ -104,9 +104,10 @@ def roles_of(columns: Sequence[Column], said: Roles | None = None) -> Roles:
         person, turn = take(series[0]), series[1]
         found = replace(found, turn=turn)
     item = said.item or take(entity(free(), "item", "person"))
-    if person is None and item is not None and found.label is None:
+    takings = time is not None and found.label is None  # who took what is looked for where it is said when
+    if person is None and item is not None and takings:
         person = take(unnamed(free()))
-    elif item is None and found.label is None:
+    elif item is None and takings:
         item = take(unnamed(free()))
         if person is None and item is not None:
             person, item = item, take(unnamed(free()))
@@ -174,7 +175,7 @@ def _part(columns: Sequence[Column]) -> str | None:
     for column in columns:
         if column.kind == "text" and 2 <= column.distinct <= 4 and hints(column, "part"):
             values = {str(value).lower() for value in column.values.unique().to_pylist() if value is not None}
-            if len(values & _PARTS) >= 2:
+            if len(values & PARTS) >= 2:
                 return column.name
     return None
 

@@ -47,6 +47,8 @@ def write(folder: Path, code: str = "") -> Path:
     elif code == "R315":
         ads["segment"] = np.array([None] * ADS, object)
         ads["size"] = np.array(["small", None, "large", None] * (ADS // 4), object)
+    elif code == "R316":
+        shown["at"] = shown["at"].astype("datetime64[D]").astype("datetime64[us]")
     elif code == "R501":
         shown["clicked"] = (draw.random(ROWS) < np.where(shown["ad"] < 4, 0.1, 0.001)).astype(np.int8)
     elif code == "R704":

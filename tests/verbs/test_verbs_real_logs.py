@@ -46,7 +46,7 @@ def test_the_sample_runs_anywhere_and_says_how_little_it_tells(ran: Any) -> None
 
 def test_true_propensities_stand_beside_the_predictions(ran: Any) -> None:
     found = pq.read_table(ran.report.parent / "predictions.parquet")
-    assert found.num_rows == 16_431
+    assert found.num_rows == 16_427  # four of the last minute are not final
     shown = found.column("propensity").to_numpy()
     assert ((shown > 0) & (shown <= 1)).all()
     random = np.array(found.column("policy").to_pylist()) == "random"

@@ -8,10 +8,14 @@ from typing import Any
 from bottega.design.design import Design
 from bottega.design.evaluation import Goal
 from bottega.design.examples import FromPositives
+from bottega.design.features import Window
 from bottega.design.models import Model, rung_name
 from bottega.design.part import microseconds
 from bottega.design.serving import Nearest, Rank, Score, Show
 from bottega.design.tables import Table
+from bottega.errors import DesignError
+from bottega.features.aggregates import parse_aggregate
+from bottega.features.expressions import parse
 from bottega.metrics.names import FAMILIES, Family
 
 DAY = 86_400_000_000
@@ -37,6 +41,20 @@ def maturity(design: Design) -> int:
     """Give the longest time until a label is final, or its horizon ends, in microseconds."""
     horizon = microseconds(design.data.examples.horizon) if isinstance(design.data.examples, FromPositives) else 0
     return max([horizon, *(microseconds(label.matures_after) for label in design.data.labels)])
+
+
+def columns_read(window: Window) -> set[str]:
+    """Name the columns of its table that a window's aggregates and its condition read."""
+    read: set[str] = set()
+    try:
+        for text in window.values.values():
+            parsed = parse_aggregate(text).parsed()
+            read |= set(parsed.columns) if parsed is not None else set()
+        if window.where is not None:
+            read |= set(parse(window.where).columns)
+    except DesignError:  # what is no expression is refused with its place when the design is run
+        return set()
+    return read
 
 
 def stages(design: Design, *kinds: type) -> list[tuple[str, Any]]:

@@ -10,9 +10,10 @@ from bottega.design.examples import Logged
 from bottega.design.features import Categories, Cross, Lookup, Window
 from bottega.design.part import microseconds
 from bottega.errors import several
+from bottega.features.spans import spans
 from bottega.reviewing.finding import Claim
 from bottega.reviewing.log_parts import parts_of
-from bottega.reviewing.looking import DAY, about, examples_table, percent
+from bottega.reviewing.looking import DAY, about, columns_read, examples_table, percent, spelled
 from bottega.reviewing.rule import rule
 from bottega.reviewing.seen import TELLS, ColumnSeen, Seen
 from bottega.reviewing.subjects import both, having_seen, of
@@ -189,6 +190,50 @@ def says_nothing(design: Design, seen: Seen | None) -> Iterator[Claim]:
             )
 
 
+def _spaced(seen: Seen) -> bool:
+    return any(table.spacing is not None for table in seen.tables.values())
+
+
+@rule("R316", "warn", needs_data=True, about=both(of(Logged), of(Window), having_seen(_spaced)))
+def between_the_rows(design: Design, seen: Seen | None) -> Iterator[Claim]:
+    """A window is shorter than the time from one row of its table to the next.
+
+    Why. Where a table has a row of everybody each month, a window of seven days before one of them holds nothing: its
+    counts are 0 and its means null, in every row. The rule goes by the times that the table has, nine of ten, and by
+    when rows are there and labels final; it speaks of windows over the examples' own table.
+
+    Example.
+
+        bt.Table("accounts", time="month")                    # the first of each month
+        bt.Window("accounts", by="customer", over=["7d"], values={"calls": "sum(calls)"})
+
+    Fix. Windows of whole steps, `over=["31d", "92d"]`, or `all`.
+
+    Source. M. Zinkevich, Rules of Machine Learning, rule 22 (clean up features you are no longer using),
+    https://developers.google.com/machine-learning/guides/rules-of-ml
+    """
+    table = examples_table(design)
+    found = seen.tables.get(table.name) if seen is not None else None
+    if found is None or found.spacing is None:
+        return
+    apart, late = found.spacing, microseconds(table.available_after)
+    final = {label.name: microseconds(label.matures_after) for label in design.data.labels}
+    for place, feature in enumerate(design.features):
+        if not isinstance(feature, Window) or feature.table != table.name:
+            continue
+        # a label counts at the time at which it is final, another row at that of its event once it is there
+        known = max((final[name] for name in columns_read(feature) & final.keys()), default=None)
+        least, most = (max(1, -(-late // one)) * one if known is None else one - known % one for one in apart)
+        short = [one.text for one in spans(feature) if one.length and late < one.length <= least - one.hop]
+        if short:
+            yield Claim(
+                f"features[{place}].over",
+                f"a window of {short[0]} over {table.name!r}, whose times lie {about(apart[0])} apart.",
+                "No row lies in it: the feature is the same for everybody, in training and in serving.",
+                _of_steps(feature.over, short, most),
+            )
+
+
 def _within_reach(over: Sequence[str], longer: Sequence[str], reach: int) -> str:
     """Write windows without those that are too long; one of half the reach stands for them.
 
@@ -201,6 +246,17 @@ def _within_reach(over: Sequence[str], longer: Sequence[str], reach: int) -> str
         kept += half if span in longer else [span]
     told = ", ".join(f'"{span}"' for span in dict.fromkeys(kept))
     return f"over=[{told}]" if kept else "leave it out, or a longer log"
+
+
+def _of_steps(over: Sequence[str], short: Sequence[str], least: int) -> str:
+    """Write windows with one that holds a row instead of those that are too short.
+
+    >>> _of_steps(["7d", "all"], ["7d"], 31 * DAY), _of_steps(["1h", "7d"], ["1h"], DAY)
+    ('over=["31d", "all"]', 'over=["1d", "7d"]')
+    """
+    span = spelled(-(-least // DAY) * DAY)
+    told = ", ".join(f'"{span if one in short else one}"' for one in over)
+    return f"over=[{', '.join(dict.fromkeys(told.split(', ')))}]"
 
 
 def _is_named(column: ColumnSeen, rows: int) -> bool:
@@ -216,4 +272,4 @@ def _reader(design: Design, column: str) -> str:
     return "data.examples.request" if column in getattr(design.data.examples, "request", ()) else "features"
 
 
-RULES = (longer_than_history, too_many_values, colliding_codes, tells_by_itself, says_nothing)
+RULES = (longer_than_history, too_many_values, colliding_codes, tells_by_itself, says_nothing, between_the_rows)

@@ -11,11 +11,9 @@ from bottega.design.examples import Logged
 from bottega.design.features import Categories, Cross, Expression, Given, Lookup, TargetRate, Window
 from bottega.design.part import microseconds
 from bottega.errors import DesignError
-from bottega.features.aggregates import parse_aggregate
 from bottega.features.batch import needs
-from bottega.features.expressions import parse
 from bottega.reviewing.finding import Claim
-from bottega.reviewing.looking import about, listed, spelled, table_of
+from bottega.reviewing.looking import about, columns_read, listed, spelled, table_of
 from bottega.reviewing.rule import rule
 from bottega.reviewing.seen import Seen
 from bottega.reviewing.subjects import both, having, of
@@ -243,16 +241,7 @@ def _repeats(design: Design, window: Window, labels: Sequence[Label]) -> list[st
         for label in labels
         if table.created is None and microseconds(table.available_after) < microseconds(label.matures_after)
     }
-    read: set[str] = set()
-    try:
-        for text in window.values.values():
-            parsed = parse_aggregate(text).parsed()
-            read |= set(parsed.columns) if parsed is not None else set()
-        if window.where is not None:
-            read |= set(parse(window.where).columns)
-    except DesignError:  # what is no expression is refused with its place when the design is run
-        return []
-    return sorted(read & soon)
+    return sorted(columns_read(window) & soon)
 
 
 RULES = (knows_the_label, known_after_the_decision, empty_window, short_ttl, may_differ)

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from bottega.design.data import Downsample, Upsample
 from bottega.design.design import Design
 from bottega.design.examples import Logged
+from bottega.design.features import TargetRate, Window
+from bottega.design.part import microseconds
 from bottega.design.serving import Decide
 from bottega.errors import several
 from bottega.reviewing.finding import Claim
-from bottega.reviewing.looking import DAY, about, percent, rungs, spelled, stages
+from bottega.reviewing.looking import DAY, about, columns_read, examples_table, percent, rungs, spelled, stages
 from bottega.reviewing.rule import rule
 from bottega.reviewing.seen import Seen
 from bottega.reviewing.subjects import both, having, of
@@ -74,6 +76,42 @@ def censored_by_decision(design: Design, _: Seen | None) -> Iterator[Claim]:
             f"Rows whose {label.name} nobody could see count as if it had been 0.",
             f"censored_when=\"action = '{actions[-1]}'\"",
         )
+
+
+@rule("R208", "warn", about=both(of(Logged), of(Window, TargetRate)))
+def final_at_once(design: Design, _: Seen | None) -> Iterator[Claim]:
+    """A label that nobody says when is final is a feature of what comes next.
+
+    Why. A window over the label counts each row from the time at which its label is final. Where the design names no
+    such time, that is the event itself: a payment counts as fraud for the next one a second later, and in production
+    somebody has to find out first. Training then reads what serving does not know yet, and the test flatters the model.
+
+    Example.
+
+        bt.Label("fraud")
+        bt.Window("payments", by="terminal", over=["7d"], values={"rate": "avg(fraud)"})
+
+    Fix. `matures_after="7d"`, as long as it takes until the label is known; where the table has that time,
+    `observed_at="reported_at"`.
+
+    Source. Y.-A. Le Borgne, W. Siblini, B. Lebichot and G. Bontempi, Reproducible Machine Learning for Credit Card
+    Fraud Detection – Practical Handbook, Université Libre de Bruxelles 2022, chapter 3 (the delay in a
+    terminal's risk), https://github.com/Fraud-Detection-Handbook/fraud-detection-handbook
+    """
+    table = examples_table(design)
+    for place, label in enumerate(design.data.labels):
+        if microseconds(label.matures_after) or label.observed_at is not None or table.time is None:
+            continue
+        for feature in design.features:
+            window = isinstance(feature, Window) and feature.table == table.name and label.name in columns_read(feature)
+            if window or (isinstance(feature, TargetRate) and place == 0):
+                yield Claim(
+                    f"data.labels[{place}]",
+                    f"{label.name!r} is final with its event, and a {type(feature).__name__} makes a feature of it.",
+                    "The next row knows it at once, which serving will not: the test flatters the model.",
+                    'matures_after="1d", or as long as it takes until it is known',
+                )
+                break
 
 
 @rule(
@@ -175,4 +213,4 @@ def nothing_to_learn(design: Design, seen: Seen | None) -> Iterator[Claim]:
             )
 
 
-RULES = (weighted_twice, censored_by_decision, late_labels, oversampled, nothing_to_learn)
+RULES = (weighted_twice, censored_by_decision, final_at_once, late_labels, oversampled, nothing_to_learn)

@@ -36,7 +36,7 @@ design = bt.Design(
             candidate="item_id",
             propensity="propensity_score",
         ),
-        labels=[bt.Label("click")],
+        labels=[bt.Label("click", matures_after="1min")],
         split=bt.TimeSplit(validate="1d", test="2d"),
         position=bt.PositionFeature("position"),
         sample="obd_small",

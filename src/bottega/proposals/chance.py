@@ -76,8 +76,8 @@ def by_trend(
     begin = int(np.searchsorted(time, time[judged[0]] - _MEMORY * half_life))
     wanted, weight = set(judged.tolist()), np.full(int(items.max()) + 1, -np.inf)  # log₂, at the time of the first row
     age, found, taken = (time - time[begin]) / half_life, list[float](), dict[int, set[int]]()
-    for row in np.flatnonzero(first[:begin]):
-        taken.setdefault(int(people[row]), set()).add(int(items[row]))
+    for who, what in zip(people[:begin].tolist(), items[:begin].tolist(), strict=True):
+        taken.setdefault(who, set()).add(what)
     for row in range(begin, len(time)):
         item, own = int(items[row]), taken.setdefault(int(people[row]), set())
         if row in wanted:

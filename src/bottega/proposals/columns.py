@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -40,7 +40,7 @@ class Column:
     form: str | None = None
     other: str | None = None
     """Another form by which all of its texts are times too: the month and the day may stand the other way round."""
-    coded: bool = False
+    coded: bool = field(default=False, kw_only=True)
     """Whether its whole numbers are codes of one space that several columns share."""
 
     @property

@@ -199,5 +199,5 @@ def _about(seen: Seen, used: Sequence[str]) -> str:
     gaps = [seen.columns[str(getattr(seen.roles, role))] for role in ("person", "item")]
     said = [f"{one.gaps:,} have no {one.name}" for one in gaps if one.gaps]
     gone = f" {' and '.join(said)}: they are put in quarantine." if said else ""
-    others = "because it is neither who, what or when, nor a number, nor does it describe one of them"
+    others = "because they are neither who, what or when, nor numbers"
     return about_table(seen, used, "because they do not describe what is taken", others) + gone

@@ -13,12 +13,13 @@ from msgspec import structs
 from bottega.data.source import Place, read
 from bottega.design.tables import Table
 from bottega.errors import DataError, several
+from bottega.proposals.asking import MOST
 from bottega.proposals.columns import Column
 from bottega.proposals.entities import hints
 from bottega.proposals.graded import graded, is_graded
 from bottega.proposals.kinds import as_time, columns_of
 from bottega.proposals.leaks import SUSPECT, beyond_chance, leaks
-from bottega.proposals.logged import MOST, logged
+from bottega.proposals.logged import logged
 from bottega.proposals.marks import mark
 from bottega.proposals.naming import plain_names
 from bottega.proposals.positives import positives

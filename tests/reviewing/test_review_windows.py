@@ -86,6 +86,8 @@ def test_windows_that_are_proposed_hold_rows(time: Any, late: str) -> None:
             design = replace(design, features=[design.features[0], replace(window, over=over)])
             break
     assert claimed(design, log) == []
+    counted = replace(design.features[1], values={"v": "count(*)"})
+    assert claimed(replace(design, features=[counted]), log) == []
 
 
 def test_times_that_lie_close_say_nothing_of_windows() -> None:

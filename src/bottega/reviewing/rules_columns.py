@@ -230,7 +230,7 @@ def between_the_rows(design: Design, seen: Seen | None) -> Iterator[Claim]:
                 f"features[{place}].over",
                 f"a window of {short[0]} over {table.name!r}, whose times lie {about(apart[0])} apart.",
                 "No row lies in it: the feature is the same for everybody, in training and in serving.",
-                _of_steps(feature.over, short, most),
+                _of_steps(feature.over, short, max(most, apart[1])),  # for what reads no label too
             )
 
 

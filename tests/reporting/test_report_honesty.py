@@ -68,6 +68,7 @@ def test_what_answers_lacked_is_told_in_sentences() -> None:
     card["serving"] |= {
         "degraded": 0.2,
         "degradations": {"BM25: left out, not there after n ms": 2, "customer: missing": 1},
+        "unasked": {"query": 12},
         "shortfalls": {"k: n of n found": 1, "quota new: n of at least n in the first n": 3},
     }
     told = markdown(ads, card)
@@ -75,6 +76,7 @@ def test_what_answers_lacked_is_told_in_sentences() -> None:
         "- **Degraded**: 20 % of the answers: BM25 was not there in time in 2 answers; customer: missing in 1" in told
     )
     assert "- **Fewer than asked for**: quota new found too few in 3 answers; too few were found in 1 answer" in told
+    assert "- **Asked without, as the log has it**: query in 12 requests" in told
     assert "20 % degraded, most often BM25 was not there in time" in " ".join(summary(card, 80).split())
 
 
@@ -85,7 +87,8 @@ def test_every_reason_that_a_service_counts_is_said_without_the_letter_n() -> No
         "candidates: 2 repeated or empty", "candidates: 2 without a number", "auction: 1 of 3 slots sold",
         "auction: 2 of 9 below the reserve", "quota new: 1 of at least 3 in the first 10",
         "quota old: 7 of at most 3 in the first 10", "quota genre: 4 of drama, at most 2, in the first 10",
-        "rank: left out", "f_79: missing",
+        "rank: left out", "f_79: missing", "rank: left out, features took 3.1 of 2.5 ms",
+        "ALS: left out, not there after 2.5 ms",
     ]  # fmt: skip
     for names in counted(given):
         for name in names:

@@ -19,7 +19,7 @@ from bottega.serving.load import bodies, highest_rate, load
 from bottega.serving.load_report import LoadResult, Quantile, quantiles
 
 GOOD = b'{"version":"b1","degradations":[]}'
-DEGRADED = b'{"version":"b2","degradations":["customer: missing","k: 1 of 2"]}'
+DEGRADED = b'{"version":"b2","degradations":["customer: missing","ALS: left out","k: 1 of 2"]}'
 SHORT = b'{"version":"b1","degradations":["k: 3 of 20 found","auction: 1 of 4 slots sold"]}'
 
 
@@ -177,8 +177,9 @@ def test_degradations_and_versions_are_counted() -> None:
     with serving(lambda number: reply(said[number % 4])) as server:
         found = load(server.url, asked(), rate=500, requests=100, connections=4)
     assert found.degraded == 0.25
+    assert found.unasked == {"customer": 25}  # nobody said it, and the service lacked nothing
     assert (found.degradations, found.shortfalls) == (
-        {"customer: missing": 25},
+        {"ALS: left out": 25},
         {"k: n of n": 25, "k: n of n found": 25, "auction: n of n slots sold": 25},
     )
     assert found.versions == {"b1": 75, "b2": 25}

@@ -115,11 +115,13 @@ class Service(msgspec.Struct, frozen=True):
     errors: int | dict[str, int] | None = None
     """Requests without an answer of status 200, or their numbers by kind."""
     degraded: float | None = None
-    """Share of the answers for which something was missing, left out or late, 0 to 1."""
+    """Share of the answers for which something was unknown, left out or late, 0 to 1."""
     degradations: dict[str, int] = {}
     """How many answers named each degradation."""
     shortfalls: dict[str, int] = {}
     """How many answers had less to show than was asked for, by name."""
+    unasked: dict[str, int] = {}
+    """How many requests were sent without a column, by its name, as the log has them."""
     sold: int | None = None
     """Slots that the auction sold meanwhile, where there is one."""
     candidates: float | None = None

@@ -10,8 +10,9 @@ from bottega.errors import several
 _SAID = (
     (r"k: n of n found", r"too few were found"),
     (r"k: n of n, the most that is shown", r"more was asked for than is ever shown"),
-    (r"(.+): left out, not there after n ms", r"\1 was not there in time"),
+    (r"(.+): left out, not there after n[n.]* ms", r"\1 was not there in time"),
     (r"(.+): left out, n earlier requests still wait for it", r"\1 was not asked, since earlier requests wait for it"),
+    (r"(.+): left out, (.+) took n[n.]* of n[n.]* ms", r"\1 was left out, \2 took too long"),
     (r"(.+): left out, it failed: (.+)", r"\1 failed with \2"),
     (r"candidates: n (.+)", r"candidates were \1"),
     (r"auction: n of n slots sold", r"slots stayed unsold"),
@@ -42,3 +43,13 @@ def reasons(named: Mapping[str, int]) -> str:
     """
     ordered = sorted(named.items(), key=lambda item: -item[1])
     return "; ".join(f"{reason(name)} in {several(number, 'answer')}" for name, number in ordered)
+
+
+def empty(named: Mapping[str, int]) -> str:
+    """Say which columns were empty in requests, and in how many, the most frequent first.
+
+    >>> empty({"age": 1, "insurer": 620})
+    'insurer in 620 requests; age in 1 request'
+    """
+    ordered = sorted(named.items(), key=lambda item: -item[1])
+    return "; ".join(f"{name} in {several(number, 'request')}" for name, number in ordered)

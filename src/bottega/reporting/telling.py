@@ -8,7 +8,7 @@ from typing import Any
 from rich.cells import cell_len
 
 from bottega.reporting import numbers
-from bottega.reporting.reasons import reasons
+from bottega.reporting.reasons import empty, reasons
 from bottega.reviewing.writing_text import fill
 
 _GAP = "   "
@@ -56,6 +56,8 @@ def load_summary(found: Mapping[str, Any], width: int = _WIDE) -> str:
     if found["degraded"]:
         named = reasons(found["degradations"])
         lines.append(f"{numbers.share(found['degraded'])} of the answers were degraded: {named}")
+    if found.get("unasked"):
+        lines.append(f"asked without, as the log has it: {empty(found['unasked'])}")
     if found["shortfalls"]:
         lines.append(f"fewer than asked for, which is no degradation: {reasons(found['shortfalls'])}")
     if found["saturated"]:

@@ -80,6 +80,7 @@ def load(
         lateness_p99=float(np.quantile(lateness, 0.99)),
         generator_cpu=share,
         shortfalls=dict(run.shortfalls),
+        unasked=dict(run.unasked),
     )
 
 

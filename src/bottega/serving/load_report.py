@@ -40,7 +40,7 @@ class LoadResult:
     errors: Mapping[str, int]
     """How many requests failed: by HTTP status, or `closed`, `refused`, `timeout`, `unreadable`."""
     degraded: float
-    """Share of the answers for which something was missing, left out or late."""
+    """Share of the answers for which something was unknown, left out or late."""
     degradations: Mapping[str, int]
     """How often each was named, its numbers written as n."""
     versions: Mapping[str, int]
@@ -53,6 +53,8 @@ class LoadResult:
     """Share of one core that the generator used, 0 to 1."""
     shortfalls: Mapping[str, int] = field(default_factory=dict)
     """How many answers had less to show than was asked for, by name; no degradation."""
+    unasked: Mapping[str, int] = field(default_factory=dict)
+    """How many requests were sent without a column, by its name: what a log lacks is no degradation of the service."""
 
     @property
     def failed(self) -> int:

@@ -12,6 +12,8 @@ from bottega.errors import ServeError
 from bottega.serving.load_wire import Connection, Target
 from bottega.serving.wire import counted
 
+_UNASKED = ": missing"  # said of a column that the request itself left empty, and of nothing else
+
 
 class Told(msgspec.Struct):
     """What the generator reads of an answer."""
@@ -46,6 +48,7 @@ class Run:
         self.errors: Counter[str] = Counter()
         self.degradations: Counter[str] = Counter()
         self.shortfalls: Counter[str] = Counter()
+        self.unasked: Counter[str] = Counter()
         self.versions: Counter[str] = Counter()
         self.answered = self.degraded = 0
         self.last = 0.0
@@ -117,6 +120,9 @@ class Run:
             return
         self.versions[told.version] += 1
         degradations, shortfalls = counted(told.degradations)
+        unasked = {name for name in degradations if name.endswith(_UNASKED)}
+        self.unasked.update(name.removesuffix(_UNASKED) for name in unasked)
+        degradations -= unasked
         self.degraded += bool(degradations)
         self.degradations.update(degradations)
         self.shortfalls.update(shortfalls)

@@ -22,7 +22,7 @@ from bottega.reporting.chapters.auction import auction
 from bottega.reporting.chapters.compression import compression
 from bottega.reporting.drawing.online import about
 from bottega.reporting.parts import Service
-from bottega.reporting.reasons import reasons
+from bottega.reporting.reasons import empty, reasons
 from bottega.reporting.scorecard import Scorecard
 from bottega.reporting.search_parts import Arrival
 
@@ -129,6 +129,8 @@ def _load(service: Service) -> list[tuple[str, Words]]:
         facts.append(("Degraded", f"{told}: {kinds}" if kinds else told))
     if service.sold is not None:
         facts.append(("Slots sold", numbers.count(service.sold)))
+    if service.unasked:
+        facts.append(("Asked without, as the log has it", empty(service.unasked)))
     if service.shortfalls:
         facts.append(("Fewer than asked for", reasons(service.shortfalls)))
     return facts

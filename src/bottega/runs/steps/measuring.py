@@ -120,6 +120,7 @@ def summary(found: LoadResult, workers: int, limit: float | None) -> dict[str, A
         "degraded": found.degraded,
         "degradations": dict(found.degradations),
         "shortfalls": dict(found.shortfalls),
+        "unasked": dict(found.unasked),
         "workers": workers,
         "saturated": found.saturated,
         "intervals": {

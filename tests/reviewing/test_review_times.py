@@ -212,7 +212,10 @@ def test_a_unit_is_what_the_design_says_belongs_together() -> None:
     log = units([1] * 900, unit=draw.integers(0, 90, 900), cycle=draw.integers(0, 1_000_000, 900))
     for unit, codes in (("unit", ["R220"]), ("request", []), ("cycle", [])):  # hardly a cycle comes again
         design = machines(unit=unit)
-        assert [one.code for one in judge(design, see(design, {"shown": log})).open if one.code == "R220"] == codes
+        told = [one for one in judge(design, see(design, {"shown": log})).open if one.code == "R220"]
+        assert [one.code for one in told] == codes
+        assert all("rows of one 'unit' belong together by the design" in one.found for one in told)
+        assert all('unit="request"' in one.fix for one in told)
 
 
 def test_rows_of_one_request_stay_together_anyway() -> None:

@@ -258,11 +258,13 @@ def parted_units(design: Design, seen: Seen | None) -> Iterator[Claim]:
     unit = seen.unit if seen is not None else None
     if unit is None or not isinstance(design.data.split, RandomSplit) or _timed(design, seen) is not None:
         return
-    counted = f", whose rows {unit.counter!r} counts" if unit.counter is not None else ""
-    own = "" if unit.counter is not None else ', or unit="request" where each row stands for itself'
+    told = f"rows of one {unit.column!r} belong together by the design"
+    own = ', or unit="request" where each row stands for itself'
+    if unit.counter is not None:
+        told, own = f"{unit.column!r} names {unit.values:,} things, whose rows {unit.counter!r} counts", ""
     yield Claim(
         "data.split",
-        f"the split is random, and {unit.column!r} names {unit.values:,} things{counted}.",
+        f"the split is random, and {told}.",
         f"Each has {unit.rows:.1f} rows in the mean (counted), some to learn from and some in the test: what is found "
         "there is found for those who are known already.",
         f'split=bt.GroupSplit(by="{unit.column}"){own}',

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from bottega.data.grouped import in_requests
@@ -53,17 +54,16 @@ def _counted(design: Design, log: Log) -> list[tuple[str, str]]:
     labels = {label.name for label in design.data.labels}
     whole = {name: numbers for name in log.rows.column_names if (numbers := _whole(log, name)) is not None}
     counters = [name for name in whole if name not in labels and _falls(whole[name])][:_COUNTERS]
+    named = [name for name in log.rows.column_names if name not in labels and (name in whole or _is_text(log, name))]
+    sizes = {name: pc.count_distinct(log.rows.column(name)).as_py() for name in named} if counters else {}
     for counter in counters:
         count = whole[counter] - whole[counter].min()
         firsts = int(np.count_nonzero(count == 0))
-        for name in log.rows.column_names:
-            if name == counter or name in labels:
+        for name, size in sizes.items():
+            if name == counter or size < _FEW or abs(size - firsts) > _LIKE * firsts:
                 continue
-            column = log.rows.column(name)
-            if column.null_count or not (name in whole or _is_text(column.type)):
-                continue
-            codes, names = encode(column)
-            if len(names) >= _FEW and abs(len(names) - firsts) <= _LIKE * firsts and _numbers_each(codes, count):
+            codes, _ = encode(log.rows.column(name))
+            if _numbers_each(codes, count):
                 found.append((-float((np.diff(codes) == 0).mean()), name, counter))
     return [(name, counter) for _, name, counter in sorted(found)]
 
@@ -97,5 +97,7 @@ def _whole(log: Log, name: str) -> Codes | None:
     return np.asarray(column.cast(pa.int64(), safe=False).to_numpy(), np.int64)
 
 
-def _is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_dictionary(kind))
+def _is_text(log: Log, name: str) -> bool:
+    column = log.rows.column(name)
+    text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
+    return bool(text and not column.null_count)

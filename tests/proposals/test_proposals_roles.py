@@ -128,7 +128,7 @@ REAL = {
     "frappe_part/train": (None, "user", "item", "label"),
     "obd_small/obd": ("timestamp", None, "item_id", "click"),
     "online_retail/online_retail": ("InvoiceDate", "CustomerID", "StockCode", None),
-    "ipinyou_rtb_sample/ipinyou_train": (None, "UserTag", "CreativeID", "IsClick"),
+    "ipinyou_rtb_sample/ipinyou_train": (None, "IP", "CreativeID", "IsClick"),
 }
 
 

@@ -177,10 +177,6 @@ STREAMS: dict[str, tuple[Callable[[pa.Table, bt.Table], pa.Table], set[str]]] = 
         lambda rows, of: times_of(rows, of, lambda time: time // 1000 * 1000),
         {*NOW, "user_first_1h", "user_first_1d"},
     ),
-    "times in milliseconds": (
-        lambda rows, of: times_of(rows, of, lambda time: time // 1000),
-        OF_VISITS | NOW | {"pace"},
-    ),
     "times of another zone": (
         lambda rows, of: times_of(rows, of, lambda time: time - HOUR),
         OF_VISITS | NOW | {"pace"},
@@ -209,6 +205,17 @@ def test_a_stream_that_says_something_else_is_found(
     assert found.by_feature
     assert set(found.by_feature) <= names
     told(found)
+
+
+@pytest.mark.usefixtures("small")
+def test_a_stream_that_counts_another_unit_is_refused(
+    window_shop: ParityWorld, tmp_path: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        arriving, "events_of", of_stream(lambda rows, of: times_of(rows, of, lambda time: time // 1000))
+    )
+    with pytest.raises(BuildError, match="time: lies in 1970, unless it counts milliseconds"):
+        window_shop.compare(tmp_path)
 
 
 @pytest.mark.usefixtures("small")

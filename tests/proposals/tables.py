@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
+
+from bottega.design.reading import load
+from bottega.design.writing import to_python
+from bottega.proposals.proposal import Proposal
+from bottega.proposals.propose import propose
+from bottega.proposals.roles import Roles
+from bottega.verbs.review import review
 
 BEGIN = datetime(2024, 1, 1)
 
@@ -40,3 +49,15 @@ def clicks(count: int = 4000, seed: int = 0, **more: Any) -> pa.Table:
         "clicked": clicked,
     }
     return pa.table({**columns, **{name: made(rng, clicked) for name, made in more.items()}})
+
+
+def made(folder: Path, columns: dict[str, Any] | pa.Table, said: Roles | None = None) -> Proposal:
+    """Propose a design, of which review has nothing to say but what is silenced with a reason."""
+    table = columns if isinstance(columns, pa.Table) else pa.table(columns)
+    pq.write_table(table, folder / "rows.parquet")
+    found = propose("mine", folder / "rows.parquet", said)
+    (folder / "mine.py").write_text(to_python(found.design, found.notes, "Proposed."), "utf-8")
+    assert load(folder / "mine.py") == found.design
+    raised = review(folder / "mine.py", data=folder, workspace=folder / "space").open
+    assert [f"{one.code} {one.found}" for one in raised] == []
+    return found

@@ -11,34 +11,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tables import clicks, takings, times
+from tables import clicks, made, takings, times
 
 import bottega as bt
-from bottega.design.reading import load
-from bottega.design.writing import to_python
 from bottega.errors import DataError
 from bottega.proposals.kinds import columns_of
-from bottega.proposals.proposal import Proposal
 from bottega.proposals.propose import propose
 from bottega.proposals.roles import Roles
-from bottega.verbs.review import review
 
 N = 600
 RNG = np.random.default_rng(0)
 LABEL = (RNG.random(N) < 0.3).astype(np.int64)
 DAYS = [date(2024, 1, 1) + timedelta(days=place // 10) for place in range(N)]
 EPOCH = [int(at.timestamp()) for at in times(N, 120)]
-
-
-def made(folder: Path, table: pa.Table, said: Roles | None = None) -> Proposal:
-    """Propose a design, which review has nothing to say of."""
-    pq.write_table(table, folder / "rows.parquet")
-    found = propose("mine", folder / "rows.parquet", said)
-    (folder / "mine.py").write_text(to_python(found.design, found.notes, "Proposed."), "utf-8")
-    assert load(folder / "mine.py") == found.design
-    raised = review(folder / "mine.py", data=folder, workspace=folder / "space").open
-    assert [f"{one.code} {one.found}" for one in raised] == []
-    return found
 
 
 def shown(**columns: Any) -> pa.Table:

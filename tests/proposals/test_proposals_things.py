@@ -8,34 +8,17 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-from tables import BEGIN, clicks, takings, times
+from tables import BEGIN, clicks, made, takings, times
 
 import bottega as bt
-from bottega.design.reading import load
-from bottega.design.writing import to_python
 from bottega.proposals.chance import by_trend
 from bottega.proposals.facts import facts_of
 from bottega.proposals.kinds import columns_of
-from bottega.proposals.proposal import Proposal
 from bottega.proposals.propose import propose
 from bottega.proposals.roles import Roles, roles_of
-from bottega.verbs.review import review
 
 RNG = np.random.default_rng(7)
-
-
-def made(folder: Path, columns: dict[str, Any] | pa.Table, said: Roles | None = None) -> Proposal:
-    """Propose a design, of which review has nothing to say but what is silenced with a reason."""
-    table = columns if isinstance(columns, pa.Table) else pa.table(columns)
-    pq.write_table(table, folder / "rows.parquet")
-    found = propose("mine", folder / "rows.parquet", said)
-    (folder / "mine.py").write_text(to_python(found.design, found.notes, "Proposed."), "utf-8")
-    assert load(folder / "mine.py") == found.design
-    raised = review(folder / "mine.py", data=folder, workspace=folder / "space").open
-    assert [f"{one.code} {one.found}" for one in raised] == []
-    return found
 
 
 def windows(design: bt.Design) -> list[bt.Window]:

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 EPOCHS = {"%s": "s", "epoch_ms": "ms", "epoch_us": "us", "epoch_ns": "ns"}
 """Forms by which numbers count from 1970 UTC on, and the unit of each."""
+COUNTED = {"%s": "seconds", "epoch_ms": "milliseconds", "epoch_us": "microseconds", "epoch_ns": "nanoseconds"}
+"""What a number counts by each of them."""
 TOLD_BY_SIZE = "epoch"
 """The form of a design that leaves the unit to the table: a run puts that of `EPOCHS` in its place by which most
 times lie in our days."""

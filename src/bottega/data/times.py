@@ -16,12 +16,15 @@ from bottega.data.time_text import EPOCHS, from_epoch, guess_format, parse_text
 from bottega.errors import DataError, nearest
 
 _DAY = 86_400_000_000
-_SCALE = {"s": 1_000_000, "ms": 1_000, "us": 1}
+SCALE = {"s": 1_000_000, "ms": 1_000, "us": 1}
+"""Microseconds in a unit."""
 BEYOND = "before 1900 or after 2099"
 STRAYED = "in 1970, unlike most"
-_YEAR = 31_556_952_000_000  # microseconds
+YEAR = 31_556_952_000_000
+"""Microseconds, in the mean."""
 _FIRST, _LAST = -2_208_988_800_000_000, 4_102_444_800_000_000  # 1900 and 2100
-_RECENT = 631_152_000  # 1990, in seconds
+OUR_DAYS = 631_152_000_000_000
+"""1990, as microseconds since 1970: from there on the time of a log lies, as far as its unit is told by that."""
 _NUMBER = r"\A\s*\d+(\.\d*)?\s*\z"
 
 
@@ -115,7 +118,7 @@ def _from_timestamps(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], NDArra
     raw = column.cast(pa.int64()).fill_null(0).to_numpy()
     if column.type.unit == "ns":
         return raw // 1000, valid  # rounds down before 1970 too
-    scale = _SCALE[column.type.unit]
+    scale = SCALE[column.type.unit]
     fits = np.abs(raw) < np.iinfo(np.int64).max // scale
     return np.where(fits, raw, 0) * scale, valid & fits
 
@@ -136,9 +139,9 @@ def strayed(times: Times, form: str | None) -> NDArray[np.bool_]:
     >>> strayed(parse(pa.chunked_array([[1.7e9, 0.0, 1.6e9]]), "t", form="%s"), "%s").tolist()
     [False, True, False]
     """
-    near = times.valid & (np.abs(times.values) < _YEAR)
+    near = times.valid & (np.abs(times.values) < YEAR)
     said = times.values[times.valid & (times.values != 0)] if form in EPOCHS and near.any() else np.zeros(0)
-    return near if len(said) and np.median(said) >= _RECENT * 1_000_000 else np.zeros(len(near), np.bool_)
+    return near if len(said) and np.median(said) >= OUR_DAYS else np.zeros(len(near), np.bool_)
 
 
 def check_unit(column: pa.ChunkedArray, times: Times, where: str, form: str | None) -> None:
@@ -156,7 +159,7 @@ def check_unit(column: pa.ChunkedArray, times: Times, where: str, form: str | No
             return
         found = "beyond all years"
     else:
-        if _FIRST <= middle < _LAST and not (other and abs(middle) < _YEAR):
+        if _FIRST <= middle < _LAST and not (other and abs(middle) < YEAR):
             return
         found = f"in the year {year(middle)}"
     said = f"time_format={form!r}" if form is not None else f"a column of {column.type}"
@@ -204,7 +207,7 @@ def unit_of(numbers: NDArray[np.float64]) -> str | None:
 def _unit(numbers: NDArray[np.float64], least: int) -> str | None:
     """Give the form by which at least so many of the numbers lie in our days."""
     for form, many in zip(EPOCHS, (1.0, 1e3, 1e6, 1e9), strict=True):
-        if np.count_nonzero((numbers >= _RECENT * many) & (numbers < _LAST / 1e6 * many)) >= least:
+        if np.count_nonzero((numbers >= OUR_DAYS / 1e6 * many) & (numbers < _LAST / 1e6 * many)) >= least:
             return form
     return None
 
@@ -215,7 +218,7 @@ def year(at: int) -> int:
     >>> year(0), year(10**18), year(-(10**18))
     (1970, 33658, -29719)
     """
-    return 1970 + int(at // _YEAR)
+    return 1970 + int(at // YEAR)
 
 
 def _form_of_numbers(column: pa.ChunkedArray) -> str:

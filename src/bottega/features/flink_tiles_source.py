@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import pyarrow as pa
 
 from bottega.data.streams.event_times import by_source
-from bottega.data.time_text import EPOCHS
+from bottega.data.time_text import COUNTED, EPOCHS
 from bottega.design.data import Label
 from bottega.design.part import microseconds
 from bottega.design.tables import Table
@@ -18,7 +18,6 @@ from bottega.features.expression_tree import Kind
 from bottega.features.flink_tiles_expressions import finite, literal, quoted
 
 _JSON = {"number": "DOUBLE", "truth": "BOOLEAN", "time": "STRING", "text": "STRING"}
-_COUNTS = {"%s": "seconds", "epoch_ms": "milliseconds", "epoch_ns": "nanoseconds"}
 _KINDS: dict[str, Kind] = {"number": "number", "truth": "number", "time": "time", "text": "text"}
 
 
@@ -201,7 +200,7 @@ class Source:
             form = self.table.time_format or ""
             if EPOCHS.get(form, "us") != "us":
                 place, fix = f"data.tables[{self.table.name}].time_format", "send microseconds, and leave it out"
-                raise DesignError(place, f"{form!r}: {_COUNTS[form]}", "ISO 8601 or whole microseconds", fix)
+                raise DesignError(place, f"{form!r}: {COUNTED[form]}", "ISO 8601 or whole microseconds", fix)
             value = value if name == "time" else f"COALESCE({value}, {self.place.field('time')})"
         stamp = f"CAST(REPLACE(REGEXP_REPLACE({value}, '(Z|[+]00:00)$', ''), 'T', ' ') AS TIMESTAMP(6))"
         text = "____-%" if self.table.timezone == "UTC" else "%Z"  # elsewhere a text without a zone is no time

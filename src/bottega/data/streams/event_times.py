@@ -14,16 +14,10 @@ from numpy.typing import NDArray
 
 from bottega.data.checks import Refusal
 from bottega.data.streams.fields import ODD, Mask, array_of
-from bottega.data.time_text import EPOCHS, parse_text
-from bottega.data.times import BEYOND, Times, beyond, check_zone, unit_of
+from bottega.data.time_text import COUNTED, EPOCHS, parse_text
+from bottega.data.times import BEYOND, OUR_DAYS, SCALE, YEAR, Times, beyond, check_zone, unit_of
 from bottega.design.tables import Table
 
-COUNTS = {"%s": "seconds", "epoch_ms": "milliseconds", "epoch_us": "microseconds", "epoch_ns": "nanoseconds"}
-"""What a number counts, by its form."""
-OUR_DAYS = 631_152_000_000_000
-"""1990, as microseconds: a clock that shows an earlier moment is of a log in whose days a small number may lie."""
-_MICROSECONDS = {"s": 1_000_000, "ms": 1_000, "us": 1}
-_YEAR = 31_556_952_000_000  # microseconds
 _LATEST = 10**17  # as microseconds the year 5138, so that all above are nanoseconds
 _EARLIEST = {"s": 10**11, "ms": 10**14}  # as microseconds 1970 and 1973, in their unit the year 5138
 _NUMBER = re.compile(r"\s*[+-]?\d+(\.\d*)?\s*")
@@ -82,7 +76,7 @@ class EventTimes:
             times[name] = Times(np.where(missing, arrival, values), np.zeros_like(missing), broken)
             odd += [
                 Refusal(f"{name}: {_elsewhere(form)}", unit == place)
-                for place, form in enumerate(COUNTS, 1)
+                for place, form in enumerate(COUNTED, 1)
                 if (unit == place).any()
             ]
         return times, odd
@@ -108,7 +102,7 @@ class EventTimes:
                 return place, repr(value), example
             if far[place]:
                 return place, f"{value!r}, which lies {BEYOND}", example
-            form = list(COUNTS)[unit[place] - 1]
+            form = list(COUNTED)[unit[place] - 1]
             return place, f"{value}, which {_elsewhere(form)}", f"{counted(float(value), EPOCHS[form])} in microseconds"
         return None
 
@@ -116,7 +110,7 @@ class EventTimes:
         """Say what a field may hold."""
         form, own = self.table.time_format, self.named[field][0] != "at" or self.table.time == "time"
         texts = "ISO 8601 text" if form is None or form in EPOCHS else f"ISO 8601 text, or text by {form!r}"
-        counts = [COUNTS[form]] if own and form in EPOCHS else []
+        counts = [COUNTED[form]] if own and form in EPOCHS else []
         counts += ["microseconds"] if "microseconds" not in counts and self.named[field][0] == "at" else []
         counts = counts or ["microseconds"]
         return f"{texts}, or {' or '.join(counts)} since 1970 UTC"
@@ -133,7 +127,7 @@ class EventTimes:
             values = [_as_digits(value, form) for value in values]
         found, missing, broken = moments(values, self.table.timezone, form, unit or "us")
         elsewhere = np.zeros(len(values), np.int8)
-        for place in np.flatnonzero(~missing & ~broken & (np.abs(found) < _YEAR)).tolist():
+        for place in np.flatnonzero(~missing & ~broken & (np.abs(found) < YEAR)).tolist():
             elsewhere[place] = _unit(given[place], values[place], form)
         return found, missing, broken, elsewhere
 
@@ -173,7 +167,7 @@ def counted(value: float, unit: str) -> int:
     """
     if unit == "ns":
         return int(value // 1000)
-    return round(value * _MICROSECONDS[unit])
+    return round(value * SCALE[unit])
 
 
 def whole(value: Any, kind: Any) -> Any:
@@ -218,7 +212,7 @@ def _first(one: _Read, other: _Read) -> _Read:
 
 
 def _elsewhere(form: str) -> str:
-    return f"lies in 1970, unless it counts {COUNTS[form]}"
+    return f"lies in 1970, unless it counts {COUNTED[form]}"
 
 
 def _unit(given: Any, value: Any, form: str | None) -> int:
@@ -229,12 +223,12 @@ def _unit(given: Any, value: Any, form: str | None) -> int:
     if type(value) is str and (form not in EPOCHS or not _NUMBER.fullmatch(value)):
         return 0
     found = unit_of(np.array([float(given)]))
-    return 0 if found is None else list(COUNTS).index(found) + 1
+    return 0 if found is None else list(COUNTED).index(found) + 1
 
 
 def _as_digits(value: Any, form: str) -> Any:
     """Give a number that as microseconds would lie in 1970 as its digits, where those are a time: 20240131."""
-    if type(value) is not int or abs(value) >= _YEAR:
+    if type(value) is not int or abs(value) >= YEAR:
         return value
     digits = str(value)
     return digits if parse_text(pa.array([digits]), form)[1][0] else value

@@ -13,10 +13,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from bottega.data.checks import Refusal
-from bottega.data.streams.event_times import OUR_DAYS
 from bottega.data.streams.protocol import UNKNOWN, Message
 from bottega.data.streams.shapes import UNREADABLE, Shape
-from bottega.data.times import BEYOND, Times, beyond, iso
+from bottega.data.times import BEYOND, OUR_DAYS, Times, beyond, iso
 from bottega.design.part import microseconds
 from bottega.design.tables import Table
 
@@ -174,7 +173,7 @@ class Decoder:
         times, elsewhere = shape.times(events, arrival)
         rows, seen, unfit = shape.columns(events, times)
         faults = [Refusal("arrival: unknown", arrival == UNKNOWN), *self._late(times, now), *twice, *unfit]
-        faults += elsewhere if now >= OUR_DAYS else []
+        faults += elsewhere if now >= OUR_DAYS else []  # in a log of earlier days a small number may be right
         bad = _any(faults, len(mine))
         checks = [Refusal(found.reason, found.rows & ~_any(unfit, len(mine))) for found in shape.refusals(seen, times)]
         for at in np.flatnonzero(bad | _any(checks, len(mine))).tolist():

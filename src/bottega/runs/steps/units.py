@@ -5,12 +5,10 @@ from __future__ import annotations
 import msgspec
 
 from bottega.data.source import Place, is_there, read
-from bottega.data.time_text import TOLD_BY_SIZE
+from bottega.data.time_text import COUNTED, TOLD_BY_SIZE
 from bottega.data.times import unit_of_column
 from bottega.design.design import Design
 from bottega.design.tables import Table
-
-_FINER = {"epoch_ms": "milliseconds", "epoch_us": "microseconds", "epoch_ns": "nanoseconds"}
 
 
 def with_units(design: Design, place: Place) -> tuple[Design, list[str]]:
@@ -28,8 +26,8 @@ def with_units(design: Design, place: Place) -> tuple[Design, list[str]]:
         if table.time is not None and is_there(table, place):
             rows = read(table, place)
             form = unit_of_column(rows.column(table.time)) if table.time in rows.column_names else None
-        if form in _FINER:
-            told.append(f"{table.name}: {table.time} counts {_FINER[form]} since 1970")
+        if form is not None and form != "%s":
+            told.append(f"{table.name}: {table.time} counts {COUNTED[form]} since 1970")
         return msgspec.structs.replace(table, time_format=form or "%s")
 
     tables = [known(table) for table in design.data.tables]
